@@ -1,0 +1,42 @@
+# The one door: every target makes .venv and installs what it needs, and is quick when it is there.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+PYTEST := $(BIN)/python -m pytest
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-long test-wheel lint docs bench clean
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+$(READY): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,lint]'
+	touch $@
+
+demo: $(READY) ## embed sample videos made on the spot and search them
+	$(BIN)/python examples/demo.py
+
+test: $(READY) ## all tests but the long ones (minutes)
+	$(PYTEST) -q -n 2 -m 'not long'
+
+test-long: $(READY) ## the long tests: every kill, the installed wheel
+	$(PYTEST) -q -m long
+
+lint: $(READY) ## ruff, ruff format, mypy --strict, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+docs: $(READY) ## write the generated pages (docs/cli.md) anew
+	$(BIN)/python docs/generate.py
+
+bench: $(READY) ## the benchmarks; results as JSON in benchmarks/results
+	$(BIN)/python benchmarks/embed.py
+
+clean: ## remove what the other targets made
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -1,0 +1,209 @@
+"""The small frozen values that cross from one room to another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """A half-open span of one video; one clip has one vector.
+
+    Attributes:
+        start_seconds: First instant, counted from the first presentable frame.
+        end_seconds: First instant after the clip.
+    """
+
+    start_seconds: float
+    end_seconds: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.start_seconds < self.end_seconds:
+            raise ValueError(
+                f"a clip is [start, end) with 0 <= start < end, "
+                f"got [{self.start_seconds}, {self.end_seconds})"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class VideoInfo:
+    """What the decoder learned of one video.
+
+    Attributes:
+        duration_seconds: From the first frame's time to the end of the last frame.
+        width: Pixels, as displayed (after rotation).
+        height: Pixels, as displayed (after rotation).
+        frame_rate: Frames a second, the container's average; 0.0 when it says nothing.
+        codec: The decoder's name, such as `h264`.
+        container: The demuxer's name, such as `mov,mp4,m4a,3gp,3g2,mj2`.
+        first_timestamp_seconds: The container's time of the first frame, which is our 0.
+        rotation_degrees: Counter-clockwise turn that was applied: 0, 90, 180 or 270.
+    """
+
+    duration_seconds: float
+    width: int
+    height: int
+    frame_rate: float
+    codec: str
+    container: str
+    first_timestamp_seconds: float
+    rotation_degrees: int
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why a video, or a part of it, could not be embedded.
+
+    Attributes:
+        reason: Short code: `not_a_video`, `no_video_stream`, `truncated`, `decode_error` ...
+        message: What the decoder said, or the rule that was broken.
+    """
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedVideo:
+    """The clips of one video with their vectors.
+
+    Attributes:
+        info: What the decoder learned of the video.
+        clips: n spans in time order.
+        embeddings: float32, shape (n, dim), raw (not normalised), all finite.
+        logits: float16, shape (n, num_labels), or None when the model has no head.
+        problem: Why some of the video is missing, or None when it is whole.
+    """
+
+    info: VideoInfo
+    clips: tuple[Clip, ...]
+    embeddings: NDArray[np.float32]
+    logits: NDArray[np.float16] | None
+    problem: Problem | None
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """One embedding space: vectors within it are comparable, and with no other.
+
+    Attributes:
+        fingerprint: SHA-256 (hex) over all that decides a vector's values.
+        model: Where the model was loaded from: a folder or a hub id. Provenance.
+        revision: The hub commit, or None for a folder. Provenance.
+        num_frames: Frames sampled from a clip.
+        fps: Frames sampled a second.
+        dim: Length of a vector.
+        labels: The head's class names in order, empty when the model has none.
+    """
+
+    fingerprint: str
+    model: str
+    revision: str | None
+    num_frames: int
+    fps: float
+    dim: int
+    labels: tuple[str, ...] = ()
+
+    @property
+    def source(self) -> str:
+        """The name under which `--model` finds the same checkpoint again."""
+        return f"{self.model}@{self.revision}" if self.revision else self.model
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A predicted label and its probability."""
+
+    label: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One answer to a search.
+
+    Attributes:
+        rank: 1 is the closest.
+        clip_id: The stored clip.
+        video_id: SHA-256 (hex) of the video's bytes.
+        score: Cosine similarity in [-1, 1]; higher is closer.
+        path: The video's first location, in sorted order.
+        locations: All its locations, sorted.
+        start_seconds: The stored clip's start.
+        end_seconds: The stored clip's end.
+        query_start_seconds: Start of the clip of the query that matched best.
+        query_end_seconds: End of the clip of the query that matched best.
+        labels: The stored clip's predicted labels, best first.
+    """
+
+    rank: int
+    clip_id: int
+    video_id: str
+    score: float
+    path: str
+    locations: tuple[str, ...]
+    start_seconds: float
+    end_seconds: float
+    query_start_seconds: float
+    query_end_seconds: float
+    labels: tuple[Label, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedReport:
+    """What one run of `embed` did. The counts from `embedded` on add up to `files`.
+
+    Attributes:
+        files: Files that this run was asked to look at.
+        embedded: Whole videos that were embedded.
+        partial: Videos of which a part could be embedded.
+        unchanged: Files already embedded under the same plan.
+        duplicate: Files whose content is that of another location.
+        moved: Files known before under a path that is gone.
+        failed: Files that could not be embedded in this run.
+        failed_before: Files that failed in an earlier run and have not changed since.
+        clips: Clips that were embedded in this run.
+        seconds: Wall-clock time of the run.
+        collection: The collection's folder.
+    """
+
+    files: int
+    embedded: int
+    partial: int
+    unchanged: int
+    duplicate: int
+    moved: int
+    failed: int
+    failed_before: int
+    clips: int
+    seconds: float
+    collection: str
+
+    @property
+    def clips_per_second(self) -> float:
+        """Clips embedded a second of wall-clock time."""
+        return self.clips / self.seconds if self.seconds > 0 else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run of `embed` is.
+
+    Attributes:
+        files_done: Files that are settled, whatever became of them.
+        files: All files of this run.
+        clips: Clips embedded so far.
+        failed: Files failed so far, in this run or before.
+        seconds: Wall-clock time since the run began.
+    """
+
+    files_done: int
+    files: int
+    clips: int
+    failed: int
+    seconds: float
