@@ -1,0 +1,124 @@
+"""The fingerprint: which vectors are comparable with which."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import platformdirs
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from vidx.embedder.config import VideoMAEConfig
+    from vidx.embedder.preprocess import Preprocessing
+
+# Raise it when decoding, sampling, preprocessing or pooling change what a vector holds.
+ALGORITHM_VERSION = 1
+POOLING = "mean over tokens"
+
+
+def fingerprint(
+    weights_digest: str, config: VideoMAEConfig, preprocessing: Preprocessing, fps: float
+) -> str:
+    """SHA-256 over all that decides a vector's values.
+
+    Name, revision, file format and key layout of the checkpoint, and device, precision and torch's
+    version are left out: they move a vector by rounding only.
+
+    Args:
+        weights_digest: Of the tensors, see `digest_tensors`.
+        config: Its shape and arithmetic count, its labels do not.
+        preprocessing: All of it.
+        fps: Frames sampled a second.
+
+    Returns:
+        64 hexadecimal digits.
+    """
+    forward = asdict(config)
+    del forward["labels"], forward["has_head"]
+    parts = {
+        "algorithm": ALGORITHM_VERSION,
+        "config": forward,
+        "fps": fps,
+        "pooling": POOLING,
+        "preprocessing": asdict(preprocessing),
+        "weights": weights_digest,
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def digest_tensors(tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 over names, dtypes, shapes and bytes, in the order of names.
+
+    Args:
+        tensors: Under our names, on the CPU.
+
+    Returns:
+        64 hexadecimal digits.
+    """
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.contiguous().view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def file_state(path: Path) -> tuple[str, int, int]:
+    """What tells that a file was not touched: real path, size in bytes, mtime in nanoseconds."""
+    stat = path.stat()
+    return os.path.realpath(path), stat.st_size, stat.st_mtime_ns
+
+
+def cached_digest(state: tuple[str, int, int], tensors: Mapping[str, Tensor]) -> str:
+    """`digest_tensors`, remembered for as long as the weights file is not touched.
+
+    Args:
+        state: Of the weights file before the tensors were read from it, see `file_state`.
+        tensors: Under our names, on the CPU.
+
+    Returns:
+        64 hexadecimal digits.
+    """
+    path, size, mtime_ns = state
+    known = _read_cache()
+    match known.get(path):
+        case [int(known_size), int(known_mtime), str(digest)]:
+            if (known_size, known_mtime) == (size, mtime_ns):
+                return digest
+    digest = digest_tensors(tensors)
+    _write_cache(known | {path: [size, mtime_ns, digest]})
+    return digest
+
+
+def _cache_file() -> Path:
+    folder = os.environ.get("VIDX_CACHE_DIR") or platformdirs.user_cache_dir("vidx")
+    # By version: another version may name the tensors otherwise.
+    return Path(folder) / f"weights-{ALGORITHM_VERSION}.json"
+
+
+def _read_cache() -> dict[str, Any]:
+    try:
+        known = json.loads(_cache_file().read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return known if isinstance(known, dict) else {}
+
+
+def _write_cache(known: dict[str, Any]) -> None:
+    """Replace the cache at one stroke; one that cannot be written only costs time."""
+    target = _cache_file()
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=target.parent, delete=False) as file:
+            json.dump(known, file)
+        Path(file.name).replace(target)
+    except OSError:
+        return
