@@ -21,10 +21,21 @@ demo: $(READY) ## embed sample videos made on the spot and search them
 	$(BIN)/python examples/demo.py
 
 test: $(READY) ## all tests but the long ones (minutes)
-	$(PYTEST) -q -n 2 -m 'not long'
+	$(PYTEST) -q -n 2 -m 'not long' tests
 
-test-long: $(READY) ## the long tests: every kill, the installed wheel
-	$(PYTEST) -q -m long
+test-long: $(READY) ## the long tests, and all tests on the installed wheel
+	$(PYTEST) -q -n 2 -m long tests
+	$(MAKE) test-wheel
+
+test-wheel: $(READY) ## the tests on the wheel, in an empty environment, outside the checkout
+	rm -rf build/wheel build/outside
+	$(BIN)/python -m pip wheel --quiet --no-deps -w build/wheel .
+	$(PYTHON) -m venv build/outside
+	build/outside/bin/python -m pip install --quiet -c constraints.txt "$$(ls build/wheel/vidx-*.whl)[test]"
+	set -e; outside=$$(mktemp -d); trap 'rm -rf "$$outside"' EXIT; cp -r tests "$$outside"; \
+	  export VIDX_TEST_MEDIA="$${VIDX_TEST_MEDIA:-$(CURDIR)/../shared/media}"; \
+	  python="$(CURDIR)/build/outside/bin/python"; cd "$$outside"; \
+	  "$$python" -m pytest -q -n 2 -m 'not long' tests
 
 lint: $(READY) ## ruff, ruff format, mypy --strict, import contracts
 	$(BIN)/ruff check .

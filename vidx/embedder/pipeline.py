@@ -1,0 +1,141 @@
+"""Videos to vectors: decoding workers feed batches to the model."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vidx.embedder.pool import ClipDecoded, Job, Limits, VideoDone, VideoFailed, decode
+from vidx.embedder.sampling import Sampling
+from vidx.records import Clip, EmbeddedVideo, Problem
+
+if TYPE_CHECKING:
+    from vidx.embedder.encoder import Encoder
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """The clips of one video as far as they have come, and their vectors as far as computed."""
+
+    clips: list[Clip] = field(default_factory=list)
+    embeddings: dict[int, NDArray[np.float32]] = field(default_factory=dict)
+    logits: dict[int, NDArray[np.float32]] = field(default_factory=dict)
+    done: VideoDone | None = None
+
+    def is_complete(self) -> bool:
+        return self.done is not None and len(self.embeddings) == len(self.clips)
+
+
+def embed_videos(
+    encoder: Encoder,
+    jobs: Iterable[Job],
+    *,
+    workers: int,
+    batch_size: int,
+    limits: Limits | None = None,
+) -> Generator[tuple[Job, EmbeddedVideo | Problem], None, None]:
+    """Embed videos, several at a time; batches are filled across videos.
+
+    Args:
+        encoder: The model with its preprocessing.
+        jobs: The videos, each with a key of its own; taken as workers become free.
+        workers: Decoding processes; 0 decodes in this one, without isolation.
+        batch_size: Clips in one forward pass.
+        limits: Deadline and memory of a worker; None for the defaults.
+
+    Yields:
+        Each job once, as it is finished, with its vectors or the reason why there are none.
+    """
+    batcher = _Batcher(encoder, batch_size)
+    events = decode(
+        jobs,
+        sampling=Sampling(encoder.space.num_frames, encoder.space.fps),
+        geometry=encoder.geometry,
+        workers=workers,
+        limits=limits or Limits(),
+    )
+    for event in events:
+        match event:
+            case ClipDecoded():
+                yield from batcher.add(event)
+            case VideoDone():
+                yield from batcher.finish(event)
+            case VideoFailed():
+                batcher.drop(event.job)
+                yield event.job, event.problem
+    yield from batcher.flush()
+
+
+class _Batcher:
+    """Collects clips until a batch is full, and hands each vector to the video it belongs to."""
+
+    def __init__(self, encoder: Encoder, batch_size: int) -> None:
+        self.encoder = encoder
+        self.batch_size = batch_size
+        self.attempts: dict[tuple[int | str, int], _Attempt] = {}
+        self.waiting: list[tuple[_Attempt, int, NDArray[np.uint8]]] = []
+
+    def add(self, event: ClipDecoded) -> Iterator[tuple[Job, EmbeddedVideo | Problem]]:
+        """Take a clip; yields the videos that its batch completes."""
+        attempt = self.attempts.setdefault((event.job.key, event.attempt), _Attempt())
+        self.waiting.append((attempt, len(attempt.clips), event.frames))
+        attempt.clips.append(event.clip)
+        if len(self.waiting) == self.batch_size:
+            yield from self.flush()
+
+    def finish(self, event: VideoDone) -> Iterator[tuple[Job, EmbeddedVideo | Problem]]:
+        """Note that a video has no more clips; yields it when all its vectors are there."""
+        attempt = self.attempts.pop((event.job.key, event.attempt), _Attempt())
+        self.drop(event.job)  # clips of attempts that a worker's death cut short
+        attempt.done = event
+        if attempt.is_complete():
+            yield event.job, _assemble(attempt)
+
+    def drop(self, job: Job) -> None:
+        """Forget the clips of a video."""
+        stale = [key for key in self.attempts if key[0] == job.key]
+        void = [self.attempts.pop(key) for key in stale]
+        self.waiting = [item for item in self.waiting if not any(item[0] is one for one in void)]
+
+    def flush(self) -> Iterator[tuple[Job, EmbeddedVideo | Problem]]:
+        """Compute the waiting clips; yields the videos that this completes."""
+        batch, self.waiting = self.waiting, []
+        if not batch:
+            return
+        embeddings, logits = self.encoder.encode(np.stack([frames for _, _, frames in batch]))
+        for row, (attempt, number, _) in enumerate(batch):
+            attempt.embeddings[number] = embeddings[row]
+            if logits is not None:
+                attempt.logits[number] = logits[row]
+        for attempt in {id(attempt): attempt for attempt, _, _ in batch}.values():
+            if attempt.done is not None and attempt.is_complete():
+                yield attempt.done.job, _assemble(attempt)
+
+
+def _assemble(attempt: _Attempt) -> EmbeddedVideo | Problem:
+    """Put a video's vectors together in time order; one that is not finite is never kept."""
+    assert attempt.done is not None  # noqa: S101 - only complete attempts come here
+    order = sorted(
+        range(len(attempt.clips)), key=lambda number: attempt.clips[number].start_seconds
+    )
+    good = [number for number in order if np.isfinite(attempt.embeddings[number]).all()]
+    problem = attempt.done.problem
+    if len(good) < len(order):
+        lost = len(order) - len(good)
+        message = f"the model gave vectors that are not finite for {lost} of {len(order)} clips"
+        problem = Problem("non_finite", message)
+    if not good:
+        return problem or Problem("no_frames", "the video gave no clip")
+    # float16 ends at 65504
+    logits = [np.clip(attempt.logits[n], -65504, 65504) for n in good if attempt.logits]
+    return EmbeddedVideo(
+        info=attempt.done.info,
+        clips=tuple(attempt.clips[number] for number in good),
+        embeddings=np.stack([attempt.embeddings[number] for number in good]),
+        logits=np.stack(logits).astype(np.float16) if logits else None,
+        problem=problem,
+    )
