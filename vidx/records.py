@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -207,3 +208,71 @@ class Progress:
     clips: int
     failed: int
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file as it was when its bytes were hashed.
+
+    Attributes:
+        path: Absolute path.
+        size_bytes: Its size.
+        mtime_ns: Its time of last change, nanoseconds since the epoch.
+    """
+
+    path: str
+    size_bytes: int
+    mtime_ns: int
+
+
+class Status(StrEnum):
+    """What is to be done with a file."""
+
+    EMBED = "embed"  # its content is not in the collection under this plan
+    TWIN = "twin"  # its content is that of a file earlier in this run
+    UNCHANGED = "unchanged"
+    TOUCHED = "touched"  # unchanged content, but size or time on record are out of date
+    DUPLICATE = "duplicate"  # its content is in the collection from another file
+    MOVED = "moved"  # likewise, and that other file is no longer there
+    FAILED_BEFORE = "failed_before"
+    FAILED = "failed"  # it cannot even be read
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One file and what became of it.
+
+    Attributes:
+        status: What is to be done.
+        source: The file.
+        video_id: SHA-256 (hex) of its bytes, where they had to be read.
+        problem: Why the file cannot be read, for FAILED.
+        gone: The path, no longer there, under which the video was known, for MOVED.
+    """
+
+    status: Status
+    source: Source
+    video_id: str | None = None
+    problem: Problem | None = None
+    gone: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RebuildReport:
+    """What `rebuild` did.
+
+    Attributes:
+        adopted: Shards that were entered into the catalogue.
+        dropped: Shards that the catalogue knew and whose file is lost or unreadable.
+        ignored: Files in `shards/` that are left alone, each with the reason.
+        set_aside: Where an unusable catalogue was moved to, or None.
+        lost: What a catalogue made anew cannot know; empty when the catalogue was kept.
+        clips: Live clips now.
+    """
+
+    adopted: tuple[str, ...]
+    dropped: tuple[str, ...]
+    ignored: tuple[str, ...]
+    set_aside: str | None
+    lost: tuple[str, ...]
+    clips: int

@@ -4,7 +4,8 @@ A file that gives no clip, or not all of them, has a reason:
 
 | reason | meaning |
 |---|---|
-| `unreadable` | the operating system does not let it be read, or its path is not valid UTF-8 |
+| `unreadable` | the operating system does not let it be read |
+| `path_not_utf8` | its path is not valid UTF-8 |
 | `empty_file` | 0 bytes |
 | `not_a_video` | not a regular file, not media, or a playlist or a text that points elsewhere |
 | `no_video_stream` | audio, subtitles or data only |
@@ -16,6 +17,7 @@ A file that gives no clip, or not all of them, has a reason:
 | `truncated` | much shorter than the file declares, as after a broken download |
 | `decode_error` | damaged content |
 | `changed_while_reading` | size or modification time changed meanwhile |
+| `non_finite` | the model gave vectors that are not finite |
 | `decode_timeout` | the decoder said nothing for the deadline (isolated workers only) |
 | `decode_crashed` | the decoder took its process down, twice (isolated workers only) |
 """
@@ -87,7 +89,7 @@ def file_state(path: str) -> FileState:
         with Path(path).open("rb"):
             pass
     except UnicodeEncodeError:
-        raise VideoError("unreadable", "the path is not valid UTF-8") from None
+        raise VideoError("path_not_utf8", "the path is not valid UTF-8") from None
     except OSError as error:
         raise VideoError("unreadable", error.strerror or str(error)) from None
     if status.st_size == 0:

@@ -5,7 +5,12 @@ from __future__ import annotations
 import errno
 from pathlib import Path
 
-from huggingface_hub import hf_hub_download, try_to_load_from_cache
+from huggingface_hub import (
+    get_hf_file_metadata,
+    hf_hub_download,
+    hf_hub_url,
+    try_to_load_from_cache,
+)
 from huggingface_hub.constants import ENDPOINT
 from huggingface_hub.errors import (
     EntryNotFoundError,
@@ -22,6 +27,7 @@ from vidx.errors import CheckpointError, ModelNotFound, VidxError
 
 CONFIG_FILE = "config.json"
 PREPROCESSOR_FILE = "preprocessor_config.json"
+HUB_SECONDS = 10.0  # how long the hub may take to answer
 # In order of preference.
 WEIGHTS_FILES = ("model.safetensors", "pytorch_model.bin")
 
@@ -65,6 +71,8 @@ def _cached_or_downloaded(repo_id: str, filename: str, revision: str | None) -> 
     cached = try_to_load_from_cache(repo_id, filename, revision=revision)
     if isinstance(cached, str):
         return Path(cached)
+    # Asked once beforehand: the download itself tries an unreachable hub for half a minute.
+    get_hf_file_metadata(hf_hub_url(repo_id, filename, revision=revision), timeout=HUB_SECONDS)
     return Path(hf_hub_download(repo_id, filename, revision=revision))
 
 

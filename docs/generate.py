@@ -1,0 +1,61 @@
+"""Write docs/cli.md from the command line's own code; with --check, only say whether it differs."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from vidx.cli import cli
+from vidx.embedder.files import VIDEO_EXTENSIONS
+
+PAGE = Path(__file__).parent / "cli.md"
+
+INTRODUCTION = """\
+# Command line
+
+Written by `make docs` from the code; a test compares the two.
+
+Results go to standard output, progress and errors to standard error. Every command that reports
+has `--json`. The collection is the folder given by `--collection`, else by the environment
+variable `VIDX_COLLECTION`, else a `.vidx` in the working folder or one above it, as git finds
+`.git`; `embed` makes one where there is none.
+"""
+
+
+def page() -> str:
+    """The whole page."""
+    names = cli.commands
+    sections = [_section(("vidx",), cli), *(_section(("vidx", n), names[n]) for n in names)]
+    return "\n".join([INTRODUCTION, *sections, _extensions()])
+
+
+def _section(path: tuple[str, ...], command: click.Command) -> str:
+    context = click.Context(command, info_name=" ".join(path), max_content_width=96)
+    return f"## {' '.join(path)}\n\n```text\n{command.get_help(context)}\n```\n"
+
+
+def _extensions() -> str:
+    listed = " ".join(f"`{extension}`" for extension in VIDEO_EXTENSIONS)
+    return (
+        "## Which files a folder gives\n\n"
+        "Folders are walked recursively; hidden ones are passed over. Upper or lower case, these "
+        f"extensions count:\n\n{listed}\n\n"
+        "Some of them (`.heic`, `.avif`, `.m4a` ...) hold moving pictures only sometimes: a file "
+        "without is a failure, `still_image` or `no_video_stream`. A file that is named on the "
+        "command line is taken whatever its name.\n"
+    )
+
+
+def main() -> None:
+    """Write the page, or compare it."""
+    if "--check" in sys.argv:
+        if not PAGE.exists() or PAGE.read_text(encoding="utf-8") != page():
+            sys.exit(f"{PAGE} is not what the code says: run `make docs`.")
+    else:
+        PAGE.write_text(page(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

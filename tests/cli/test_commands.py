@@ -1,0 +1,280 @@
+"""What the commands print and how they end, with a real collection behind them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from vidx.cli import main
+
+EMBED_KEYS = [
+    "files", "embedded", "partial", "unchanged", "duplicate", "moved", "failed", "failed_before",
+    "clips", "seconds", "clips_per_second", "collection",
+]  # fmt: skip
+HIT_KEYS = [
+    "rank", "clip_id", "video_id", "score", "path", "locations", "start_seconds", "end_seconds",
+    "query_start_seconds", "query_end_seconds", "labels",
+]  # fmt: skip
+
+
+@pytest.fixture
+def vidx(capfd: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Run a command in this process: (exit code, standard output, standard error)."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as ended:
+            main([str(argument) for argument in arguments])
+        captured = capfd.readouterr()
+        assert "Traceback" not in captured.err
+        return int(ended.value.code or 0), captured.out, captured.err
+
+    return run
+
+
+def test_embed_reports_counts_that_add_up(vidx, library, tiny_checkpoint, tmp_path) -> None:
+    where = ("--collection", tmp_path / "new")
+    code, out, _ = vidx("embed", library, "--model", tiny_checkpoint, *where, "--json")
+    report = json.loads(out)
+    assert code == 3
+    assert list(report) == EMBED_KEYS
+    assert sum(report[key] for key in EMBED_KEYS[1:8]) == report["files"] == 6
+    assert (report["embedded"], report["duplicate"], report["failed"]) == (4, 1, 1)
+
+    code, out, _ = vidx("embed", library, *where, "--json")
+    again = json.loads(out)
+    assert code == 3
+    assert (again["unchanged"], again["failed_before"], again["clips"]) == (5, 1, 0)
+
+    code, out, _ = vidx("embed", library, *where, "--json", "--retry-failed")
+    assert json.loads(out)["failed"] == 1
+
+
+def test_search_prints_documented_objects(vidx, embedded, library) -> None:
+    query = library / "bowl.mp4"
+    code, out, _ = vidx("search", query, "--collection", embedded, "--json", "-k", 3)
+    hits = json.loads(out)
+    assert code == 0
+    assert [hit["rank"] for hit in hits] == [1, 2, 3]
+    assert all(list(hit) == HIT_KEYS for hit in hits)
+    assert hits[0]["path"] == str(query)
+    assert hits[0]["locations"] == [str(query), str(library / "sub/copy of bowl.mp4")]
+    assert hits[0]["score"] >= 0.999
+    assert len(hits[0]["labels"]) == 5
+    assert list(hits[0]["labels"][0]) == ["label", "score"]
+
+
+def test_a_number_is_a_clip_id(vidx, embedded) -> None:
+    code, out, _ = vidx("search", "0", "--collection", embedded, "--json", "-k", 1)
+    assert code == 0
+    assert json.loads(out)[0]["clip_id"] == 0
+    code, _, err = vidx("search", "999", "--collection", embedded)
+    assert code == 2
+    assert "no clip 999" in err
+
+
+def test_tables_for_people_name_every_hit_and_escape_control_characters(vidx, embedded) -> None:
+    code, out, _ = vidx("search", "0", "--collection", embedded, "-k", 50)
+    assert code == 0
+    assert "bowl.mp4" in out
+    assert "näme\\n.avi" in out
+
+
+@pytest.mark.parametrize("command", ["info", "videos", "failures", "verify"])
+def test_every_reporting_command_speaks_json_and_text(vidx, embedded, command) -> None:
+    code, out, _ = vidx(command, "--collection", embedded, "--json")
+    assert code == 0
+    assert json.loads(out)
+    code, out, _ = vidx(command, "--collection", embedded)
+    assert code == 0
+    assert out
+
+
+def test_failures_lists_the_reason(vidx, embedded, library) -> None:
+    _, out, _ = vidx("failures", "--collection", embedded, "--json")
+    [failure] = json.loads(out)
+    assert failure["path"] == str(library / "broken.mp4")
+    assert failure["reason"] == "not_a_video"
+
+
+def test_remove_takes_one_location_then_the_video(vidx, embedded, library) -> None:
+    where = ("--collection", embedded, "--json")
+    code, out, _ = vidx("remove", library / "bowl.mp4", *where)
+    assert (code, json.loads(out)["videos"]) == (0, 0)
+    code, out, _ = vidx("remove", library / "sub", *where)
+    assert (code, json.loads(out)["videos"]) == (0, 3)
+    _, out, _ = vidx("search", "--collection", embedded, "--json", library / "bowl.mp4")
+    assert {hit["path"] for hit in json.loads(out)} == {str(library / "Dance.MKV")}
+    assert vidx("verify", "--collection", embedded)[0] == 0
+    code, _, err = vidx("remove", library / "bowl.mp4", *where)
+    assert code == 2
+    assert "not in the collection" in err
+
+
+def test_export_writes_a_row_a_clip(vidx, embedded, tmp_path) -> None:
+    code, out, _ = vidx("export", tmp_path / "out.parquet", "--collection", embedded, "--json")
+    table = pq.read_table(tmp_path / "out.parquet")
+    assert code == 0
+    assert json.loads(out)["rows"] == table.num_rows > 0
+    wanted = {"clip_id", "path", "start_seconds", "end_seconds", "embedding", "labels"}
+    assert wanted <= set(table.column_names)
+    assert [path.name for path in tmp_path.iterdir()] == ["collection", "out.parquet"]
+
+
+def test_quiet_prints_nothing(vidx, library, tiny_checkpoint, tmp_path) -> None:
+    where = ("--collection", tmp_path / "new")
+    code, out, err = vidx("embed", library, "--model", tiny_checkpoint, *where, "--quiet")
+    assert (code, out, err) == (3, "", "")
+
+
+def test_dry_run_says_what_and_does_nothing(vidx, library, embedded, tmp_path) -> None:
+    where = ("--collection", tmp_path / "new")
+    code, out, _ = vidx("embed", library, *where, "--dry-run", "--json")
+    assert code == 0
+    assert json.loads(out)["statuses"] == {"embed": 5, "twin": 1}
+    assert not (tmp_path / "new").exists()
+    _, out, _ = vidx("embed", library, "--collection", embedded, "--dry-run", "--json")
+    assert json.loads(out)["statuses"] == {"unchanged": 5, "failed_before": 1}
+
+
+def test_progress_goes_to_standard_error_in_plain_lines(
+    vidx, library, tiny_checkpoint, tmp_path
+) -> None:
+    where = ("--collection", tmp_path / "new")
+    _, out, err = vidx("embed", library, "--model", tiny_checkpoint, *where, "--json")
+    json.loads(out)
+    assert "6/6 files" in err
+    assert "clips/s" in err
+    assert "1 failed" in err
+
+
+def everything(folder: Path) -> dict[str, Any]:
+    """Names, sizes and times of all files, to see that nothing changed."""
+    return {
+        str(path): (path.stat().st_size, path.stat().st_mtime_ns)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not path.name.endswith(("-shm", "-wal", ".lock"))
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["embed", "missing.mp4"], 2, "does not exist"),
+        (["embed"], 2, "Missing argument"),
+        (["embed", ".", "--workers", "-1"], 2, "not in the range"),
+        (["embed", ".", "--frobnicate"], 2, "No such option"),
+        (["search", "missing.mp4"], 2, "is no file"),
+        (["search", "LIBRARY/broken.mp4"], 4, "not_a_video"),
+        (["search", "LIBRARY/bowl.mp4", "--start", "60"], 2, "the video ends at 5"),
+        (["search", "LIBRARY/bowl.mp4", "--label", "archry"], 2, "Did you mean 'archery'"),
+        (["search", "LIBRARY/bowl.mp4", "--device", "cuda:99"], 4, "cuda:99"),
+        (["embed", "LIBRARY", "--fps", "3"], 4, "cannot be compared"),
+        (["embed", "LIBRARY", "--frames", "8"], 4, "cannot be compared"),
+        (["embed", "EMPTY"], 4, "no video files in"),
+        (["embed", "LIBRARY", "--model", "./nowhere"], 4, "nowhere does not exist"),
+        (["embed", "LIBRARY", "--model", "org/not-cached"], 4, "not-cached"),
+        (["export", "/proc/out.parquet"], 4, "cannot be written"),
+    ],
+)
+def test_wrong_use_gets_one_clear_message_and_changes_nothing(
+    vidx, embedded, library, tmp_path, monkeypatch, arguments, code, words
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    places = {"LIBRARY": str(library), "EMPTY": "empty"}
+    for name, place in places.items():
+        arguments = [argument.replace(name, place) for argument in arguments]
+    before = everything(embedded)
+    got, out, err = vidx(*arguments, "--collection", embedded)
+    assert (got, out) == (code, "")
+    assert words in err
+    assert everything(embedded) == before
+
+
+def test_a_first_embed_that_is_refused_leaves_no_folder(vidx, library, tmp_path) -> None:
+    where = tmp_path / "new"
+    code, _, err = vidx("embed", library, "--model", "org/not-cached", "--collection", where)
+    assert code == 4
+    assert "--model" in err
+    assert not where.exists()
+
+
+def test_nothing_embedded_at_all_ends_with_4(vidx, library, tiny_checkpoint, tmp_path) -> None:
+    where = ("--collection", tmp_path / "new")
+    broken = library / "broken.mp4"
+    assert vidx("embed", broken, "--model", tiny_checkpoint, *where)[0] == 4
+    assert vidx("embed", broken, *where)[0] == 4
+    assert vidx("failures", *where)[0] == 0
+
+
+def test_another_models_vectors_are_refused(vidx, library, embedded, make_checkpoint, tmp_path):
+    other = make_checkpoint(tmp_path / "other", seed=7)
+    code, _, err = vidx("embed", library, "--model", other, "--collection", embedded)
+    assert code == 4
+    assert "cannot be compared" in err
+    assert "--collection" in err
+
+
+def test_a_moved_model_is_found_again_with_model(
+    vidx, library, make_checkpoint, tmp_path, monkeypatch
+) -> None:
+    model = make_checkpoint(tmp_path / "model")
+    where = ("--collection", tmp_path / "new")
+    query = library / "bowl.mp4"
+    assert vidx("embed", query, "--model", model, *where)[0] == 0
+    model.rename(tmp_path / "moved")
+    code, _, err = vidx("search", query, *where)
+    assert code == 4
+    assert "--model" in err
+    code, _, _ = vidx("search", query, *where, "--model", tmp_path / "moved")
+    assert code == 0
+
+
+def test_a_newer_format_is_refused(vidx, embedded) -> None:
+    manifest = embedded / "collection.json"
+    manifest.write_text(manifest.read_text().replace('"format_version": 1', '"format_version": 9'))
+    for command in (["info"], ["search", "0"], ["embed", "."], ["verify"], ["rebuild"]):
+        code, _, err = vidx(*command, "--collection", embedded)
+        assert code in (4, 2), command
+        assert "format version 9" in err or command == ["embed", "."]
+
+
+def test_interrupted_embedding_ends_with_130_and_keeps_what_is_done(
+    make_video, tiny_checkpoint, tmp_path, vidx
+) -> None:
+    (tmp_path / "videos").mkdir()
+    for seed in range(8):
+        make_video(tmp_path / f"videos/{seed}.mp4", seed=seed, seconds=10.0, size=(320, 240))
+    where = ["--collection", str(tmp_path / "new")]
+    command = [sys.executable, "-m", "vidx", "embed", str(tmp_path / "videos"), *where]
+    command += ["--model", str(tiny_checkpoint), "--workers", "1"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True)
+    while not (tmp_path / "new/writer.lock").exists():
+        time.sleep(0.02)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    # Python ends itself by the signal when the interrupt came within an exec(): 130 to a shell.
+    assert process.returncode in (130, -signal.SIGINT)
+    assert b"Traceback" not in err
+    assert b"the same command goes on" in err
+    assert vidx("verify", *where)[0] == 0
+    assert vidx(*command[3:])[0] == 0
+
+
+def test_a_reader_that_stops_early_is_no_error(embedded) -> None:
+    vidx = shutil.which("vidx", path=str(Path(sys.executable).parent))
+    assert vidx
+    command = f"'{vidx}' videos --json --collection '{embedded}' | head -c 10"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert done.stderr == ""

@@ -1,0 +1,202 @@
+from __future__ import annotations
+
+import errno
+import json
+import os
+import resource
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from vidx import index as indexes
+from vidx.errors import CollectionDamaged, VidxError
+from vidx.index import Index, files
+from vidx.index.exact import normalized
+
+DIM = 5
+
+
+def part(start: int, end: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    ids = np.arange(start, end)
+    return ids, np.random.default_rng(3).standard_normal((100, DIM), dtype=np.float32)[ids]
+
+
+def is_sound(folder: Path, end: int) -> bool:
+    """Whether the index holds the first clips, all of them, and nothing else lies there."""
+    index = Index(folder, "u", DIM)
+    ids, vectors = part(0, end)
+    generation = index.header.generation
+    names = {"index.json", f"ids-{generation}.i64", f"vectors-{generation}.f32"}
+    return (
+        np.array_equal(index.indexed.ids, ids)
+        and np.array_equal(index.indexed.vectors, normalized(vectors))
+        and index.end_clip_id == end
+        and {path.name for path in folder.iterdir()} == names
+        and (folder / f"ids-{generation}.i64").stat().st_size == end * 8
+        and (folder / f"vectors-{generation}.f32").stat().st_size == end * 4 * DIM
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """An index of ten clips."""
+    indexes.build(tmp_path / "index", "u", DIM, [part(0, 4), part(4, 10)], 10)
+    return tmp_path / "index"
+
+
+def change_header(folder: Path, **values: Any) -> None:
+    path = folder / "index.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+
+
+def test_the_files_are_what_they_are_said_to_be(folder: Path) -> None:
+    ids, vectors = part(0, 10)
+    assert np.array_equal(np.fromfile(folder / "ids-1.i64", "<i8"), ids)
+    stored = np.fromfile(folder / "vectors-1.f32", "<f4").reshape(-1, DIM)
+    assert np.array_equal(stored, normalized(vectors))
+    assert json.loads((folder / "index.json").read_text()) == {
+        "format_version": 1,
+        "collection": "u",
+        "kind": "exact",
+        "recall": 1.0,
+        "dim": DIM,
+        "rows": 10,
+        "end_clip_id": 10,
+        "generation": 1,
+    }
+    assert isinstance(Index(folder, "u", DIM).indexed.vectors, np.memmap)
+
+
+def test_an_index_grows_in_place_and_leaves_readers_alone(folder: Path) -> None:
+    reader = Index(folder, "u", DIM)
+    before = reader.indexed.vectors.copy()
+    Index(folder, "u", DIM).extend([part(10, 20)], 25)
+    assert np.array_equal(reader.indexed.vectors, before)
+    grown = Index(folder, "u", DIM)
+    assert (grown.end_clip_id, len(grown), grown.header.generation) == (25, 20, 1)
+
+
+def test_what_a_crash_left_behind_the_end_is_overwritten(folder: Path) -> None:
+    for name in ("ids-1.i64", "vectors-1.f32"):
+        with (folder / name).open("ab") as file:
+            file.write(b"half a row and more" * 9)
+    (folder / "index.json.123.tmp").write_text("{")
+    assert len(Index(folder, "u", DIM)) == 10
+    Index(folder, "u", DIM).extend([part(10, 20)], 20)
+    assert is_sound(folder, 20)
+
+
+@pytest.mark.parametrize("step", ["_write_behind", "_replace_header", "_drop_other_generations"])
+@pytest.mark.parametrize("anew", [False, True])
+def test_an_end_at_any_step_leaves_the_old_index_or_the_new_one(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, step: str, anew: bool
+) -> None:
+    original = getattr(files, step)
+
+    def interrupted(*arguments: Any) -> None:
+        if step == "_write_behind":
+            original(*arguments)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(files, step, interrupted)
+        if anew:
+            indexes.build(folder, "u", DIM, [part(0, 20)], 20)
+        else:
+            Index(folder, "u", DIM).extend([part(10, 20)], 20)
+    index = Index(folder, "u", DIM)
+    assert len(index) == index.end_clip_id == (20 if step == "_drop_other_generations" else 10)
+    index.extend([part(index.end_clip_id, 30)], 30)
+    assert is_sound(folder, 30)
+
+
+def test_an_index_made_anew_replaces_the_old_one_under_a_reader(folder: Path) -> None:
+    reader = Index(folder, "u", DIM)
+    indexes.build(folder, "u", DIM, [part(0, 20)], 20)
+    assert is_sound(folder, 20)
+    assert np.array_equal(reader.indexed.vectors, normalized(part(0, 10)[1]))
+
+
+def test_a_reader_that_meets_a_replacement_looks_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = files._open_matrix
+
+    def replaced_first(*arguments: Any) -> Any:
+        monkeypatch.setattr(files, "_open_matrix", original)
+        indexes.build(folder, "u", DIM, [part(0, 20)], 20)
+        return original(*arguments)
+
+    monkeypatch.setattr(files, "_open_matrix", replaced_first)
+    assert len(Index(folder, "u", DIM)) == 20
+
+
+@pytest.mark.parametrize("values", [{"collection": "other"}, {"dim": 6}, {"format_version": 2}])
+def test_an_index_that_is_not_ours_counts_as_none_and_is_made_anew(
+    folder: Path, values: dict[str, Any]
+) -> None:
+    change_header(folder, **values)
+    index = Index(folder, "u", DIM)
+    assert (len(index), index.end_clip_id) == (0, 0)
+    index.extend([part(0, 20)], 20)
+    assert is_sound(folder, 20)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}", b"\xff"])
+def test_an_unreadable_header_counts_as_no_index(folder: Path, content: bytes) -> None:
+    (folder / "index.json").write_bytes(content)
+    index = Index(folder, "u", DIM)
+    assert len(index) == 0
+    index.extend([part(0, 20)], 20)
+    assert is_sound(folder, 20)
+
+
+@pytest.mark.parametrize("name", ["ids-1.i64", "vectors-1.f32"])
+@pytest.mark.parametrize("size", [None, 0, 30])
+def test_a_lost_or_short_file_is_damage(folder: Path, name: str, size: int | None) -> None:
+    path = folder / name
+    path.unlink() if size is None else os.truncate(path, size)
+    with pytest.raises(CollectionDamaged, match="vidx rebuild"):
+        Index(folder, "u", DIM)
+    indexes.build(folder, "u", DIM, [part(0, 20)], 20)
+    assert is_sound(folder, 20)
+
+
+def test_a_deleted_index_is_none(folder: Path) -> None:
+    for path in folder.iterdir():
+        path.unlink()
+    folder.rmdir()
+    index = Index(folder, "u", DIM)
+    assert len(index) == 0
+    index.extend([part(0, 20)], 20)
+    assert is_sound(folder, 20)
+
+
+def test_an_index_of_no_clips_can_be_opened(tmp_path: Path) -> None:
+    indexes.build(tmp_path / "index", "u", DIM, [], 7)
+    index = Index(tmp_path / "index", "u", DIM)
+    assert (len(index), index.end_clip_id) == (0, 7)
+    index.extend([part(7, 9)], 9)
+    assert Index(tmp_path / "index", "u", DIM).indexed.ids.tolist() == [7, 8]
+
+
+def test_a_full_disk_leaves_the_index_as_it_was(folder: Path) -> None:
+    """A limit on the size of files stands in for a full disk: the same call fails."""
+    import signal
+
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+        with pytest.raises(VidxError, match=os.strerror(errno.EFBIG)) as caught:
+            Index(folder, "u", DIM).extend([part(10, 100)], 100)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, before)
+    assert caught.value.exit_code == 4
+    assert len(Index(folder, "u", DIM)) == 10
+    Index(folder, "u", DIM).extend([part(10, 100)], 100)
+    assert is_sound(folder, 100)

@@ -1,0 +1,60 @@
+"""Collections made of drawn vectors: no model, real Parquet and SQLite."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+
+from vidx.records import Clip, EmbeddedVideo, Problem, Source, Space, VideoInfo
+from vidx.store.layout import Layout
+from vidx.store.shards import NewVideo
+from vidx.store.writer import Batch, open_writer
+
+DIM = 8
+LABELS = ("run", "walk", "jump", "sit", "wave", "eat")
+SPACE = Space("f" * 64, "/models/tiny", None, 16, 7.5, DIM, LABELS)
+PROVENANCE = {"model": "tiny", "device": "cpu"}
+
+
+def video_id(name: str) -> str:
+    """What the content of this name would hash to."""
+    return hashlib.sha256(name.encode()).hexdigest()
+
+
+def path_of(name: str) -> str:
+    """Where a drawn video lies unless told otherwise."""
+    return f"/videos/{name}.mp4"
+
+
+def draw_video(
+    name: str,
+    clips: int = 3,
+    *,
+    plan: str = "plan",
+    paths: tuple[str, ...] = (),
+    dim: int = DIM,
+    labels: tuple[str, ...] = LABELS,
+    problem: Problem | None = None,
+) -> NewVideo:
+    """One embedded video; the same name and plan give the same vectors."""
+    random = np.random.default_rng(list(f"{name} {plan}".encode()))
+    logits = random.standard_normal((clips, len(labels))).astype(np.float16) if labels else None
+    return NewVideo(
+        video_id=video_id(name),
+        plan=plan,
+        sources=[Source(path, 1000, 42) for path in paths or (path_of(name),)],
+        embedded=EmbeddedVideo(
+            info=VideoInfo(2.0 * clips, 64, 48, 30.0, "h264", "mov,mp4", 0.0, 0),
+            clips=tuple(Clip(2.0 * i, 2.0 * i + 2) for i in range(clips)),
+            embeddings=random.standard_normal((clips, dim), dtype=np.float32),
+            logits=logits,
+            problem=problem,
+        ),
+    )
+
+
+def commit(layout: Layout, *videos: NewVideo, space: Space = SPACE, **parts: list) -> None:
+    """Open a collection for writing, made if need be, and commit one batch."""
+    with open_writer(layout, space) as writer:
+        writer.commit(Batch(videos=list(videos), **parts), PROVENANCE)

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from made_collections import DIM, commit, draw_video, path_of, video_id
+
+from vidx.errors import VidxError
+from vidx.records import Problem, Source
+from vidx.store.catalogue import Catalogue
+from vidx.store.changes import Failed
+from vidx.store.export import clips_table, export, failures_table, videos_table
+from vidx.store.layout import Layout
+from vidx.store.writer import open_writer
+
+Open = Callable[[], Catalogue]
+
+
+@pytest.fixture
+def filled(layout: Layout) -> Layout:
+    commit(layout, draw_video("a", 3), draw_video("b", 2, paths=("/y", "/x", "/z")))
+    commit(layout, draw_video("c", 3, problem=Problem("truncated", "cut")))
+    with open_writer(layout) as writer:
+        writer.remove([path_of("a")])
+    commit(layout, failed=[Failed(Source("/f2", 1, 1), None, Problem("x", "y"))])
+    commit(layout, failed=[Failed(Source("/f1", 1, 1), None, Problem("x", "y\n'"))])
+    return layout
+
+
+def test_an_export_holds_all_live_clips(
+    filled: Layout, open_catalogue: Open, tmp_path: Path
+) -> None:
+    path = tmp_path / "out.parquet"
+    path.write_text("to be replaced")
+    assert export(open_catalogue(), DIM, path) == 5
+    table = pq.read_table(path)
+    assert table.column_names == [
+        "clip_id", "video_id", "path", "start_seconds", "end_seconds", "labels", "embedding",
+    ]  # fmt: skip
+    assert table["clip_id"].to_pylist() == [3, 4, 5, 6, 7]
+    assert table["path"].to_pylist() == ["/x"] * 2 + [path_of("c")] * 3
+    drawn = [draw_video("b", 2).embedded.embeddings, draw_video("c", 3).embedded.embeddings]
+    assert np.array_equal(np.array(table["embedding"].to_pylist(), "f4"), np.concatenate(drawn))
+    assert table.drop_columns(["embedding"]).equals(clips_table(open_catalogue()))
+    for row in table["labels"].to_pylist():
+        scores = [label["score"] for label in row]
+        assert len(scores) == 5
+        assert scores == sorted(scores, reverse=True)
+    assert [file.name for file in tmp_path.iterdir() if file.is_file()] == ["out.parquet"]
+
+
+def test_an_empty_collection_exports_an_empty_table(
+    layout: Layout, open_catalogue: Open, tmp_path: Path
+) -> None:
+    commit(layout)
+    path = tmp_path / "out.parquet"
+    assert export(open_catalogue(), DIM, path) == 0
+    schema = pq.read_schema(path)
+    assert schema.field("embedding").type == pa.list_(pa.field("element", pa.float32()), DIM)
+    for table in (clips_table, videos_table, failures_table):
+        assert table(open_catalogue()).num_rows == 0
+
+
+@pytest.mark.parametrize("place", ["missing/out.parquet", "file/out.parquet", "folder", "n" * 300])
+def test_an_export_that_cannot_be_written_is_told(
+    filled: Layout, open_catalogue: Open, tmp_path: Path, place: str
+) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(VidxError, match="cannot be written"):
+        export(open_catalogue(), DIM, tmp_path / place)
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {"file", "folder", filled.root.name}
+
+
+def test_videos_are_told_by_path(filled: Layout, open_catalogue: Open) -> None:
+    rows = videos_table(open_catalogue()).to_pylist()
+    told = [(row["path"], row["locations"], row["clips"], row["status"]) for row in rows]
+    assert told == [
+        (path_of("c"), [path_of("c")], 3, "partial"),
+        ("/x", ["/x", "/y", "/z"], 2, "whole"),
+    ]
+    assert (rows[0]["video_id"], rows[0]["problem_reason"]) == (video_id("c"), "truncated")
+
+
+def test_failures_are_told_by_path(filled: Layout, open_catalogue: Open) -> None:
+    assert failures_table(open_catalogue()).to_pylist() == [
+        {"path": "/f1", "reason": "x", "message": "y\n'"},
+        {"path": "/f2", "reason": "x", "message": "y"},
+    ]

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Callable
+
+import pytest
+from made_collections import commit, draw_video
+
+from vidx.errors import CollectionLocked
+from vidx.store.layout import Layout
+from vidx.store.lock import writing
+from vidx.store.writer import open_writer
+
+HOLD = """
+with open_writer(layout):
+    print("held", flush=True)
+    sys.stdin.readline()
+"""
+Child = Callable[[str], subprocess.Popen[str]]
+
+
+@pytest.fixture
+def holder(layout: Layout, child: Child) -> subprocess.Popen[str]:
+    """Another process that holds the lock."""
+    commit(layout, draw_video("a"))
+    process = child(HOLD)
+    assert process.stdout.readline() == "held\n"
+    return process
+
+
+def test_a_second_writer_is_refused_at_once_and_told_who(
+    layout: Layout, holder: subprocess.Popen[str]
+) -> None:
+    started = time.monotonic()
+    with pytest.raises(CollectionLocked, match=f"process {holder.pid} on .* since") as caught:
+        commit(layout, draw_video("b"))
+    assert time.monotonic() - started < 1
+    assert caught.value.exit_code == 4
+    holder.communicate("\n")
+    commit(layout, draw_video("b"))
+
+
+def test_a_dead_owner_frees_the_lock(layout: Layout, holder: subprocess.Popen[str]) -> None:
+    holder.kill()
+    holder.wait()
+    with writing(layout):
+        note = json.loads((layout.root / "writer.json").read_text())
+        assert note["pid"] == os.getpid()
+
+
+def test_one_process_cannot_write_twice(layout: Layout) -> None:
+    commit(layout, draw_video("a"))
+    with open_writer(layout), pytest.raises(CollectionLocked), open_writer(layout):
+        pass
+
+
+def test_the_note_goes_with_the_lock_even_after_an_error(layout: Layout) -> None:
+    commit(layout, draw_video("a"))
+    with pytest.raises(RuntimeError), open_writer(layout):
+        raise RuntimeError
+    assert not (layout.root / "writer.json").exists()
+    commit(layout, draw_video("b"))
+
+
+@pytest.mark.parametrize("note", ["", "{", "{}", "[]", None])
+def test_a_note_that_says_nothing_still_gives_a_clear_message(
+    layout: Layout, holder: subprocess.Popen[str], note: str | None
+) -> None:
+    path = layout.root / "writer.json"
+    path.unlink() if note is None else path.write_text(note)
+    with pytest.raises(CollectionLocked, match="another process"), writing(layout):
+        pass
+    holder.communicate("\n")

@@ -1,0 +1,297 @@
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from made_collections import SPACE, commit, draw_video, path_of, video_id
+
+from vidx.errors import CollectionDamaged, CollectionTooNew, VidxError
+from vidx.records import Problem, RebuildReport, Source
+from vidx.store import export, rebuild, shards, sqlite
+from vidx.store.catalogue import Catalogue
+from vidx.store.changes import Failed
+from vidx.store.layout import Layout, read_manifest
+from vidx.store.lock import writing
+from vidx.store.rebuild import LIVED_IN_SQL_ALONE
+from vidx.store.vectors import live_vectors
+from vidx.store.writer import open_writer
+
+Open = Callable[[], Catalogue]
+Findings = Callable[[], list[str]]
+FILES = [shards.file_name(first) for first in (0, 5, 8)]
+
+
+@pytest.fixture
+def filled(layout: Layout) -> Layout:
+    """Three shards: a and b, then c, then a again under another plan."""
+    commit(layout, draw_video("a", 3), draw_video("b", 2))
+    commit(layout, draw_video("c", 3))
+    commit(layout, draw_video("a", 4, plan="finer"))
+    return layout
+
+
+def run(layout: Layout) -> RebuildReport:
+    with writing(layout):
+        return rebuild.rebuild(layout, read_manifest(layout), 0)
+
+
+def state(layout: Layout) -> list[dict[str, Any]]:
+    """All that is told of clips, labels included."""
+    return export.clips_table(Catalogue(layout, read_manifest(layout))).to_pylist()
+
+
+def lose_catalogue(layout: Layout) -> None:
+    for path in layout.root.glob("catalogue.sqlite*"):
+        path.unlink()
+
+
+@pytest.fixture
+def foreign(tmp_path: Path) -> Path:
+    """A shard of another collection of the same space."""
+    other = Layout(tmp_path / "other")
+    commit(other, draw_video("z", 5))
+    return other.shards / FILES[0]
+
+
+def test_a_lost_catalogue_is_made_anew_with_the_same_ids_and_labels(
+    filled: Layout, findings: Findings
+) -> None:
+    before = state(filled)
+    lose_catalogue(filled)
+    report = run(filled)
+    assert state(filled) == before
+    assert report == RebuildReport(tuple(FILES), (), (), None, LIVED_IN_SQL_ALONE, 9)
+    assert findings() == []
+
+
+def test_what_lived_in_sql_alone_is_gone_and_said_to_be(
+    filled: Layout, open_catalogue: Open
+) -> None:
+    commit(
+        filled,
+        places=[(video_id("c"), Source("/moved/c.mp4", 1000, 42))],
+        failed=[Failed(Source("/f", 1, 1), None, Problem("x", "y"))],
+    )
+    with open_writer(filled) as writer:
+        writer.remove([path_of("b")])
+    lose_catalogue(filled)
+    assert len(run(filled).lost) == 3
+    catalogue = open_catalogue()
+    assert catalogue.counts()["failures"] == 0
+    assert catalogue.locations_of(video_id("c")) == [path_of("c")]
+    assert catalogue.locations_of(video_id("b")) == [path_of("b")]
+
+
+def test_a_sound_catalogue_is_kept(filled: Layout) -> None:
+    with open_writer(filled) as writer:
+        writer.remove([path_of("b")])
+    before = state(filled)
+    assert run(filled) == RebuildReport((), (), (), None, (), 7)
+    assert state(filled) == before
+
+
+@pytest.mark.parametrize("damage", ["garbage", "blank", "pages", "foreign"])
+def test_an_unusable_catalogue_is_set_aside_and_made_anew(
+    filled: Layout, foreign: Path, findings: Findings, damage: str
+) -> None:
+    before, sound = state(filled), filled.catalogue.read_bytes()
+    broken = {
+        "garbage": b"garbage" * 999,
+        "blank": b"",
+        "pages": sound[: len(sound) // 4] + b"\x5a" * (len(sound) - len(sound) // 4),
+        "foreign": (foreign.parent.parent / "catalogue.sqlite").read_bytes(),
+    }[damage]
+    lose_catalogue(filled)
+    filled.catalogue.write_bytes(broken)
+    report = run(filled)
+    assert report.set_aside
+    assert Path(report.set_aside).exists()
+    assert report.lost == LIVED_IN_SQL_ALONE
+    assert state(filled) == before
+    assert findings() == []
+    again = filled.catalogue.write_bytes(b"garbage")
+    assert again
+    assert run(filled).set_aside != report.set_aside, "nothing set aside is overwritten"
+
+
+def test_a_catalogue_of_a_later_version_is_not_touched(filled: Layout) -> None:
+    import sqlite3
+
+    database = sqlite3.connect(filled.catalogue)
+    database.execute("UPDATE alembic_version SET version_num = '9999'")
+    database.commit()
+    database.close()
+    before = filled.catalogue.read_bytes()
+    with pytest.raises(CollectionTooNew):
+        run(filled)
+    assert filled.catalogue.read_bytes() == before
+
+
+def test_a_sound_catalogue_that_cannot_be_opened_now_is_not_set_aside(
+    filled: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import sqlite3
+
+    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_MS", 10)
+    stranger = sqlite3.connect(filled.catalogue, isolation_level=None)
+    stranger.execute("BEGIN EXCLUSIVE")
+    stranger.execute("DELETE FROM failures")
+    lost = filled.shards / FILES[1]
+    lost.rename(filled.root / "elsewhere")
+    with pytest.raises(VidxError, match="locked"):
+        run(filled)
+    stranger.close()
+    assert not list(filled.root.glob("*damaged*"))
+
+
+def test_an_older_catalogue_put_back_catches_up(
+    filled: Layout, tmp_path: Path, findings: Findings
+) -> None:
+    copy = shutil.copy(filled.catalogue, tmp_path / "backup")
+    commit(filled, draw_video("d", 2))
+    commit(filled, draw_video("b", 1, plan="coarse"))
+    before = state(filled)
+    lose_catalogue(filled)
+    shutil.copy(copy, filled.catalogue)
+    assert any("does not know" in finding for finding in findings())
+    commit(filled, draw_video("e", 2))
+    after = state(filled)
+    assert after[:-2] == before
+    assert [row["clip_id"] for row in after[-2:]] == [15, 16]
+    assert findings() == []
+
+
+def test_the_order_in_which_shards_are_found_does_not_matter(filled: Layout) -> None:
+    """A shard put back after a later one was adopted does not undo it."""
+    before = state(filled)
+    first = filled.shards / FILES[0]
+    first.rename(filled.root / "away")
+    lose_catalogue(filled)
+    run(filled)
+    (filled.root / "away").rename(first)
+    assert run(filled).adopted == (FILES[0],)
+    assert state(filled) == before
+
+
+def test_a_shard_put_back_does_not_undo_what_its_path_holds_since(
+    layout: Layout, open_catalogue: Open, findings: Findings
+) -> None:
+    commit(layout, draw_video("a", paths=("/1",)), draw_video("b", paths=("/2",)))
+    commit(layout, draw_video("c", paths=("/1",)))
+    first = layout.shards / shards.file_name(0)
+    first.rename(layout.root / "away")
+    run(layout)
+    (layout.root / "away").rename(first)
+    run(layout)
+    assert open_catalogue().live_clip_ids().tolist() == [3, 4, 5, 6, 7, 8]
+    assert findings() == []
+
+
+def test_a_lost_shard_takes_its_clips_along_and_its_ids_are_not_reused(
+    filled: Layout, open_catalogue: Open, findings: Findings
+) -> None:
+    (filled.shards / FILES[2]).unlink()
+    assert findings() == [f"shard {FILES[2]}: the file is missing"]
+    assert run(filled).dropped == (FILES[2],)
+    assert findings() == []
+    assert open_catalogue().plan_of(video_id("a")) is None, "to be embedded anew"
+    commit(filled, draw_video("d", 1))
+    assert open_catalogue().live_clip_ids().tolist() == [3, 4, 5, 6, 7, 12]
+
+
+def test_an_unreadable_shard_is_dropped_but_not_deleted(
+    filled: Layout, open_catalogue: Open
+) -> None:
+    path = filled.shards / FILES[1]
+    path.write_bytes(path.read_bytes()[:-100])
+    report = run(filled)
+    assert report.dropped == (FILES[1],)
+    assert report.ignored[0].startswith(FILES[1])
+    assert path.exists()
+    assert open_catalogue().live_clip_ids().tolist() == [3, 4, 8, 9, 10, 11]
+
+
+@pytest.mark.parametrize("name", [FILES[1], shards.file_name(12), shards.file_name(13)])
+def test_a_shard_of_another_collection_is_never_read_and_never_deleted(
+    filled: Layout, foreign: Path, open_catalogue: Open, findings: Findings, name: str
+) -> None:
+    stray = filled.shards / name
+    content = foreign.read_bytes()
+    stray.write_bytes(content)
+    told = [f"shard {name}: belongs to another collection"]
+    assert [finding.partition(" (")[0] for finding in findings()] == told
+    if name == FILES[1]:  # it stands where a shard of ours did
+        with pytest.raises(CollectionDamaged, match="another collection"):
+            list(live_vectors(open_catalogue()))
+    report = run(filled)
+    assert report.dropped == ((name,) if name == FILES[1] else ())
+    assert report.ignored == (f"{name}: belongs to another collection",)
+    commit(filled, draw_video("d", 3))
+    assert stray.read_bytes() == content
+    catalogue = open_catalogue()
+    rows = catalogue.clip_rows(catalogue.live_clip_ids().tolist()).values()
+    assert video_id("z") not in {row.video_id for row in rows}
+    assert next(row.clip_id for row in rows if row.video_id == video_id("d")) >= 12
+    assert [finding.partition(" (")[0] for finding in findings()] == told
+
+
+def test_a_shard_of_another_space_is_left_alone(filled: Layout, findings: Findings) -> None:
+    path = filled.shards / FILES[2]
+    table = shards.read(path)
+    other = {**table.schema.metadata, b"vidx.fingerprint": b"e" * 64}
+    shards.write(table.replace_schema_metadata(other), filled.shards / shards.file_name(12))
+    assert ["another space" in finding for finding in findings()] == [True]
+    assert run(filled).adopted == ()
+
+
+def test_shards_that_share_ids_are_not_both_taken(filled: Layout) -> None:
+    shutil.copy(filled.shards / FILES[2], filled.shards / shards.file_name(10))
+    report = run(filled)
+    assert report.adopted == ()
+    assert "the ids of" in report.ignored[0]
+
+
+def test_columns_that_a_later_version_adds_are_passed_over(
+    filled: Layout, findings: Findings
+) -> None:
+    import pyarrow as pa
+
+    before = state(filled)
+    for name in FILES:
+        table = shards.read(filled.shards / name)
+        more = pa.field("mood", pa.string())
+        values = pa.nulls(table.num_rows, pa.string())
+        shards.write(table.append_column(more, values), filled.shards / name)
+    assert findings() == []
+    lose_catalogue(filled)
+    run(filled)
+    assert state(filled) == before
+
+
+def test_an_empty_collection_can_be_rebuilt(layout: Layout) -> None:
+    commit(layout)
+    lose_catalogue(layout)
+    assert run(layout) == RebuildReport((), (), (), None, (), 0)
+
+
+def test_a_file_that_changed_since_keeps_its_newer_content(
+    layout: Layout, open_catalogue: Open
+) -> None:
+    commit(layout, draw_video("a", paths=("/1",)))
+    commit(layout, draw_video("b", paths=("/1",)))
+    lose_catalogue(layout)
+    run(layout)
+    assert open_catalogue().live_clip_ids().tolist() == [3, 4, 5]
+
+
+def test_labels_come_back_only_where_there_is_a_head(tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    layout = Layout(tmp_path / "headless")
+    commit(layout, draw_video("a", labels=()), space=replace(SPACE, labels=()))
+    lose_catalogue(layout)
+    run(layout)
+    assert [row["labels"] for row in state(layout)] == [[]] * 3

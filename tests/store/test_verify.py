@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from made_collections import commit, draw_video, path_of
+
+from vidx.store import shards
+from vidx.store.layout import Layout
+from vidx.store.writer import open_writer
+
+Findings = Callable[[], list[str]]
+
+
+@pytest.fixture
+def filled(layout: Layout) -> Layout:
+    commit(layout, draw_video("a", 3), draw_video("b", 2))
+    commit(layout, draw_video("c", 3))
+    return layout
+
+
+def change(layout: Layout, statement: str) -> None:
+    database = sqlite3.connect(layout.catalogue)  # which does not enforce foreign keys
+    database.execute(statement)
+    database.commit()
+    database.close()
+
+
+def test_a_sound_collection_has_no_findings(filled: Layout, findings: Findings) -> None:
+    assert findings() == []
+    with open_writer(filled) as writer:
+        writer.remove([path_of("b")])
+    assert findings() == [], "removed clips are no disagreement"
+
+
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        ("UPDATE clips SET end_seconds = 9 WHERE clip_id = 1", "1 clips differ"),
+        ("UPDATE clips SET video_id = (SELECT video_id FROM clips WHERE clip_id = 6)"
+         " WHERE clip_id = 1", "clips differ"),
+        ("DELETE FROM clips WHERE clip_id = 1", "1 clips differ in the catalogue, first 1"),
+        ("UPDATE clips SET clip_id = 99 WHERE clip_id = 7", "1 clips are in no shard, first 99"),
+        ("UPDATE shards SET num_clips = 2 WHERE first_clip_id = 5", "has 3 rows, not 2"),
+        ("DELETE FROM videos WHERE video_id = (SELECT min(video_id) FROM videos)",
+         "refers to a missing row of videos"),
+    ],
+)  # fmt: skip
+def test_a_changed_row_is_found(
+    filled: Layout, findings: Findings, statement: str, said: str
+) -> None:
+    change(filled, statement)
+    assert any(said in finding for finding in findings()), findings()
+
+
+def test_a_flipped_bit_is_found(filled: Layout, findings: Findings) -> None:
+    path = filled.shards / shards.file_name(5)
+    content = bytearray(path.read_bytes())
+    vector = shards.matrix(shards.read(path), "embedding")[1].tobytes()
+    content[content.index(vector)] ^= 1
+    path.write_bytes(content)
+    assert ["cannot be read" in finding for finding in findings()] == [True]
+
+
+def test_vectors_that_are_not_finite_are_found(filled: Layout, findings: Findings) -> None:
+    video = draw_video("d")
+    video.embedded.embeddings[1, 2] = np.nan
+    commit(filled, video)
+    assert ["not finite" in finding for finding in findings()] == [True]
+
+
+def test_all_faults_are_told_at_once(filled: Layout, findings: Findings) -> None:
+    (filled.shards / shards.file_name(0)).unlink()
+    change(filled, "UPDATE clips SET start_seconds = 1 WHERE clip_id = 6")
+    (filled.shards / shards.file_name(50)).write_bytes(b"rubbish")
+    assert len(findings()) == 3

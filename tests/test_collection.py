@@ -1,0 +1,384 @@
+"""The front door from Python: what comes back, what changes, and what never mixes."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import vidx
+
+Key = tuple[str, float, float]
+
+
+def vectors_by_clip(collection: vidx.Collection) -> dict[Key, np.ndarray]:
+    """Vectors by path and times, ids aside."""
+    _, vectors = collection.vectors()
+    clips = collection.clips().to_pylist()
+    return {
+        (clip["path"], clip["start_seconds"], clip["end_seconds"]): vector
+        for clip, vector in zip(clips, vectors, strict=True)
+    }
+
+
+def cosine(one: np.ndarray, other: np.ndarray) -> float:
+    """Cosine similarity of two vectors."""
+    return float(one @ other / np.linalg.norm(one) / np.linalg.norm(other))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"batch_size": 8, "workers": 0},
+        {"batch_size": 1, "workers": 2},
+        {"batch_size": 8, "workers": 1},
+    ],
+)
+def test_vectors_do_not_depend_on_batches_workers_or_order(
+    options, library, tiny_checkpoint, tmp_path, embedded_once
+) -> None:
+    expected = vectors_by_clip(vidx.open(embedded_once))
+    collection = vidx.open(tmp_path / "new", create=True)
+    files = [path for path in library.rglob("*") if path.suffix.lower() in (".mp4", ".mkv", ".avi")]
+    for path in sorted(files, reverse=True):  # one run each, the other way round
+        collection.embed(path, model=tiny_checkpoint, **options)
+    found = vectors_by_clip(collection)
+    assert found.keys() == expected.keys()
+    for key, vector in found.items():
+        assert cosine(vector, expected[key]) >= 0.99999
+
+
+def test_a_collection_is_a_context_manager_and_lists_what_it_holds(embedded, library) -> None:
+    with vidx.open(embedded) as collection:
+        ids, vectors = collection.vectors()
+        clips = collection.clips()
+        assert ids.dtype == np.int64
+        assert vectors.dtype == np.float32
+        assert vectors.shape == (clips.num_rows, collection.info().space.dim)
+        assert clips.column("clip_id").to_pylist() == ids.tolist()
+        assert collection.videos().num_rows == 4
+        assert collection.failures().num_rows == 1
+        info = collection.info()
+        assert (info.videos, info.locations, info.clips) == (4, 5, len(ids))
+        assert info.indexed_clips == len(ids)
+        assert collection.verify() == []
+
+
+def test_clip_times_cover_the_video_and_end_with_it(embedded, library) -> None:
+    clips = vidx.open(embedded).clips().to_pylist()
+    times = [
+        (round(clip["start_seconds"], 3), round(clip["end_seconds"], 3))
+        for clip in clips
+        if clip["path"] == str(library / "bowl.mp4")
+    ]
+    assert times == [(0.0, 2.133), (2.133, 4.267), (2.867, 5.0)]
+
+
+def test_searching_by_id_needs_no_model_and_finds_the_clip_itself(embedded) -> None:
+    shutil.rmtree(embedded / "staging")
+    collection = vidx.open(embedded)
+    [hit] = collection.search(np.int64(2), k=1)
+    assert (hit.clip_id, hit.rank) == (2, 1)
+    assert hit.score == pytest.approx(1.0, abs=1e-6)
+    assert (hit.query_start_seconds, hit.query_end_seconds) == (hit.start_seconds, hit.end_seconds)
+
+
+def test_a_span_is_searched_for_by_itself(embedded, library) -> None:
+    collection = vidx.open(embedded)
+    [hit] = collection.search(library / "bowl.mp4", k=1, start_seconds=2.8667, end_seconds=5.0)
+    assert hit.start_seconds == pytest.approx(2.867, abs=0.001)
+    assert hit.query_start_seconds == pytest.approx(2.8667)
+    assert hit.score >= 0.999
+
+
+def test_hits_by_video_name_each_video_once(embedded) -> None:
+    hits = vidx.open(embedded).search(0, k=10, by="video")
+    assert len({hit.video_id for hit in hits}) == len(hits) == 4
+
+
+def test_exclude_self_leaves_out_the_content_under_every_path(embedded, library, tmp_path) -> None:
+    elsewhere = shutil.copy(library / "bowl.mp4", tmp_path / "renamed.bin")
+    hits = vidx.open(embedded).search(elsewhere, k=50, exclude_self=True)
+    assert hits
+    assert not any("bowl.mp4" in hit.path and "sub" not in hit.path for hit in hits)
+
+
+def test_filters_give_k_hits_when_k_exist(embedded, library) -> None:
+    collection = vidx.open(embedded)
+    all_clips = collection.clips().to_pylist()
+    for glob in ("sub/*", str(library / "*.MKV"), "*copy of*"):
+        hits = collection.search(0, k=3, path_glob=glob)
+        assert hits
+        expected = {
+            clip["clip_id"]
+            for clip in all_clips
+            if any(_matches(glob, library, Path(path)) for path in _places(collection, clip))
+        }
+        assert {hit.clip_id for hit in hits} <= expected
+        assert len(hits) == min(3, len(expected))
+
+
+def _places(collection: vidx.Collection, clip: dict[str, object]) -> list[str]:
+    videos = {video["video_id"]: video for video in collection.videos().to_pylist()}
+    return videos[clip["video_id"]]["locations"]
+
+
+def _matches(glob: str, library: Path, path: Path) -> bool:
+    inside = path.relative_to(library)
+    return {
+        "sub/*": inside.parts[0] == "sub",
+        "*copy of*": "copy of" in path.name,
+    }.get(glob, path.suffix == ".MKV")
+
+
+def test_equal_names_in_different_folders_are_different_videos(embedded, library) -> None:
+    videos = vidx.open(embedded).videos().to_pylist()
+    paths = [video["path"] for video in videos]
+    assert str(library / "bowl.mp4") in paths
+    assert str(library / "sub/bowl.mp4") in paths
+
+
+def test_moved_touched_and_changed_files(
+    make_video: Callable[..., Path], tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    for name, seed in (("a", 1), ("b", 2), ("c", 3)):
+        make_video(folder / f"{name}.mp4", seed=seed, seconds=2.5)
+    collection = vidx.open(tmp_path / "new", create=True)
+    collection.embed(folder, model=tiny_checkpoint)
+    ids = collection.vectors()[0].tolist()
+
+    (folder / "a.mp4").rename(folder / "moved.mp4")
+    os.utime(folder / "b.mp4")
+    make_video(folder / "c.mp4", seed=4, seconds=2.5)
+    report = collection.embed(folder)
+    assert (report.moved, report.unchanged, report.embedded) == (1, 1, 1)
+    paths = sorted(collection.videos().column("path").to_pylist())
+    assert paths == [str(folder / name) for name in ("b.mp4", "c.mp4", "moved.mp4")]
+    now = collection.vectors()[0].tolist()
+    assert len(now) == len(ids)
+    assert max(now) == max(ids) + 2  # the changed file's clips are new, and its old ones are gone
+    assert collection.verify() == []
+    assert collection.embed(folder).unchanged == 3
+
+
+def test_a_file_that_broke_keeps_no_vectors_of_what_it_held(
+    make_video, tiny_checkpoint, tmp_path
+) -> None:
+    video = make_video(tmp_path / "a.mp4", seed=1)
+    collection = vidx.open(tmp_path / "new", create=True)
+    collection.embed(video, model=tiny_checkpoint)
+    video.write_bytes(b"broken" * 99)
+    assert collection.embed(video).failed == 1
+    assert collection.videos().num_rows == 0
+    make_video(video, seed=1)
+    assert collection.embed(video).embedded == 1
+    assert collection.failures().num_rows == 0
+    assert collection.verify() == []
+
+
+def test_another_stride_cuts_the_videos_anew(embedded, library) -> None:
+    collection = vidx.open(embedded)
+    before = collection.info().clips
+    report = collection.embed(library / "bowl.mp4", stride_seconds=1.0)
+    assert report.embedded == 1
+    clips = [c for c in collection.clips().to_pylist() if c["path"] == str(library / "bowl.mp4")]
+    assert [round(clip["start_seconds"], 3) for clip in clips] == [0.0, 1.0, 2.0, 2.867]
+    assert collection.info().clips == before + 1
+    assert collection.verify() == []
+
+
+def test_vectors_that_are_not_finite_are_a_failure(make_video, make_checkpoint, tmp_path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    model = make_checkpoint(tmp_path / "model")
+    tensors = load_file(model / "model.safetensors")
+    name = next(name for name in tensors if name.endswith("layer.1.output.dense.bias"))
+    tensors[name][0] = float("inf")
+    save_file(tensors, model / "model.safetensors", {"format": "pt"})
+    collection = vidx.open(tmp_path / "new", create=True)
+    report = collection.embed(make_video(tmp_path / "a.mp4"), model=model)
+    assert report.failed == 1
+    assert collection.failures().column("reason").to_pylist() == ["non_finite"]
+    assert collection.info().clips == 0
+
+
+def test_a_path_that_is_not_utf8_is_a_failure_shown_escaped(
+    make_video, tiny_checkpoint, tmp_path
+) -> None:
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    make_video(tmp_path / "a.mp4").rename(os.fsdecode(os.fsencode(folder) + b"/\xff.mp4"))
+    make_video(folder / "good.mp4")
+    collection = vidx.open(tmp_path / "new", create=True)
+    report = collection.embed(folder, model=tiny_checkpoint)
+    assert (report.embedded, report.failed) == (1, 1)
+    [failure] = collection.failures().to_pylist()
+    assert failure["reason"] == "path_not_utf8"
+    assert failure["path"] == f"{folder}/\\xff.mp4"
+    assert collection.embed(folder).failed_before == 1
+
+
+def test_a_searcher_is_right_all_the_time_while_another_process_embeds(
+    make_video, embedded, library, tiny_checkpoint, tmp_path
+) -> None:
+    for seed in range(10, 22):
+        make_video(tmp_path / f"{seed}.mp4", seed=seed, seconds=3.0)
+    code = (
+        "import sys, vidx, vidx.ingest; vidx.ingest.SHARD_SECONDS = 0.05\n"
+        "vidx.open(sys.argv[1]).embed(sys.argv[2:], workers=1)"
+    )
+    files = [str(tmp_path / f"{seed}.mp4") for seed in range(10, 22)]
+    writer = subprocess.Popen([sys.executable, "-c", code, str(embedded), *files])
+    collection = vidx.open(embedded)
+    seen = []
+    refused = 0
+    while writer.poll() is None:
+        hits = collection.search(0, k=1000)
+        seen.append(len(hits))
+        assert hits[0].clip_id == 0
+        assert len({hit.clip_id for hit in hits}) == len(hits)
+        if (embedded / "writer.json").exists():
+            try:
+                vidx.open(embedded).remove(library / "bowl.mp4")
+            except vidx.CollectionLocked as error:
+                refused += 1
+                assert str(writer.pid) in str(error)
+            else:
+                collection.embed(library / "bowl.mp4")  # the writer had just ended
+    assert writer.returncode == 0
+    assert refused
+    assert seen == sorted(seen)
+    assert (
+        len(collection.search(0, k=1000))
+        == collection.info().clips
+        == collection.info().indexed_clips
+    )
+
+
+def test_lost_parts_are_named_and_mended_and_ids_stay(embedded, library, tmp_path) -> None:
+    collection = vidx.open(embedded)
+    ids = collection.vectors()[0].tolist()
+    hits = collection.search(0, k=50)
+    backup = shutil.copytree(embedded, tmp_path / "backup")
+
+    shutil.rmtree(embedded / "index")
+    assert collection.search(0, k=50) == hits  # complete without an index
+    collection.rebuild()
+    assert collection.verify() == []
+
+    for part in embedded.glob("catalogue.sqlite*"):
+        part.unlink()
+    assert any("catalogue" in finding for finding in collection.verify())
+    with pytest.raises(vidx.CollectionDamaged, match="rebuild"):
+        collection.search(0)
+    with pytest.raises(vidx.CollectionDamaged, match="rebuild"):
+        collection.embed(library)
+    assert collection.rebuild().lost
+    assert collection.verify() == []
+    assert collection.vectors()[0].tolist() == ids
+    assert [hit.clip_id for hit in collection.search(0, k=50)] == [hit.clip_id for hit in hits]
+
+    # An older backup of the catalogue does not know the shard of a later run.
+    collection.embed(library / "notes.txt")
+    later = shutil.copy(library / "sub/bowl.mp4", tmp_path / "later.mp4")
+    with Path(later).open("ab") as file:
+        file.write(b"\0" * 8)  # another content
+    collection.embed(later)
+    clips = collection.info().clips
+    for part in embedded.glob("catalogue.sqlite*"):
+        part.unlink()
+    shutil.copy(backup / "catalogue.sqlite", embedded / "catalogue.sqlite")
+    assert any("does not know" in finding for finding in collection.verify())
+    collection.rebuild()
+    assert collection.verify() == []
+    assert collection.info().clips == clips
+
+
+def test_a_shard_of_another_collection_is_named_and_never_searched(
+    embedded, library, tiny_checkpoint, make_video, tmp_path
+) -> None:
+    other = vidx.open(tmp_path / "other", create=True)
+    other.embed(make_video(tmp_path / "x.mp4", seed=9), model=tiny_checkpoint)
+    clips = vidx.open(embedded).info().clips
+    stray = embedded / "shards" / f"clips-{clips:012d}.parquet"  # the very name of the next one
+    shutil.copy(tmp_path / "other/shards/clips-000000000000.parquet", stray)
+    collection = vidx.open(embedded)
+    assert any("another collection" in finding for finding in collection.verify())
+    assert len(collection.search(0, k=1000)) == clips
+    report = collection.rebuild()
+    assert any("another collection" in name for name in report.ignored)
+    collection.embed(make_video(tmp_path / "y.mp4", seed=10))
+    assert stray.exists()
+    assert collection.search(tmp_path / "y.mp4", k=1)[0].path == str(tmp_path / "y.mp4")
+    stray.unlink()
+    assert collection.verify() == []
+
+
+def test_collections_are_found_as_git_finds_its_folder(embedded, tmp_path, monkeypatch) -> None:
+    shutil.move(embedded, tmp_path / "project/.vidx")
+    (tmp_path / "project/deep/down").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "project/deep/down")
+    assert vidx.open().path == tmp_path / "project/.vidx"
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(vidx.CollectionNotFound):
+        vidx.open()
+    monkeypatch.setenv("VIDX_COLLECTION", str(tmp_path / "project"))
+    assert vidx.open().path == tmp_path / "project/.vidx"
+    assert json.loads((vidx.open().path / "collection.json").read_text())["format_version"] == 1
+
+
+def test_one_bad_video_does_not_hold_up_the_rest(
+    make_video, tiny_checkpoint, tmp_path, monkeypatch
+) -> None:
+    """A decoder that hangs: the worker is stopped by a signal in the middle of its work."""
+    import psutil
+
+    from vidx.embedder import pipeline, pool
+
+    monkeypatch.setattr(pipeline, "Limits", lambda: pool.Limits(deadline_seconds=1.5))
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    for seed in range(4):
+        make_video(folder / f"{seed}.mp4", seed=seed, seconds=20.0, size=(320, 240))
+    stopped: list[int] = []
+
+    def stop_one(step: vidx.Progress) -> None:
+        workers = psutil.Process().children()
+        if not stopped and workers:
+            workers[0].suspend()
+            stopped.append(workers[0].pid)
+
+    started = time.monotonic()
+    collection = vidx.open(tmp_path / "new", create=True)
+    report = collection.embed(folder, model=tiny_checkpoint, workers=2, progress=stop_one)
+    assert stopped
+    assert report.failed <= 1
+    assert report.embedded >= 3
+    assert time.monotonic() - started < 60
+    assert not psutil.pid_exists(stopped[0])
+    assert set(collection.failures().column("reason").to_pylist()) <= {"decode_timeout"}
+
+
+def test_ids_are_not_given_out_again_when_catalogue_and_last_shard_are_lost(
+    embedded, library, make_video, tmp_path
+) -> None:
+    collection = vidx.open(embedded)
+    collection.embed(make_video(tmp_path / "last.mp4", seed=30))
+    highest = collection.vectors()[0].max()
+    max((embedded / "shards").iterdir()).unlink()
+    for part in embedded.glob("catalogue.sqlite*"):
+        part.unlink()
+    collection.rebuild()
+    collection.embed(make_video(tmp_path / "next.mp4", seed=31))
+    assert collection.search(tmp_path / "next.mp4", k=1)[0].clip_id > highest
+    assert collection.verify() == []

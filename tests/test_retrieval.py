@@ -1,0 +1,271 @@
+"""Searches over drawn vectors, held against a brute-force answer."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made_collections import DIM, commit, draw_video, path_of, video_id
+from numpy.typing import NDArray
+
+from vidx.errors import UsageError
+from vidx.index import Index
+from vidx.records import Clip, Hit
+from vidx.retrieval import Filters, Query, path_matcher, query_file, search, stored_query
+from vidx.store.catalogue import Catalogue
+from vidx.store.layout import Layout, read_manifest
+from vidx.store.vectors import live_vectors
+from vidx.store.writer import open_writer
+
+NUM_VIDEOS = 60
+
+
+@dataclass
+class Drawn:
+    """A collection, its index, and all its live clips as plain values."""
+
+    catalogue: Catalogue
+    index: Index
+    ids: NDArray[np.int64]
+    vectors: NDArray[np.float64]
+    owners: list[str]
+    labels: list[set[str]]
+    paths: list[tuple[str, ...]]
+
+
+def path_in(folder: str, number: int) -> str:
+    return f"/data/{folder}/{number}.mp4"
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Drawn:
+    """Four shards, a third of the clips newer than the index, some videos removed or replaced."""
+    layout = Layout(tmp_path_factory.mktemp("drawn") / "collection")
+    draw = random.Random(5)
+
+    def videos(start: int, end: int, plan: str = "plan") -> None:
+        paths = [(path_in("cats", n), path_in("dogs", n))[: 1 + n % 2] for n in range(start, end)]
+        drawn = [
+            draw_video(f"v{n}", draw.randint(1, 9), plan=plan, paths=paths[n - start])
+            for n in range(start, end)
+        ]
+        commit(layout, *drawn)
+
+    videos(0, 20)
+    videos(20, 40)
+    videos(5, 10, plan="finer")
+    catalogue = Catalogue(layout, read_manifest(layout))
+    uuid = catalogue.manifest.uuid
+    with open_writer(layout) as writer:
+        writer.remove([path_in("cats", 2), path_in("cats", 3)])
+    Index(layout.index, uuid, DIM).extend(live_vectors(catalogue), catalogue.next_clip_id())
+    videos(40, NUM_VIDEOS)
+    with open_writer(layout) as writer:
+        writer.remove([path_in("cats", 4), path_in("cats", 50)])
+    index = Index(layout.index, uuid, DIM)
+    index.add_newer(live_vectors(catalogue, since=index.end_clip_id))
+    return described(catalogue, index)
+
+
+def described(catalogue: Catalogue, index: Index) -> Drawn:
+    parts = list(live_vectors(catalogue))
+    ids = np.concatenate([ids for ids, _ in parts])
+    rows = catalogue.clip_rows(ids.tolist())
+    return Drawn(
+        catalogue,
+        index,
+        ids,
+        np.concatenate([vectors for _, vectors in parts]).astype(np.float64),
+        [rows[clip_id].video_id for clip_id in ids.tolist()],
+        [{item.label for item in rows[clip_id].labels} for clip_id in ids.tolist()],
+        [rows[clip_id].locations for clip_id in ids.tolist()],
+    )
+
+
+def query_of(vectors: NDArray[np.float32], owner: str | None = None) -> Query:
+    clips = tuple(Clip(float(row), row + 1.0) for row in range(len(vectors)))
+    return Query(clips, vectors, owner)
+
+
+def brute_force(
+    drawn: Drawn, queries: NDArray[np.float32], k: int, allowed: list[bool], by_video: bool
+) -> list[tuple[int, int]]:
+    """Pairs of clip_id and row of the query, by a full sort of all pairs."""
+    asked = queries / np.linalg.norm(queries, axis=1, keepdims=True)
+    stored = drawn.vectors / np.linalg.norm(drawn.vectors, axis=1, keepdims=True)
+    scores = asked @ stored.T
+    best, rows = scores.max(axis=0), scores.argmax(axis=0)
+    found, seen = [], set()
+    for place in np.argsort(-best, kind="stable"):
+        owner = drawn.owners[place]
+        if allowed[place] and not (by_video and owner in seen):
+            seen.add(owner)
+            found.append((int(drawn.ids[place]), int(rows[place])))
+    return found[:k]
+
+
+def pairs(hits: list[Hit]) -> list[tuple[int, int]]:
+    return [(hit.clip_id, int(hit.query_start_seconds)) for hit in hits]
+
+
+@pytest.mark.parametrize("by_video", [False, True])
+@pytest.mark.parametrize("seed", range(40))
+def test_hits_are_those_of_a_brute_force_search(drawn: Drawn, seed: int, by_video: bool) -> None:
+    draw = random.Random(seed)
+    vectors = np.random.default_rng(seed).standard_normal((draw.choice([1, 1, 2, 7]), DIM))
+    queries = vectors.astype(np.float32)
+    k = draw.choice([1, 3, 10, 60, 1000])
+    labels = tuple(draw.sample(["run", "walk", "sit", "eat"], draw.choice([0, 0, 1, 2])))
+    glob = draw.choice([None, None, "cats/*", "dogs/*", "*/1?.mp4", "/data/cats/2.mp4", "/none"])
+    without = draw.choice([None, drawn.owners[0], "not there"])
+    allowed = [
+        (not labels or bool(own.intersection(labels)))
+        and (glob is None or any(map(path_matcher(glob), paths)))
+        and owner != without
+        for own, paths, owner in zip(drawn.labels, drawn.paths, drawn.owners, strict=True)
+    ]
+    filters = Filters(labels, glob, without)
+    hits = search(drawn.catalogue, drawn.index, query_of(queries), k, filters, by_video=by_video)
+    assert pairs(hits) == brute_force(drawn, queries, k, allowed, by_video)
+    assert [hit.rank for hit in hits] == list(range(1, len(hits) + 1))
+    scores = [hit.score for hit in hits]
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_a_stored_clip_finds_itself_first(drawn: Drawn) -> None:
+    for clip_id in drawn.ids[[0, 50, -1]].tolist():
+        query = stored_query(drawn.catalogue, drawn.index, clip_id)
+        hit = search(drawn.catalogue, drawn.index, query, 1, Filters(), by_video=False)[0]
+        assert hit.clip_id == clip_id
+        assert hit.score == pytest.approx(1, abs=1e-6)
+        assert (hit.start_seconds, hit.end_seconds) == (
+            hit.query_start_seconds,
+            hit.query_end_seconds,
+        )
+        row = drawn.catalogue.clip_rows([clip_id])[clip_id]
+        assert (hit.video_id, hit.locations, hit.labels) == (
+            row.video_id,
+            row.locations,
+            row.labels,
+        )
+        assert hit.path == min(hit.locations)
+
+
+def test_leaving_out_its_own_content_leaves_out_all_of_it(drawn: Drawn) -> None:
+    query = stored_query(drawn.catalogue, drawn.index, int(drawn.ids[0]))
+    filters = Filters(without_video=query.video_id)
+    hits = search(drawn.catalogue, drawn.index, query, 1000, filters, by_video=False)
+    assert len(hits) == len(drawn.ids) - drawn.owners.count(query.video_id)
+
+
+@pytest.mark.parametrize("by_video", [False, True])
+def test_removed_and_replaced_clips_are_no_hits(drawn: Drawn, by_video: bool) -> None:
+    query = query_of(np.ones((1, DIM), np.float32))
+    hits = search(drawn.catalogue, drawn.index, query, 1000, Filters(), by_video=by_video)
+    assert len(drawn.index) > len(drawn.ids), "the index holds some that are gone"
+    found = [hit.video_id if by_video else hit.clip_id for hit in hits]
+    assert sorted(found) == sorted(set(drawn.owners) if by_video else drawn.ids.tolist())
+
+
+@pytest.mark.parametrize("by_video", [False, True])
+def test_what_was_removed_takes_no_hit_away(drawn: Drawn, by_video: bool) -> None:
+    gone = np.setdiff1d(drawn.index.indexed.ids, drawn.ids)[:1]
+    query = query_of(drawn.index.vectors_of(gone))
+    hits = search(drawn.catalogue, drawn.index, query, 5, Filters(), by_video=by_video)
+    assert [hit.clip_id in drawn.ids for hit in hits] == [True] * 5
+
+
+@pytest.mark.parametrize("name", ["v2", "v50"])
+def test_a_removed_clip_is_no_query(drawn: Drawn, name: str) -> None:
+    assert drawn.catalogue.plan_of(video_id(name)) is None
+    gone = next(n for n in range(10_000) if n not in set(drawn.ids.tolist()))
+    with pytest.raises(UsageError, match=f"no clip {gone}"):
+        stored_query(drawn.catalogue, drawn.index, gone)
+
+
+def test_an_unknown_label_is_told_with_what_was_meant(drawn: Drawn) -> None:
+    query = query_of(np.ones((1, DIM), np.float32))
+    with pytest.raises(UsageError, match="Did you mean 'walk'"):
+        search(drawn.catalogue, drawn.index, query, 1, Filters(("wlak",)), by_video=False)
+
+
+def test_a_clip_that_is_removed_during_a_search_is_no_hit(tmp_path: Path) -> None:
+    layout = Layout(tmp_path / "collection")
+    commit(layout, draw_video("a"), draw_video("b"))
+    catalogue = Catalogue(layout, read_manifest(layout))
+    index = Index(layout.index, "u", DIM)
+    index.add_newer(live_vectors(catalogue))
+    with open_writer(layout) as writer:
+        writer.remove([path_of("a")])
+    query = query_of(draw_video("a").embedded.embeddings)
+    for by_video in (False, True):
+        hits = search(catalogue, index, query, 10, Filters(), by_video=by_video)
+        assert {hit.video_id for hit in hits} == {video_id("b")}
+
+
+def test_an_empty_collection_has_no_hits(tmp_path: Path) -> None:
+    layout = Layout(tmp_path / "collection")
+    commit(layout)
+    catalogue = Catalogue(layout, read_manifest(layout))
+    query, index = query_of(np.ones((2, DIM), np.float32)), Index(layout.index, "u", DIM)
+    for by_video in (False, True):
+        assert search(catalogue, index, query, 10, Filters(), by_video=by_video) == []
+
+
+def test_equal_clips_of_many_videos_come_in_the_order_of_their_ids(tmp_path: Path) -> None:
+    layout = Layout(tmp_path / "collection")
+    videos = [draw_video(f"v{number}", 4) for number in range(30)]
+    for video in videos:
+        video.embedded.embeddings[:] = 1
+    commit(layout, *videos)
+    catalogue = Catalogue(layout, read_manifest(layout))
+    index = Index(layout.index, "u", DIM)
+    index.add_newer(live_vectors(catalogue))
+    query = query_of(np.ones((3, DIM), np.float32))
+    clips = search(catalogue, index, query, 7, Filters(), by_video=False)
+    assert pairs(clips) == [(clip_id, 0) for clip_id in range(7)]
+    found = search(catalogue, index, query, 7, Filters(), by_video=True)
+    assert pairs(found) == [(4 * number, 0) for number in range(7)]
+
+
+@pytest.mark.parametrize(
+    ("glob", "path", "matches"),
+    [
+        ("*.mp4", "/a/b/c.mp4", True),
+        ("*.mp4", "/a/b/c.mkv", False),
+        ("b/*", "/a/b/c.mp4", True),
+        ("b/*", "/a/bb/c.mp4", False),
+        ("c.mp4", "/a/b/c.mp4", True),
+        ("/a/*", "/a/b/c.mp4", True),
+        ("/b/*", "/a/b/c.mp4", False),
+        ("[ab].mp4", "/x/b.mp4", True),
+        ("?.mp4", "/x/new\nline.mp4", False),
+        ("new*", "/x/new\nline.mp4", True),
+        ("C.MP4", "/a/c.mp4", False),
+    ],
+)
+def test_globs_match_as_described(glob: str, path: str, matches: bool) -> None:
+    assert path_matcher(glob)(path) is matches
+
+
+def test_a_query_that_is_no_file_is_told(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "missing.mp4"):
+        with pytest.raises(UsageError, match="is no file"):
+            query_file(path)
+
+
+def test_five_thousand_clips_are_all_found_again(tmp_path: Path) -> None:
+    layout = Layout(tmp_path / "collection")
+    for start in range(0, 100, 20):
+        commit(layout, *(draw_video(f"v{n}", 50) for n in range(start, start + 20)))
+    catalogue = Catalogue(layout, read_manifest(layout))
+    index = Index(layout.index, "u", DIM)
+    index.extend(live_vectors(catalogue), catalogue.next_clip_id())
+    index = Index(layout.index, "u", DIM)
+    assert len(index) == 5000
+    everything = np.concatenate([vectors for _, vectors in live_vectors(catalogue)])
+    assert index.search(everything, 1)[1].ravel().tolist() == list(range(5000))
+    assert index.disagreements(live_vectors(catalogue)) == []

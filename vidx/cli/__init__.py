@@ -1,0 +1,57 @@
+"""The command line: each command parses, makes one call on the collection, and renders."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from vidx.cli.embed import embed
+from vidx.cli.inspect import failures, info, videos
+from vidx.cli.maintain import export, rebuild, remove, verify
+from vidx.cli.search import search
+from vidx.errors import VidxError
+
+EXIT_CODES = """\b
+Exit codes:
+  0    all done
+  1    unexpected error (a bug)
+  2    wrong usage: a missing path, a bad option
+  3    finished, but a file named in this run is failed
+  4    refused or nothing done, by a cause you can mend
+  130  interrupted; what is committed is safe
+"""
+
+
+@click.group(epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="vidx", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Turn a folder of videos into a searchable collection of clip vectors."""
+
+
+for command in (embed, search, info, videos, failures, remove, verify, rebuild, export):
+    cli.add_command(command)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command and exit: the one place where errors meet exit codes."""
+    sys.exit(_run(arguments))
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    try:
+        return int(cli.main(arguments, prog_name="vidx", standalone_mode=False) or 0)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Interrupted. What is committed is safe; the same command goes on.", err=True)
+        return 130
+    except VidxError as error:
+        click.echo(f"Error: {error}", err=True)
+        return error.exit_code
+    except BrokenPipeError:  # whoever read the output, such as `head`, has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0

@@ -1,0 +1,159 @@
+"""`vidx embed`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from vidx.cli.interrupt import remembering_interrupts
+from vidx.cli.options import (
+    collection_option,
+    json_option,
+    limit_option,
+    model_options,
+    quiet_option,
+)
+from vidx.cli.progress import showing_progress
+from vidx.cli.render import count, print_json, print_table, shown_path
+from vidx.collection import DEFAULT_BATCH_SIZE, Collection, open_collection
+from vidx.records import EmbedReport, Progress
+
+SHOWN_FAILURES = 10
+
+
+@click.command()
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path())
+@collection_option
+@model_options
+@click.option(
+    "--frames",
+    metavar="N",
+    type=click.IntRange(min=1),
+    help="Frames sampled from a clip. Default: the collection's; for a new one the model's.",
+)
+@click.option(
+    "--fps",
+    metavar="F",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Frames sampled a second. Default: the collection's; for a new one 7.5.",
+)
+@click.option(
+    "--stride-seconds",
+    metavar="S",
+    type=click.FloatRange(min=0, min_open=True),
+    help="From one clip's start to the next one's. Default: clips are back to back.",
+)
+@click.option(
+    "--batch-size",
+    metavar="N",
+    type=click.IntRange(min=1),
+    show_default=True,
+    default=DEFAULT_BATCH_SIZE,
+    help="Clips in one forward pass.",
+)
+@click.option(
+    "--workers",
+    metavar="N",
+    type=click.IntRange(min=0),
+    help="Decoding processes; 0 "
+    "decodes in the main one, without isolation. Default: one a core, at most 16.",
+)
+@limit_option("Look only at the first N files, in sorted order.")
+@click.option("--retry-failed", is_flag=True, help="Try files again that failed before.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+@json_option
+@quiet_option
+@click.pass_context
+def embed(
+    context: click.Context,
+    /,
+    paths: tuple[str, ...],
+    collection: str | None,
+    stride_seconds: float | None,
+    limit: int | None,
+    retry_failed: bool,
+    dry_run: bool,
+    as_json: bool,
+    quiet: bool,
+    frames: int | None,
+    **options: Any,
+) -> None:
+    """Embed the videos in files and folders that are new or have changed.
+
+    Folders are walked for video files; a file named here is taken whatever its name. A run that
+    was stopped goes on where it was when the same command is given again.
+    """
+    opened = open_collection(collection, create=True)
+    choice: dict[str, Any] = {
+        "stride_seconds": stride_seconds,
+        "limit": limit,
+        "retry_failed": retry_failed,
+    }
+    if dry_run:
+        _dry_run(opened, paths, choice, as_json=as_json)
+        return
+    with remembering_interrupts() as check, showing_progress(quiet=quiet) as show:
+
+        def progress(step: Progress) -> None:
+            check()
+            show(step)
+
+        report = opened.embed(paths, num_frames=frames, progress=progress, **choice, **options)
+    if as_json:
+        print_json(report_as_json(report))
+    elif not quiet:
+        _print_report(opened, report)
+    context.exit(exit_code(report))
+
+
+def exit_code(report: EmbedReport) -> int:
+    """3 when a file of this run is failed, now or from before; 4 when none could be embedded."""
+    failed = report.failed + report.failed_before
+    return 4 if failed == report.files else 3 if failed else 0
+
+
+def report_as_json(report: EmbedReport) -> dict[str, Any]:
+    """The report's fields, and the rate, in their documented order."""
+    fields = asdict(report)
+    collection = fields.pop("collection")
+    rate = round(report.clips_per_second, 3)
+    seconds = round(report.seconds, 3)
+    return {**fields, "seconds": seconds, "clips_per_second": rate, "collection": collection}
+
+
+def _dry_run(
+    collection: Collection, paths: tuple[str, ...], choice: dict[str, Any], *, as_json: bool
+) -> None:
+    findings = collection.survey(paths, **choice)
+    statuses = Counter(finding.status.value for finding in findings)
+    if as_json:
+        rows = [{"path": one.source.path, "status": one.status.value} for one in findings]
+        print_json({"files": len(findings), "statuses": dict(statuses), "findings": rows})
+        return
+    cells = [(one.status.value, shown_path(one.source.path)) for one in findings]
+    print_table(("status", "path"), cells)
+    click.echo(", ".join(f"{number} {status}" for status, number in sorted(statuses.items())))
+
+
+def _print_report(collection: Collection, report: EmbedReport) -> None:
+    names = ("embedded", "partial", "unchanged", "duplicate", "moved", "failed", "failed_before")
+    parts = [f"{getattr(report, n)} {n.replace('_', ' ')}" for n in names if getattr(report, n)]
+    click.echo(f"{count(report.files, 'file')}: {', '.join(parts)}")
+    if report.clips:
+        rate = f"{report.clips_per_second:.1f} clips/s"
+        click.echo(f"{count(report.clips, 'clip')} in {report.seconds:.1f} s ({rate})")
+    click.echo(f"Collection: {shown_path(report.collection)}")
+    if report.failed:
+        rows = collection.failures().to_pylist()
+        print_failures(rows[:SHOWN_FAILURES])
+        if len(rows) > SHOWN_FAILURES:
+            click.echo(f"... and {len(rows) - SHOWN_FAILURES} more: `vidx failures` lists all.")
+
+
+def print_failures(rows: list[dict[str, Any]]) -> None:
+    """A table of failures, for people."""
+    cells = [(row["reason"], shown_path(row["path"]), row["message"]) for row in rows]
+    print_table(("reason", "path", "message"), cells)

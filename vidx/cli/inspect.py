@@ -1,0 +1,78 @@
+"""`vidx info`, `vidx videos` and `vidx failures`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import click
+
+from vidx.cli.embed import print_failures
+from vidx.cli.options import collection_option, json_option, limit_option
+from vidx.cli.render import clock, count, print_json, print_table, shown_path
+from vidx.collection import open_collection
+
+
+@click.command()
+@collection_option
+@json_option
+def info(collection: str | None, as_json: bool) -> None:
+    """Say what the collection holds, and which model made it."""
+    found = open_collection(collection).info()
+    if as_json:
+        print_json(asdict(found))
+        return
+    space = found.space
+    rows = [
+        ("collection", shown_path(found.path)),
+        ("videos", f"{found.videos} ({found.partial} partial) in {count(found.locations, 'file')}"),
+        ("clips", f"{found.clips} in {count(found.shards, 'shard')}"),
+        ("index", f"exact, {count(found.indexed_clips, 'vector')}"),
+        ("newer clips", f"{found.newer_clips}, searched beside the index"),
+        ("failures", str(found.failures)),
+        ("model", space.source),
+        ("fingerprint", space.fingerprint),
+        ("sampling", f"{space.num_frames} frames at {space.fps:g} a second"),
+        ("vectors", f"{space.dim} dimensions, {count(len(space.labels), 'label')}"),
+    ]
+    print_table(("", ""), rows)
+
+
+@click.command()
+@collection_option
+@limit_option("List only the first N.")
+@json_option
+def videos(collection: str | None, limit: int | None, as_json: bool) -> None:
+    """List the videos of the collection by path."""
+    rows = open_collection(collection).videos().slice(0, limit).to_pylist()
+    if as_json:
+        print_json(rows)
+        return
+    cells = [
+        (
+            shown_path(row["path"]),
+            clock(row["duration_seconds"]),
+            f"{row['width']}x{row['height']}",
+            row["codec"],
+            str(row["clips"]),
+            str(len(row["locations"])),
+            row["problem_reason"] or "whole",
+        )
+        for row in rows
+    ]
+    columns = ("path", "duration", "size", "codec", "clips", "files", "state")
+    print_table(columns, cells, right="duration size clips files")
+
+
+@click.command()
+@collection_option
+@limit_option("List only the first N.")
+@json_option
+def failures(collection: str | None, limit: int | None, as_json: bool) -> None:
+    """List the files that could not be embedded, and why."""
+    rows = open_collection(collection).failures().slice(0, limit).to_pylist()
+    if as_json:
+        print_json(rows)
+    elif rows:
+        print_failures(rows)
+    else:
+        click.echo("No failures.")

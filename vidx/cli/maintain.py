@@ -1,0 +1,91 @@
+"""`vidx remove`, `vidx verify`, `vidx rebuild` and `vidx export`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import click
+
+from vidx.cli.options import collection_option, json_option, quiet_option
+from vidx.cli.render import count, print_json, printable, shown_path
+from vidx.collection import open_collection
+
+
+@click.command()
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path())
+@collection_option
+@json_option
+@quiet_option
+def remove(paths: tuple[str, ...], collection: str | None, as_json: bool, quiet: bool) -> None:
+    """Take files out of the collection; the files themselves are not touched.
+
+    A folder stands for all that the collection has from it. A video whose last location goes is
+    no longer found.
+    """
+    report = open_collection(collection).remove(paths)
+    if as_json:
+        print_json(asdict(report))
+    elif not quiet:
+        click.echo(f"Removed {count(len(report.paths), 'path')}, {count(report.videos, 'video')}.")
+
+
+@click.command()
+@collection_option
+@json_option
+@quiet_option
+@click.pass_context
+def verify(context: click.Context, collection: str | None, as_json: bool, quiet: bool) -> None:
+    """Check that shards, catalogue and index agree, reading all of them.
+
+    Exits with 0 only when they do.
+    """
+    findings = open_collection(collection).verify()
+    if as_json:
+        print_json({"ok": not findings, "findings": findings})
+    elif not quiet:
+        for finding in findings:
+            click.echo(printable(finding))
+        click.echo("`vidx rebuild` mends what can be." if findings else "All agree.")
+    context.exit(4 if findings else 0)
+
+
+@click.command()
+@collection_option
+@json_option
+@quiet_option
+def rebuild(collection: str | None, as_json: bool, quiet: bool) -> None:
+    """Make catalogue and index anew from the shards, as far as they do not agree.
+
+    No shard is ever deleted, and clip ids stay.
+    """
+    report = open_collection(collection).rebuild()
+    if as_json:
+        print_json(asdict(report))
+        return
+    if quiet:
+        return
+    for what, names in (
+        ("entered", report.adopted),
+        ("dropped, for its file is lost", report.dropped),
+        ("left alone", report.ignored),
+        ("lost with the catalogue", report.lost),
+    ):
+        for name in names:
+            click.echo(f"{what}: {printable(name)}")
+    if report.set_aside:
+        click.echo(f"the old catalogue was set aside: {shown_path(report.set_aside)}")
+    click.echo(f"{count(report.clips, 'clip')} in the collection.")
+
+
+@click.command()
+@click.argument("path", metavar="OUT.parquet", type=click.Path(dir_okay=False))
+@collection_option
+@json_option
+@quiet_option
+def export(path: str, collection: str | None, as_json: bool, quiet: bool) -> None:
+    """Write all clips with their vectors and labels to one Parquet file."""
+    rows = open_collection(collection).export(path)
+    if as_json:
+        print_json({"path": path, "rows": rows})
+    elif not quiet:
+        click.echo(f"{count(rows, 'clip')} in {shown_path(path)}")

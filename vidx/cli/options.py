@@ -1,0 +1,63 @@
+"""The options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def collection_option(command: Command) -> Command:
+    """Which collection."""
+    return click.option(
+        "--collection",
+        metavar="FOLDER",
+        type=click.Path(file_okay=False),
+        help="The collection's folder. Default: VIDX_COLLECTION, else a .vidx here or above.",
+    )(command)
+
+
+def json_option(command: Command) -> Command:
+    """Output for programs."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")(
+        command
+    )
+
+
+def quiet_option(command: Command) -> Command:
+    """No progress."""
+    return click.option(
+        "--quiet", is_flag=True, help="Print nothing but results asked for with --json, and errors."
+    )(command)
+
+
+def limit_option(what: str) -> Callable[[Command], Command]:
+    """Not all of it."""
+    return click.option("--limit", metavar="N", type=click.IntRange(min=1), help=what)
+
+
+def model_options(command: Command) -> Command:
+    """Which model, where and how precisely."""
+    for option in (
+        click.option(
+            "--dtype",
+            type=click.Choice(["float32", "float16", "bfloat16"]),
+            help="Precision. Default: float16 on cuda, float32 on the CPU.",
+        ),
+        click.option(
+            "--device",
+            metavar="DEVICE",
+            help="cpu, cuda or cuda:N. Default: cuda where there is one, else cpu.",
+        ),
+        click.option(
+            "--model",
+            metavar="MODEL",
+            help="Checkpoint folder, or hub id with optional @revision. Default: the collection's "
+            "own; for a new one MCG-NJU/videomae-base-finetuned-kinetics.",
+        ),
+    ):
+        command = option(command)
+    return command

@@ -1,0 +1,503 @@
+"""A collection of clip vectors: the front door that ties embedder, store and index together."""
+
+from __future__ import annotations
+
+import operator
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Literal, Self, SupportsIndex, TypeAlias
+
+from vidx.errors import CollectionDamaged, UsageError, VidxError
+from vidx.records import EmbedReport, Finding, Hit, Progress, RebuildReport, Space
+from vidx.store import layout as layouts
+from vidx.store.layout import Layout, Manifest
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+    from vidx.embedder.encoder import Encoder
+    from vidx.encoder_choice import EncoderChoice
+    from vidx.index import Index
+    from vidx.store.catalogue import Catalogue
+    from vidx.store.writer import Writer
+
+Paths: TypeAlias = "str | os.PathLike[str] | Sequence[str | os.PathLike[str]]"
+
+DEFAULT_BATCH_SIZE = 8
+MAX_DEFAULT_WORKERS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionInfo:
+    """What a collection holds.
+
+    Attributes:
+        path: Its folder.
+        uuid: Its identity.
+        space: Its one embedding space.
+        videos: Contents, however many files hold each.
+        partial: Videos of which only a part could be embedded.
+        locations: Files.
+        clips: Vectors.
+        failures: Files that could not be embedded.
+        shards: Parquet files.
+        indexed_clips: Vectors in the index on disk, those of removed clips included.
+        newer_clips: Clips that are not in it yet; they are searched beside it.
+    """
+
+    path: str
+    uuid: str
+    space: Space
+    videos: int
+    partial: int
+    locations: int
+    clips: int
+    failures: int
+    shards: int
+    indexed_clips: int
+    newer_clips: int
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveReport:
+    """What `remove` took out: locations and failures by path, and the videos left without any."""
+
+    paths: tuple[str, ...]
+    videos: int
+
+
+def open_collection(
+    path: str | os.PathLike[str] | None = None, *, create: bool = False
+) -> Collection:
+    """Open a collection.
+
+    Args:
+        path: Its folder, or a folder that holds a `.vidx`. None looks at `VIDX_COLLECTION`, then
+            for a `.vidx` here and in every folder above, as git finds `.git`.
+        create: Whether it is fine if there is none yet: the first `embed` makes it.
+
+    Returns:
+        The collection; use it as a context manager or call `close`.
+
+    Raises:
+        CollectionNotFound: There is none, and `create` is false.
+    """
+    layout = layouts.find(path)
+    if not create:
+        layouts.require(layout)
+    return Collection(layout)
+
+
+class Collection:
+    """A folder with the vectors, the catalogue and the index of one embedding space.
+
+    Made by `vidx.open`. Methods read the folder anew each time, so that one object sees what
+    other processes add; a model that was loaded is kept.
+    """
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._encoders: dict[EncoderChoice, Encoder] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Collection({str(self.path)!r})"
+
+    @property
+    def path(self) -> Path:
+        """The collection's folder."""
+        return self._layout.root
+
+    def close(self) -> None:
+        """Let go of the model. Nothing else stays open between calls."""
+        self._encoders.clear()
+
+    def embed(
+        self,
+        paths: Paths,
+        *,
+        model: str | os.PathLike[str] | None = None,
+        device: str | None = None,
+        dtype: str | None = None,
+        num_frames: int | None = None,
+        fps: float | None = None,
+        stride_seconds: float | None = None,
+        batch_size: int = DEFAULT_BATCH_SIZE,
+        workers: int | None = None,
+        limit: int | None = None,
+        retry_failed: bool = False,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> EmbedReport:
+        """Embed the videos among some files and folders that are new or have changed.
+
+        What is committed stays, whenever the run ends; the same call goes on from there.
+
+        Args:
+            paths: Files, taken whatever their name, and folders, walked recursively for the
+                extensions in `docs/cli.md`.
+            model: Checkpoint folder, or hub id with optional `@revision`. None: the collection's
+                own, and for a new collection the Kinetics checkpoint.
+            device: `cpu`, `cuda` or `cuda:N`. None: cuda where there is one.
+            dtype: `float32`, `float16` or `bfloat16`. None: float16 on cuda, float32 on the CPU.
+            num_frames: Frames sampled from a clip. None: the collection's, or the model's.
+            fps: Frames sampled a second. None: the collection's, or 7.5.
+            stride_seconds: From one clip's start to the next one's. None: back to back.
+            batch_size: Clips in one forward pass.
+            workers: Decoding processes; 0 decodes in this one, without isolation. None: one a
+                core, at most 16.
+            limit: Look only at the first so many files, in sorted order. None: at all.
+            retry_failed: Whether files that failed before are tried again.
+            progress: Called with a `Progress` after each file.
+
+        Returns:
+            What became of the files.
+
+        Raises:
+            UsageError: A path is not there, or an argument is out of range.
+            VidxError: There are no videos at these paths.
+            FingerprintMismatch: The model or sampling is not the collection's.
+            CollectionLocked: Another process is writing.
+            ModelNotFound, CheckpointError, DeviceError: As their names say.
+        """
+        from vidx.encoder_choice import EncoderChoice, check_same_space
+        from vidx.ingest import Ingest
+
+        _check_at_least(1, batch_size=batch_size, limit=limit)
+        _check_at_least(0, workers=workers)
+        files = _files(paths, limit)
+        choice = EncoderChoice(model, device, dtype, num_frames, fps)
+        space = self._manifest().space if self._layout.exists() else None
+        # What was named is checked even when there turns out to be nothing to embed.
+        named = self._encoder(choice, space) if space is None or choice.names_a_space() else None
+        with self._writer(named.space if named else None) as writer:
+            if named:
+                check_same_space(named.space, writer.manifest.space, str(self.path))
+            report = Ingest(writer, stride_seconds, progress).run(
+                files,
+                lambda: self._encoder(choice, writer.manifest.space),
+                workers=_default_workers() if workers is None else workers,
+                batch_size=batch_size,
+                retry_failed=retry_failed,
+            )
+            self._extend_index()
+        return report
+
+    def survey(
+        self,
+        paths: Paths,
+        *,
+        stride_seconds: float | None = None,
+        limit: int | None = None,
+        retry_failed: bool = False,
+    ) -> list[Finding]:
+        """Say what `embed` would do with some files, and change nothing.
+
+        Args:
+            paths: As for `embed`.
+            stride_seconds: As for `embed`.
+            limit: As for `embed`.
+            retry_failed: As for `embed`.
+
+        Returns:
+            One finding a file, in sorted order.
+        """
+        from vidx.embedder.sampling import Plan, Sampling
+        from vidx.store.survey import survey
+
+        files = _files(paths, limit)
+        if not self._layout.exists():
+            return list(survey(files, None, ""))
+        space = self._manifest().space
+        plan = Plan(stride_seconds).digest(Sampling(space.num_frames, space.fps))
+        return list(survey(files, self._catalogue(), plan, retry_failed=retry_failed))
+
+    def search(
+        self,
+        query: str | os.PathLike[str] | SupportsIndex,
+        k: int = 10,
+        *,
+        start_seconds: float | None = None,
+        end_seconds: float | None = None,
+        by: Literal["clip", "video"] = "clip",
+        labels: Sequence[str] = (),
+        path_glob: str | None = None,
+        exclude_self: bool = False,
+        model: str | os.PathLike[str] | None = None,
+        device: str | None = None,
+        dtype: str | None = None,
+    ) -> list[Hit]:
+        """Find the clips that are most similar to a video, a span of it, or a stored clip.
+
+        Args:
+            query: A video file, or the clip_id of a stored clip.
+            k: Hits wanted.
+            start_seconds: Begin of the span of a file that is searched for. None: its begin.
+            end_seconds: End of that span. None: the end of the file.
+            by: `clip` gives clips, `video` the best clip of each video.
+            labels: Only clips that have one of these labels.
+            path_glob: Only videos one of whose paths matches; `*` also matches `/`, and a
+                pattern that begins with neither `/` nor `*` may begin at any folder.
+            exclude_self: Whether to leave out the query's own content, under whatever path.
+            model: Where the collection's model lies now, if it has moved.
+            device: As for `embed`.
+            dtype: As for `embed`.
+
+        Returns:
+            At most k hits, ranked by the best pair of a query clip and a stored clip. All clips
+            that are committed take part, and fewer than k hits mean that there are no more.
+
+        Raises:
+            UsageError: The query is not there, or an argument is out of range.
+            VideoError: The query cannot be decoded.
+            FingerprintMismatch: The model is not the collection's.
+        """
+        from vidx import retrieval
+        from vidx.embedder.sampling import Plan
+        from vidx.encoder_choice import EncoderChoice
+
+        _check_at_least(1, k=k)
+        if by not in ("clip", "video"):
+            raise UsageError(f"by={by!r}: it is 'clip' or 'video'.")
+        catalogue = self._catalogue()
+        index = self._index(catalogue)
+        if not isinstance(query, str | os.PathLike):
+            if start_seconds is not None or end_seconds is not None:
+                raise UsageError("A span is of a file: a stored clip has its own start and end.")
+            wanted = retrieval.stored_query(catalogue, index, operator.index(query))
+        else:
+            span = Plan(start_seconds=start_seconds or 0.0, end_seconds=end_seconds)
+            file = retrieval.query_file(query)
+            choice = EncoderChoice(model, device, dtype)
+            encoder = self._encoder(choice, self._manifest().space)
+            wanted = retrieval.file_query(encoder, file, span, needs_id=exclude_self)
+        filters = retrieval.Filters(
+            tuple(labels), path_glob, wanted.video_id if exclude_self else None
+        )
+        return retrieval.search(catalogue, index, wanted, k, filters, by_video=by == "video")
+
+    def clips(self) -> pa.Table:
+        """All clips by clip_id: clip_id, video_id, path, start_seconds, end_seconds, labels."""
+        from vidx.store.export import clips_table
+
+        return clips_table(self._catalogue())
+
+    def vectors(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """All vectors, raw, in the order of clip_id.
+
+        Returns:
+            Ids int64 (n,) and vectors float32 (n, dim).
+        """
+        import numpy as np
+
+        from vidx.store.vectors import live_vectors
+
+        empty = (np.empty(0, np.int64), np.empty((0, self._manifest().space.dim), np.float32))
+        parts = [empty, *live_vectors(self._catalogue())]
+        return np.concatenate([ids for ids, _ in parts]), np.concatenate([v for _, v in parts])
+
+    def videos(self) -> pa.Table:
+        """All videos by path, with their locations, number of clips and whether they are whole."""
+        from vidx.store.export import videos_table
+
+        return videos_table(self._catalogue())
+
+    def failures(self) -> pa.Table:
+        """All files that could not be embedded, by path: path, reason, message."""
+        from vidx.store.export import failures_table
+
+        return failures_table(self._catalogue())
+
+    def info(self) -> CollectionInfo:
+        """How much the collection holds, and in which embedding space."""
+        manifest, catalogue = self._manifest(), self._catalogue()
+        counts = catalogue.counts()
+        index = self._index(catalogue, newer=False)
+        return CollectionInfo(
+            path=str(self.path),
+            uuid=manifest.uuid,
+            space=manifest.space,
+            **{name: counts[name] for name in _COUNTS},
+            indexed_clips=len(index),
+            newer_clips=catalogue.count_clips_from(index.end_clip_id),
+        )
+
+    def remove(self, paths: Paths) -> RemoveReport:
+        """Take files out of the collection; a video goes with its last location.
+
+        The files themselves are not touched. Clips that go are masked at once; their rows stay in
+        the shards.
+
+        Args:
+            paths: Files, or folders for all that lies in them.
+
+        Returns:
+            What was taken out.
+
+        Raises:
+            UsageError: One of the paths is not in the collection; nothing was changed.
+            CollectionLocked: Another process is writing.
+        """
+        from vidx.store.survey import printable
+
+        with self._writer(None) as writer:
+            catalogue = self._catalogue()
+            found = []
+            for path in _as_list(paths):
+                here = catalogue.paths_at(printable(os.path.abspath(path)))
+                if not here:
+                    raise UsageError(
+                        f"{os.fspath(path)!r} is not in the collection",
+                        "`vidx videos` and `vidx failures` list what is.",
+                    )
+                found += here
+            return RemoveReport(tuple(found), writer.remove(found))
+
+    def verify(self) -> list[str]:
+        """Check that shards, catalogue and index agree, reading all of them.
+
+        Returns:
+            One sentence for each thing that is wrong; empty when all agree.
+
+        Raises:
+            CollectionLocked: Another process is writing.
+        """
+        from vidx.store.lock import writing
+        from vidx.store.vectors import live_vectors
+        from vidx.store.verify import disagreements
+
+        writable = os.access(self.path, os.W_OK)
+        with writing(self._layout) if writable else nullcontext():
+            try:
+                manifest, catalogue = self._manifest(), self._catalogue()
+                findings = disagreements(catalogue, manifest)
+                if findings:  # vectors that cannot be read cannot be compared
+                    return findings
+                index = self._index(catalogue, newer=False)
+                return index.disagreements(live_vectors(catalogue))
+            except CollectionDamaged as error:
+                return [error.problem]
+
+    def rebuild(self) -> RebuildReport:
+        """Make catalogue and index agree with the shards again; no shard is deleted, ids stay.
+
+        Raises:
+            CollectionLocked: Another process is writing.
+        """
+        from vidx import index
+        from vidx.store.lock import writing
+        from vidx.store.rebuild import rebuild
+        from vidx.store.vectors import live_vectors
+
+        manifest = self._manifest()
+        folder, dim = self._layout.index, manifest.space.dim
+        with writing(self._layout):
+            report = rebuild(self._layout, manifest, index.reach(folder, manifest.uuid))
+            catalogue = self._catalogue()
+            parts, end_clip_id = live_vectors(catalogue), catalogue.next_clip_id()
+            index.build(folder, manifest.uuid, dim, parts, end_clip_id)
+        return report
+
+    def export(self, path: str | os.PathLike[str]) -> int:
+        """Write all clips with their vectors and labels to one Parquet file.
+
+        Args:
+            path: The file; one that is there is replaced.
+
+        Returns:
+            Rows written.
+        """
+        from vidx.store.export import export
+
+        return export(self._catalogue(), self._manifest().space.dim, Path(path))
+
+    def _manifest(self) -> Manifest:
+        return layouts.read_manifest(self._layout)
+
+    def _catalogue(self) -> Catalogue:
+        manifest = self._manifest()  # first, so that a missing collection is told at once
+        from vidx.store.catalogue import Catalogue
+
+        return Catalogue(self._layout, manifest)
+
+    def _index(self, catalogue: Catalogue, *, newer: bool = True) -> Index:
+        """The index, with the clips that are newer than it unless told otherwise."""
+        from vidx.index import Index
+        from vidx.store.vectors import live_vectors
+
+        manifest = self._manifest()
+        index = Index(self._layout.index, manifest.uuid, manifest.space.dim)
+        if newer:
+            index.add_newer(live_vectors(catalogue, since=index.end_clip_id))
+        return index
+
+    @contextmanager
+    def _writer(self, space: Space | None) -> Iterator[Writer]:
+        """Hold the collection's lock, with no id given out twice even if the catalogue is old."""
+        from vidx.store.writer import open_writer
+
+        with open_writer(self._layout, space) as writer:
+            writer.reserve(self._index(self._catalogue(), newer=False).end_clip_id)
+            yield writer
+
+    def _extend_index(self) -> None:
+        from vidx.store.vectors import live_vectors
+
+        catalogue = self._catalogue()
+        index = self._index(catalogue, newer=False)
+        if index.end_clip_id < (end_clip_id := catalogue.next_clip_id()):
+            index.extend(live_vectors(catalogue, since=index.end_clip_id), end_clip_id)
+
+    def _encoder(self, choice: EncoderChoice, space: Space | None) -> Encoder:
+        """The encoder asked for, else the collection's own, else the default one; kept."""
+        if choice not in self._encoders:
+            self._encoders[choice] = choice.load(space, str(self.path))
+        return self._encoders[choice]
+
+
+_COUNTS = ("videos", "partial", "locations", "clips", "failures", "shards")
+
+
+def _as_list(paths: Paths) -> list[str | os.PathLike[str]]:
+    return [paths] if isinstance(paths, str | os.PathLike) else list(paths)
+
+
+def _files(paths: Paths, limit: int | None) -> list[str]:
+    """The video files among some paths, sorted, and the folders that cannot be listed."""
+    from vidx.embedder.files import find_videos
+
+    found = find_videos(_as_list(paths))
+    files = sorted(map(str, (*found.paths, *(folder for folder, _ in found.unreadable))))
+    if not files:
+        raise VidxError(
+            f"no video files in {', '.join(str(path) for path in _as_list(paths))}",
+            "A file that is named itself is always taken; docs/cli.md lists what folders give.",
+        )
+    return files[:limit]
+
+
+def _check_at_least(least: int, **values: int | None) -> None:
+    for name, value in values.items():
+        if value is not None and value < least:
+            raise UsageError(f"{name}={value}: it takes {least} or more.")
+
+
+def _default_workers() -> int:
+    if hasattr(os, "sched_getaffinity"):  # Linux: the cores that this process may use
+        return min(len(os.sched_getaffinity(0)), MAX_DEFAULT_WORKERS)
+    return min(os.cpu_count() or 1, MAX_DEFAULT_WORKERS)

@@ -1,0 +1,89 @@
+"""Which encoder a command uses, and that it is the collection's."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from vidx.embedder.checkpoint import DEFAULT_MODEL
+from vidx.embedder.encoder import Encoder, load
+from vidx.embedder.sampling import Sampling
+from vidx.errors import FingerprintMismatch, ModelNotFound
+from vidx.records import Space
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderChoice:
+    """What the caller says of the encoder; None leaves it to the collection, then the default.
+
+    Attributes:
+        model: Checkpoint folder, or hub id with optional `@revision`.
+        device: `cpu`, `cuda` or `cuda:N`.
+        dtype: `float32`, `float16` or `bfloat16`.
+        num_frames: Frames sampled from a clip.
+        fps: Frames sampled a second.
+    """
+
+    model: str | os.PathLike[str] | None
+    device: str | None
+    dtype: str | None
+    num_frames: int | None = None
+    fps: float | None = None
+
+    def names_a_space(self) -> bool:
+        """Whether the caller said anything that decides the values of vectors."""
+        return (self.model, self.num_frames, self.fps) != (None, None, None)
+
+    def load(self, space: Space | None, collection: str) -> Encoder:
+        """Load the encoder and see to it that its vectors fit the collection's.
+
+        Args:
+            space: The collection's, or None when it is yet to be made.
+            collection: Its folder, for messages.
+
+        Raises:
+            FingerprintMismatch: They do not fit.
+            ModelNotFound, CheckpointError, DeviceError: As their names say.
+        """
+        own = space.source if space else DEFAULT_MODEL
+        try:
+            encoder = load(
+                own if self.model is None else self.model,
+                device=self.device,
+                dtype=self.dtype,
+                num_frames=self.num_frames or (space.num_frames if space else None),
+                fps=self.fps or (space.fps if space else Sampling().fps),
+            )
+        except ModelNotFound as error:
+            if space is None or self.model is not None:
+                raise
+            raise ModelNotFound(
+                f"the model of the collection in {collection} is not where it was: {error.problem}",
+                "If it has moved, say where with --model; it is checked to be the same.",
+            ) from error
+        if space:
+            check_same_space(encoder.space, space, collection)
+        return encoder
+
+
+def check_same_space(asked: Space, space: Space, collection: str) -> None:
+    """Refuse to mix vectors of two embedding spaces.
+
+    Raises:
+        FingerprintMismatch: The fingerprints differ.
+    """
+    if asked.fingerprint == space.fingerprint:
+        return
+    raise FingerprintMismatch(
+        f"{_described(asked)} gives vectors that cannot be compared with those of the collection "
+        f"in {collection}, which are from {_described(space)}",
+        "Start another collection with --collection FOLDER, or leave out --model, --frames and "
+        "--fps to use the collection's own.",
+    )
+
+
+def _described(space: Space) -> str:
+    return (
+        f"{space.source} ({space.num_frames} frames at {space.fps:g} a second, "
+        f"fingerprint {space.fingerprint[:12]})"
+    )

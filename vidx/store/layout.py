@@ -1,0 +1,168 @@
+"""Where a collection keeps its parts, and the small JSON that names it. Nothing heavy is imported.
+
+.vidx/
+  collection.json     format version, uuid, embedding space; written once
+  catalogue.sqlite    the SQL catalogue
+  shards/             clips-<first_clip_id>.parquet, immutable
+  staging/            files being written; the only files vidx ever deletes by itself
+  index/              vectors in clip_id order for search
+  writer.lock         held by the one process that writes; writer.json names it
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from vidx.errors import CollectionDamaged, CollectionNotFound, CollectionTooNew
+from vidx.records import Space
+
+FORMAT_VERSION = 1
+FOLDER_NAME = ".vidx"
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The paths within one collection's folder.
+
+    Args:
+        root: The collection's folder, absolute.
+    """
+
+    root: Path
+
+    @property
+    def manifest(self) -> Path:
+        """The JSON that says which collection this is."""
+        return self.root / "collection.json"
+
+    @property
+    def catalogue(self) -> Path:
+        """The SQLite file."""
+        return self.root / "catalogue.sqlite"
+
+    @property
+    def shards(self) -> Path:
+        """The folder of committed Parquet files."""
+        return self.root / "shards"
+
+    @property
+    def staging(self) -> Path:
+        """The folder of Parquet files not yet committed."""
+        return self.root / "staging"
+
+    @property
+    def index(self) -> Path:
+        """The folder of the index."""
+        return self.root / "index"
+
+    @property
+    def lock(self) -> Path:
+        """The file whose OS lock the writer holds."""
+        return self.root / "writer.lock"
+
+    def exists(self) -> bool:
+        """Whether a collection lives here."""
+        return self.manifest.is_file()
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What `collection.json` says.
+
+    Attributes:
+        uuid: This collection's identity; shards, catalogue and index carry it too.
+        space: The one embedding space of its vectors.
+    """
+
+    uuid: str
+    space: Space
+
+
+def find(path: str | os.PathLike[str] | None) -> Layout:
+    """Say which folder is meant: the argument, else `VIDX_COLLECTION`, else as git finds `.git`.
+
+    Args:
+        path: A collection's folder, or a folder that holds a `.vidx`; None looks in the
+            environment, then for a `.vidx` here and in every folder above.
+
+    Returns:
+        The collection found; where there is none, the one that would be made.
+    """
+    named = os.fspath(path) if path is not None else os.environ.get("VIDX_COLLECTION")
+    if named:
+        folder = Path(os.path.abspath(os.path.expanduser(named)))
+        inner = Layout(folder / FOLDER_NAME)
+        return inner if inner.exists() and not Layout(folder).exists() else Layout(folder)
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if Layout(folder / FOLDER_NAME).exists():
+            return Layout(folder / FOLDER_NAME)
+    return Layout(here / FOLDER_NAME)
+
+
+def require(layout: Layout) -> None:
+    """Refuse to go on where no collection lives.
+
+    Raises:
+        CollectionNotFound: There is no `collection.json` in the folder.
+    """
+    if not layout.exists():
+        raise CollectionNotFound(
+            f"no collection in {layout.root}",
+            "Make one with `vidx embed FOLDER`, or name one with --collection or VIDX_COLLECTION.",
+        )
+
+
+def write_manifest(layout: Layout, manifest: Manifest) -> None:
+    """Write `collection.json`, in one step that a crash cannot halve."""
+    values = {
+        "format_version": FORMAT_VERSION,
+        "uuid": manifest.uuid,
+        "space": dataclasses.asdict(manifest.space),
+    }
+    staged = layout.staging / layout.manifest.name
+    with staged.open("w", encoding="utf-8") as file:
+        json.dump(values, file, indent=1, ensure_ascii=False)
+        file.flush()
+        os.fsync(file.fileno())
+    staged.replace(layout.manifest)
+    sync_folder(layout.root)
+
+
+def read_manifest(layout: Layout) -> Manifest:
+    """Read `collection.json`.
+
+    Raises:
+        CollectionNotFound: There is none.
+        CollectionTooNew: A later vidx wrote it.
+        CollectionDamaged: It does not say what it should.
+    """
+    require(layout)
+    try:
+        values = json.loads(layout.manifest.read_text(encoding="utf-8"))
+        version = values["format_version"]
+        if version > FORMAT_VERSION:
+            raise CollectionTooNew(
+                f"{layout.root} has format version {version}, this vidx knows {FORMAT_VERSION}",
+                "Upgrade vidx: pip install --upgrade vidx",
+            )
+        space = {**values["space"], "labels": tuple(values["space"]["labels"])}
+        return Manifest(values["uuid"], Space(**space))
+    except (ValueError, KeyError, TypeError) as error:
+        raise CollectionDamaged(
+            f"{layout.manifest} is not a collection's description: {error}",
+            "Put back a copy of it; without it the vectors cannot be told apart from others.",
+        ) from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames within a folder survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,291 @@
+"""Shards: immutable Parquet files, one row a clip, each readable without anything else.
+
+The file's metadata carries the format version, the collection's uuid, the fingerprint, the
+label names and the provenance. Columns are read by name, so that later versions may add some.
+`clip_id` is not stored: it is the number in the file's name plus the row.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from vidx.errors import CollectionDamaged, CollectionTooNew
+from vidx.records import EmbeddedVideo, Source
+
+SHARD_FORMAT_VERSION = 1
+
+_NAME = re.compile(r"clips-(\d{12,})\.parquet")
+
+# The columns that describe the video, repeated on each of its clips: zstd makes them free.
+VIDEO_FIELDS = (
+    pa.field("video_id", pa.string(), nullable=False),
+    pa.field("path", pa.string(), nullable=False),
+    pa.field("size_bytes", pa.int64(), nullable=False),
+    pa.field("mtime_ns", pa.int64(), nullable=False),
+    pa.field("plan", pa.string(), nullable=False),
+    pa.field("duration_seconds", pa.float64(), nullable=False),
+    pa.field("width", pa.int32(), nullable=False),
+    pa.field("height", pa.int32(), nullable=False),
+    pa.field("frame_rate", pa.float64(), nullable=False),
+    pa.field("codec", pa.string(), nullable=False),
+    pa.field("container", pa.string(), nullable=False),
+    pa.field("first_timestamp_seconds", pa.float64(), nullable=False),
+    pa.field("rotation_degrees", pa.int32(), nullable=False),
+    pa.field("problem_reason", pa.string()),
+    pa.field("problem_message", pa.string()),
+)
+CLIP_FIELDS = (
+    pa.field("start_seconds", pa.float64(), nullable=False),
+    pa.field("end_seconds", pa.float64(), nullable=False),
+)
+_NEXT_STEP = (
+    "Put a sound copy in its place. Without one, move the file away and run `vidx rebuild`: "
+    "its videos can then be embedded anew."
+)
+_TEXT_COLUMNS = [field.name for field in VIDEO_FIELDS if field.type == pa.string()]
+
+
+@dataclass(frozen=True, slots=True)
+class NewVideo:
+    """One embedded video on its way into a shard.
+
+    Attributes:
+        video_id: SHA-256 (hex) of the bytes.
+        plan: Digest of how the video was cut into clips.
+        sources: Where the bytes were seen, at least once; twins are added until the commit.
+        embedded: Its clips and vectors.
+    """
+
+    video_id: str
+    plan: str
+    sources: list[Source]
+    embedded: EmbeddedVideo
+
+
+@dataclass(frozen=True, slots=True)
+class ShardInfo:
+    """What makes a shard belong to a collection, kept in the Parquet file's own metadata.
+
+    Attributes:
+        uuid: The collection's.
+        fingerprint: The embedding space's.
+        labels: Names of the logits' classes, empty without a head.
+        provenance: Model, revision, device, dtype, versions: told, never compared.
+    """
+
+    uuid: str
+    fingerprint: str
+    labels: tuple[str, ...]
+    provenance: dict[str, str]
+
+
+def file_name(first_clip_id: int) -> str:
+    """The name of the shard whose first row has this id."""
+    return f"clips-{first_clip_id:012d}.parquet"
+
+
+def first_clip_id(path: Path) -> int | None:
+    """The id of a shard's first row, from its name; None for a file that is no shard."""
+    match = _NAME.fullmatch(path.name)
+    return int(match[1]) if match else None
+
+
+def listed(folder: Path) -> dict[int, Path]:
+    """The shards in a folder by first clip_id, in that order."""
+    found = {first_clip_id(path): path for path in folder.glob("clips-*.parquet")}
+    return {first: found[first] for first in sorted(key for key in found if key is not None)}
+
+
+def to_table(videos: Sequence[NewVideo], info: ShardInfo) -> pa.Table:
+    """Lay out the clips of some videos as the rows of one shard.
+
+    Args:
+        videos: At least one, each with at least one clip; all of one embedding space.
+        info: What the file's metadata will say.
+
+    Returns:
+        A table with the columns of `docs/formats.md`, one row a clip.
+    """
+    counts = [len(video.embedded.clips) for video in videos]
+    rows = [_video_row(video) for video in videos]
+    owner = np.repeat(np.arange(len(videos)), counts)
+    columns = [
+        pa.array([row[field.name] for row in rows], field.type).take(pa.array(owner))
+        for field in VIDEO_FIELDS
+    ]
+    clips = [clip for video in videos for clip in video.embedded.clips]
+    columns += [pa.array([getattr(clip, field.name) for clip in clips]) for field in CLIP_FIELDS]
+    fields = [*VIDEO_FIELDS, *CLIP_FIELDS]
+
+    embeddings = np.concatenate([video.embedded.embeddings for video in videos])
+    _add_matrix(fields, columns, "embedding", embeddings, pa.float32())
+    logits = [video.embedded.logits for video in videos if video.embedded.logits is not None]
+    if logits:
+        _add_matrix(fields, columns, "logits", np.concatenate(logits), pa.float16())
+    return pa.table(columns, schema=pa.schema(fields, metadata=_to_metadata(info)))
+
+
+def _video_row(video: NewVideo) -> dict[str, object]:
+    """The values of VIDEO_FIELDS for one video."""
+    info, problem, source = video.embedded.info, video.embedded.problem, video.sources[0]
+    return {
+        "video_id": video.video_id,
+        "path": source.path,
+        "size_bytes": source.size_bytes,
+        "mtime_ns": source.mtime_ns,
+        "plan": video.plan,
+        "duration_seconds": info.duration_seconds,
+        "width": info.width,
+        "height": info.height,
+        "frame_rate": info.frame_rate,
+        "codec": info.codec,
+        "container": info.container,
+        "first_timestamp_seconds": info.first_timestamp_seconds,
+        "rotation_degrees": info.rotation_degrees,
+        "problem_reason": problem.reason if problem else None,
+        "problem_message": problem.message if problem else None,
+    }
+
+
+def _add_matrix(
+    fields: list[pa.Field],
+    columns: list[pa.Array],
+    name: str,
+    matrix: NDArray[np.generic],
+    value_type: pa.DataType,
+) -> None:
+    """Append a (rows, width) matrix as a column of fixed-size lists."""
+    width = matrix.shape[1]
+    list_type = pa.list_(pa.field("element", value_type, nullable=False), width)
+    values = pa.array(np.ascontiguousarray(matrix).reshape(-1), value_type)
+    columns.append(pa.FixedSizeListArray.from_arrays(values, type=list_type))
+    fields.append(pa.field(name, list_type, nullable=False))
+
+
+def _to_metadata(info: ShardInfo) -> dict[str, str]:
+    return {
+        "vidx.format_version": str(SHARD_FORMAT_VERSION),
+        "vidx.collection": info.uuid,
+        "vidx.fingerprint": info.fingerprint,
+        "vidx.labels": json.dumps(info.labels, ensure_ascii=False),
+        "vidx.provenance": json.dumps(info.provenance, ensure_ascii=False),
+    }
+
+
+def write(table: pa.Table, path: Path) -> None:
+    """Write a shard: zstd for all but the vectors, which do not compress; pages checksummed."""
+    plain = {"embedding": "none", "logits": "none"}
+    pq.write_table(
+        table,
+        path,
+        compression={_leaf(field): plain.get(field.name, "zstd") for field in table.schema},
+        use_dictionary=_TEXT_COLUMNS,
+        write_page_checksum=True,
+    )
+
+
+def _leaf(field: pa.Field) -> str:
+    """How Parquet names the values of a column."""
+    return f"{field.name}.list.element" if pa.types.is_fixed_size_list(field.type) else field.name
+
+
+def read_info(path: Path) -> ShardInfo:
+    """Read what a shard says of itself.
+
+    Raises:
+        CollectionDamaged: The file is no shard, or cannot be read.
+        CollectionTooNew: A later vidx wrote it.
+    """
+    try:
+        return _from_metadata(pq.read_schema(path).metadata or {}, path)
+    except (pa.ArrowException, OSError) as error:
+        raise _unreadable(path, error) from error
+
+
+def _from_metadata(metadata: dict[bytes, bytes], path: Path) -> ShardInfo:
+    try:
+        version = int(metadata[b"vidx.format_version"])
+        if version > SHARD_FORMAT_VERSION:
+            raise CollectionTooNew(
+                f"{path} has shard format {version}, this vidx knows {SHARD_FORMAT_VERSION}",
+                "Upgrade vidx: pip install --upgrade vidx",
+            )
+        return ShardInfo(
+            uuid=metadata[b"vidx.collection"].decode(),
+            fingerprint=metadata[b"vidx.fingerprint"].decode(),
+            labels=tuple(json.loads(metadata[b"vidx.labels"])),
+            provenance=json.loads(metadata[b"vidx.provenance"]),
+        )
+    except (KeyError, ValueError) as error:
+        raise CollectionDamaged(f"{path} is Parquet, but no shard of vidx: {error}") from error
+
+
+def read(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """Read rows of a shard, checking each page's checksum.
+
+    Args:
+        path: The shard.
+        columns: Only these, by name; None for all.
+
+    Raises:
+        CollectionDamaged: The file is missing or cannot be read whole.
+    """
+    try:
+        return pq.read_table(
+            path,
+            columns=list(columns) if columns is not None else None,
+            page_checksum_verification=True,
+            partitioning=None,
+        )
+    except (pa.ArrowException, OSError) as error:
+        raise _unreadable(path, error) from error
+
+
+def read_own(path: Path, uuid: str, num_rows: int, columns: Sequence[str]) -> pa.Table:
+    """Read columns of a shard that the catalogue knows, and see that it is the one it knows.
+
+    Args:
+        path: The shard.
+        uuid: The collection's.
+        num_rows: How many the catalogue says there are.
+        columns: Only these, by name.
+
+    Raises:
+        CollectionDamaged: The file cannot be read whole, or another one stands in its place.
+    """
+    table = read(path, columns)
+    found = _from_metadata(table.schema.metadata or {}, path)
+    if found.uuid != uuid:
+        problem = f"the shard {path} belongs to another collection ({found.uuid})"
+    elif table.num_rows != num_rows:
+        problem = f"the shard {path} has {table.num_rows} rows, not {num_rows}"
+    else:
+        return table
+    raise CollectionDamaged(problem, _NEXT_STEP)
+
+
+def _unreadable(path: Path, error: Exception) -> CollectionDamaged:
+    return CollectionDamaged(f"the shard {path} cannot be read: {error}", _NEXT_STEP)
+
+
+def matrix(table: pa.Table, name: str) -> NDArray[Any]:
+    """A column of fixed-size lists as a matrix.
+
+    Returns:
+        Shape (rows, width), in the column's own dtype; shares the table's memory where it can.
+    """
+    column = table.column(name)
+    width = column.type.list_size
+    parts = [chunk.flatten().to_numpy().reshape(-1, width) for chunk in column.chunks]
+    dtype = column.type.value_type.to_pandas_dtype()
+    return parts[0] if len(parts) == 1 else np.concatenate([np.empty((0, width), dtype), *parts])

@@ -1,0 +1,154 @@
+"""What became of each file since the collection last saw it: new, changed, moved, unchanged."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import threading
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+from vidx.records import Finding, Problem, Source, Status
+from vidx.store.catalogue import Catalogue, KnownFile
+
+_HASH_THREADS = 2
+_FILES_AHEAD = 16  # hashed before they are asked for
+_PATHS_A_QUERY = 500
+_PASSING_REASONS = frozenset({"unreadable", "changed_while_reading"})  # tried again every time
+
+
+def survey(
+    files: Sequence[str], catalogue: Catalogue | None, plan: str, *, retry_failed: bool = False
+) -> Iterator[Finding]:
+    """Say for each file what became of it; size and time first, all its bytes when they differ.
+
+    Args:
+        files: Absolute paths, each once.
+        catalogue: What is known; None when there is no collection yet.
+        plan: Digest of how videos are to be cut into clips now.
+        retry_failed: Whether files that failed before are to be tried again.
+
+    Yields:
+        One finding a file, in the order of the files. Bytes are read a little ahead, in threads.
+    """
+    taken = _Taken(set(), set())
+    closing = threading.Event()
+    pool = ThreadPoolExecutor(_HASH_THREADS, thread_name_prefix="vidx-hash")
+    looks: deque[_Look] = deque()
+    try:
+        for start in range(0, len(files), _PATHS_A_QUERY):
+            some = files[start : start + _PATHS_A_QUERY]
+            known = catalogue.known([printable(path) for path in some]) if catalogue else {}
+            for path in some:
+                look = _look(path, known.get(printable(path)), plan, retry_failed=retry_failed)
+                if look.finding is None:
+                    look.digest = pool.submit(_sha256, path, closing)
+                looks.append(look)
+                if len(looks) > _FILES_AHEAD:
+                    yield _settle(looks.popleft(), catalogue, plan, taken)
+        while looks:
+            yield _settle(looks.popleft(), catalogue, plan, taken)
+    finally:
+        closing.set()
+        pool.shutdown(cancel_futures=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """What this run has given away: contents to be embedded, and paths that files moved from."""
+
+    video_ids: set[str]
+    gone: set[str]
+
+
+@dataclass(slots=True)
+class _Look:
+    """A file whose size and time were looked at; its bytes may still be being read."""
+
+    source: Source
+    finding: Finding | None
+    digest: Future[str] | None = None
+
+
+def _look(path: str, known: KnownFile | None, plan: str, *, retry_failed: bool) -> _Look:
+    """Compare a file's size and time with what is on record."""
+    try:
+        status = os.stat(path)
+    except OSError as error:
+        problem = Problem("unreadable", error.strerror or str(error))
+        return _failed(Source(printable(path), 0, 0), problem)
+    source = Source(printable(path), status.st_size, status.st_mtime_ns)
+    same = known is not None and (known.size_bytes, known.mtime_ns) == (
+        source.size_bytes,
+        source.mtime_ns,
+    )
+    if known and same and known.failure:
+        if not retry_failed and known.failure not in _PASSING_REASONS:
+            return _Look(source, Finding(Status.FAILED_BEFORE, source))
+    elif known and same and known.plan == plan:
+        return _Look(source, Finding(Status.UNCHANGED, source, known.video_id))
+    unfit = _unfit(path, status.st_mode)
+    return _failed(source, unfit) if unfit else _Look(source, None)
+
+
+def _unfit(path: str, mode: int) -> Problem | None:
+    """Why a path cannot be a video, whatever its bytes say."""
+    if printable(path) != path:
+        return Problem("path_not_utf8", "the path is not valid UTF-8; rename the file")
+    if stat.S_ISDIR(mode):
+        return Problem("unreadable", "the folder cannot be listed")
+    if not stat.S_ISREG(mode):
+        return Problem("not_a_video", "not a regular file")
+    return None
+
+
+def _failed(source: Source, problem: Problem) -> _Look:
+    return _Look(source, Finding(Status.FAILED, source, problem=problem))
+
+
+def _settle(look: _Look, catalogue: Catalogue | None, plan: str, taken: _Taken) -> Finding:
+    """Decide by content where size and time could not."""
+    if look.finding is not None:
+        return look.finding
+    source = look.source
+    assert look.digest is not None  # noqa: S101 - survey submits it for every open look
+    try:
+        video_id = look.digest.result()
+    except OSError as error:
+        problem = Problem("unreadable", error.strerror or str(error))
+        return Finding(Status.FAILED, source, problem=problem)
+    if video_id in taken.video_ids:
+        return Finding(Status.TWIN, source, video_id)
+    if catalogue is None or catalogue.plan_of(video_id) != plan:
+        taken.video_ids.add(video_id)
+        return Finding(Status.EMBED, source, video_id)
+    places = catalogue.locations_of(video_id)
+    if source.path in places:
+        return Finding(Status.TOUCHED, source, video_id)
+    for path in places:
+        if path not in taken.gone and not os.path.exists(path):
+            taken.gone.add(path)
+            return Finding(Status.MOVED, source, video_id, gone=path)
+    return Finding(Status.DUPLICATE, source, video_id)
+
+
+def printable(path: str) -> str:
+    """The path itself, or with escapes where it is not valid UTF-8."""
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def _sha256(path: str, closing: threading.Event) -> str:
+    """SHA-256 of a file's bytes, in hex."""
+    digest = hashlib.sha256()
+    with open(path, "rb", buffering=0) as file:
+        while (block := file.read(1 << 20)) and not closing.is_set():
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def content_id(path: str | os.PathLike[str]) -> str:
+    """The video_id of a file: SHA-256 (hex) of its bytes."""
+    return _sha256(os.fspath(path), threading.Event())
