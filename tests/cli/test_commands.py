@@ -259,7 +259,7 @@ def test_interrupted_embedding_ends_with_130_and_keeps_what_is_done(
     command = [sys.executable, "-m", "vidx", "embed", str(tmp_path / "videos"), *where]
     command += ["--model", str(tiny_checkpoint), "--workers", "1"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True)
-    while not (tmp_path / "new/writer.lock").exists():
+    while not (tmp_path / "new/collection.json").exists():
         time.sleep(0.02)
     time.sleep(0.3)
     process.send_signal(signal.SIGINT)
