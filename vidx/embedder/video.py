@@ -26,6 +26,7 @@ import av.error
 
 from vidx.embedder.container import FileState, check_size, describe, file_state, opened
 from vidx.embedder.cutter import Cut, Cutter, Shown
+from vidx.embedder.packets import Survey, Tick, clock_for, packets, survey
 from vidx.embedder.sampling import (
     TOLERANCE_SECONDS,
     Plan,
@@ -35,7 +36,6 @@ from vidx.embedder.sampling import (
     whole_windows,
 )
 from vidx.embedder.scaler import Scaler, quarter_turns
-from vidx.embedder.survey import Survey, Tick, clock_for, packets, survey
 from vidx.errors import VideoError
 from vidx.records import Clip, Problem, VideoInfo
 
