@@ -382,3 +382,95 @@ def test_ids_are_not_given_out_again_when_catalogue_and_last_shard_are_lost(
     collection.embed(make_video(tmp_path / "next.mp4", seed=31))
     assert collection.search(tmp_path / "next.mp4", k=1)[0].clip_id > highest
     assert collection.verify() == []
+
+
+def test_two_classes_of_the_same_name_are_one_label(make_video, make_checkpoint, tmp_path) -> None:
+    model = make_checkpoint(tmp_path / "model", labels=("run", "walk", "run", "sit", "walk"))
+    collection = vidx.open(tmp_path / "new", create=True)
+    assert collection.embed(make_video(tmp_path / "a.mp4"), model=model).embedded == 1
+    for clip in collection.clips().to_pylist():
+        assert sorted(label["label"] for label in clip["labels"]) == ["run", "sit", "walk"]
+        assert sum(label["score"] for label in clip["labels"]) == pytest.approx(1.0)
+
+
+def test_files_of_others_in_the_folder_are_left_alone(
+    make_video, tiny_checkpoint, tmp_path
+) -> None:
+    for name in ("staging/mine.txt", "index/notes.tmp", "shards/raw.parquet"):
+        (tmp_path / "new" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "new" / name).write_text("mine")
+    collection = vidx.open(tmp_path / "new", create=True)
+    collection.embed(make_video(tmp_path / "a.mp4"), model=tiny_checkpoint)
+    assert collection.verify() == []
+    for name in ("staging/mine.txt", "index/notes.tmp", "shards/raw.parquet"):
+        assert (tmp_path / "new" / name).read_text() == "mine"
+
+
+def test_a_collection_made_anew_under_an_open_one_is_not_mixed(
+    library, tiny_checkpoint, tmp_path
+) -> None:
+    collection = vidx.open(tmp_path / "new", create=True)
+    collection.embed(library / "bowl.mp4", model=tiny_checkpoint)
+    collection.search(library / "bowl.mp4")
+    shutil.rmtree(tmp_path / "new")
+    vidx.open(tmp_path / "new", create=True).embed(
+        library / "bowl.mp4", model=tiny_checkpoint, fps=4.0
+    )
+    assert collection.search(library / "bowl.mp4", k=1)[0].score >= 0.999
+    assert collection.search(library / "bowl.mp4", k=1)[0].query_end_seconds == 4.0
+    with pytest.raises(vidx.FingerprintMismatch):
+        collection.embed(library / "sub", model=tiny_checkpoint, fps=7.5)
+
+
+def test_search_is_complete_when_an_older_catalogue_is_put_back(
+    embedded, library, tmp_path
+) -> None:
+    collection = vidx.open(embedded)
+    before = collection.search(0, k=100)
+    collection.info()
+    shutil.copy(embedded / "catalogue.sqlite", tmp_path / "backup")
+    collection.remove(library / "Dance.MKV")
+    collection.rebuild()
+    for part in embedded.glob("catalogue.sqlite*"):
+        part.unlink()
+    shutil.copy(tmp_path / "backup", embedded / "catalogue.sqlite")
+    assert collection.search(0, k=100) == before
+    collection.embed(library / "bowl.mp4")
+    assert collection.verify() == []
+
+
+def test_a_copy_of_an_own_shard_changes_nothing(embedded, library) -> None:
+    collection = vidx.open(embedded)
+    ids = collection.vectors()[0].tolist()
+    [shard] = (embedded / "shards").iterdir()
+    shutil.copy(shard, shard.with_name("clips-000000000500.parquet"))
+    collection.embed(library / "bowl.mp4")
+    assert collection.vectors()[0].tolist() == ids
+    assert collection.verify() == [
+        f"shard clips-000000000500.parquet: is a copy of {shard.name}; move it away"
+    ]
+
+
+def test_odd_arguments_get_an_answer(embedded) -> None:
+    collection = vidx.open(embedded)
+    clips = collection.info().clips
+    assert len(collection.search(0, k=10**30)) == clips
+    assert collection.search(0, labels="archery") == collection.search(0, labels=["archery"])
+    for clip_id in (-1, 10**30):
+        with pytest.raises(vidx.UsageError, match="no clip"):
+            collection.search(clip_id)
+    with pytest.raises(vidx.UsageError, match="empty name"):
+        vidx.open("")
+
+
+def test_two_threads_make_two_collections(make_video, tiny_checkpoint, tmp_path) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    video = make_video(tmp_path / "a.mp4")
+
+    def make(number: int) -> int:
+        collection = vidx.open(tmp_path / str(number), create=True)
+        return collection.embed(video, model=tiny_checkpoint, workers=0).embedded
+
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(make, range(4))) == [1, 1, 1, 1]

@@ -46,10 +46,13 @@ def undisturbed(
     tmp_path_factory: pytest.TempPathFactory, videos: Path, tiny_checkpoint: Path
 ) -> tuple[Rows, float]:
     """The rows of a run that nobody kills, and how long it takes."""
-    folder = tmp_path_factory.mktemp("undisturbed") / "collection"
-    started = time.monotonic()
-    assert start(videos, folder, tiny_checkpoint).wait(timeout=120) == 3  # for the broken one
-    return rows_of(folder), time.monotonic() - started
+    seconds = []
+    for number in range(2):  # the quicker one: the first warms the caches
+        folder = tmp_path_factory.mktemp("undisturbed") / f"collection{number}"
+        started = time.monotonic()
+        assert start(videos, folder, tiny_checkpoint).wait(timeout=120) == 3  # the broken one
+        seconds.append(time.monotonic() - started)
+    return rows_of(folder), min(seconds)
 
 
 def start(videos: Path, collection: Path, model: Path) -> subprocess.Popen[bytes]:
@@ -96,10 +99,12 @@ def check_kill(
     expected, seconds = undisturbed
     chance = random.Random(seed)
     process = start(videos, folder, model)
-    time.sleep(chance.uniform(0.1, 1.0) * seconds)
+    time.sleep(chance.uniform(0.1, 0.9) * seconds)
+    was_running = process.poll() is None
     workers = kill(how, process, chance)
-    process.wait(timeout=120)
-    if how != "worker":
+    code = process.wait(timeout=120)
+    if how != "worker" and was_running:
+        assert code == -signal.SIGKILL
         assert all_gone(workers), "a worker outlived its parent"
     assert start(videos, folder, model).wait(timeout=120) == 3
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self, SupportsIndex, TypeAlias
 
-from vidx.errors import CollectionDamaged, UsageError, VidxError
+from vidx.errors import CollectionDamaged, FingerprintMismatch, UsageError, VidxError
 from vidx.records import EmbedReport, Finding, Hit, Progress, RebuildReport, Space
 from vidx.store import layout as layouts
 from vidx.store.layout import Layout, Manifest
@@ -103,7 +103,7 @@ class Collection:
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
-        self._encoders: dict[EncoderChoice, Encoder] = {}
+        self._encoders: dict[tuple[EncoderChoice, str], Encoder] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -202,6 +202,8 @@ class Collection:
         self,
         paths: Paths,
         *,
+        num_frames: int | None = None,
+        fps: float | None = None,
         stride_seconds: float | None = None,
         limit: int | None = None,
         retry_failed: bool = False,
@@ -210,6 +212,8 @@ class Collection:
 
         Args:
             paths: As for `embed`.
+            num_frames: As for `embed`.
+            fps: As for `embed`.
             stride_seconds: As for `embed`.
             limit: As for `embed`.
             retry_failed: As for `embed`.
@@ -224,6 +228,13 @@ class Collection:
         if not self._layout.exists():
             return list(survey(files, None, ""))
         space = self._manifest().space
+        asked = Sampling(num_frames or space.num_frames, fps or space.fps)
+        if asked != Sampling(space.num_frames, space.fps):
+            raise FingerprintMismatch(
+                f"{asked.num_frames} frames at {asked.fps:g} a second: the collection in "
+                f"{self.path} has {space.num_frames} at {space.fps:g}",
+                "Start another collection with --collection FOLDER, or leave these options out.",
+            )
         plan = Plan(stride_seconds).digest(Sampling(space.num_frames, space.fps))
         return list(survey(files, self._catalogue(), plan, retry_failed=retry_failed))
 
@@ -235,7 +246,7 @@ class Collection:
         start_seconds: float | None = None,
         end_seconds: float | None = None,
         by: Literal["clip", "video"] = "clip",
-        labels: Sequence[str] = (),
+        labels: str | Sequence[str] = (),
         path_glob: str | None = None,
         exclude_self: bool = False,
         model: str | os.PathLike[str] | None = None,
@@ -271,6 +282,7 @@ class Collection:
         from vidx.embedder.sampling import Plan
         from vidx.encoder_choice import EncoderChoice
 
+        k = operator.index(k)
         _check_at_least(1, k=k)
         if by not in ("clip", "video"):
             raise UsageError(f"by={by!r}: it is 'clip' or 'video'.")
@@ -286,9 +298,8 @@ class Collection:
             choice = EncoderChoice(model, device, dtype)
             encoder = self._encoder(choice, self._manifest().space)
             wanted = retrieval.file_query(encoder, file, span, needs_id=exclude_self)
-        filters = retrieval.Filters(
-            tuple(labels), path_glob, wanted.video_id if exclude_self else None
-        )
+        names = (labels,) if isinstance(labels, str) else tuple(labels)
+        filters = retrieval.Filters(names, path_glob, wanted.video_id if exclude_self else None)
         return retrieval.search(catalogue, index, wanted, k, filters, by_video=by == "video")
 
     def clips(self) -> pa.Table:
@@ -334,7 +345,7 @@ class Collection:
             space=manifest.space,
             **{name: counts[name] for name in _COUNTS},
             indexed_clips=len(index),
-            newer_clips=catalogue.count_clips_from(index.end_clip_id),
+            newer_clips=catalogue.count_clips(since=index.end_clip_id),
         )
 
     def remove(self, paths: Paths) -> RemoveReport:
@@ -353,20 +364,21 @@ class Collection:
             UsageError: One of the paths is not in the collection; nothing was changed.
             CollectionLocked: Another process is writing.
         """
-        from vidx.store.survey import printable
+        from vidx.store.survey import escaped
 
         with self._writer(None) as writer:
             catalogue = self._catalogue()
             found = []
             for path in _as_list(paths):
-                here = catalogue.paths_at(printable(os.path.abspath(path)))
+                here = catalogue.paths_at(escaped(os.path.abspath(path)))
                 if not here:
                     raise UsageError(
                         f"{os.fspath(path)!r} is not in the collection",
                         "`vidx videos` and `vidx failures` list what is.",
                     )
                 found += here
-            return RemoveReport(tuple(found), writer.remove(found))
+            unique = sorted(set(found))
+            return RemoveReport(tuple(unique), writer.remove(unique))
 
     def verify(self) -> list[str]:
         """Check that shards, catalogue and index agree, reading all of them.
@@ -436,13 +448,16 @@ class Collection:
         return Catalogue(self._layout, manifest)
 
     def _index(self, catalogue: Catalogue, *, newer: bool = True) -> Index:
-        """The index, with the clips that are newer than it unless told otherwise."""
+        """The index, with the clips that it lacks on disk unless told otherwise."""
         from vidx.index import Index
         from vidx.store.vectors import live_vectors
 
         manifest = self._manifest()
         index = Index(self._layout.index, manifest.uuid, manifest.space.dim)
         if newer:
+            missing = _missing(index, catalogue)
+            if len(missing):
+                index.add_newer(live_vectors(catalogue, only=missing))
             index.add_newer(live_vectors(catalogue, since=index.end_clip_id))
         return index
 
@@ -456,21 +471,40 @@ class Collection:
             yield writer
 
     def _extend_index(self) -> None:
+        from vidx.index import build
         from vidx.store.vectors import live_vectors
 
         catalogue = self._catalogue()
         index = self._index(catalogue, newer=False)
-        if index.end_clip_id < (end_clip_id := catalogue.next_clip_id()):
+        end_clip_id = catalogue.next_clip_id()
+        if len(_missing(index, catalogue)):
+            parts = live_vectors(catalogue)
+            build(self._layout.index, index.collection, index.dim, parts, end_clip_id)
+        elif index.end_clip_id < end_clip_id:
             index.extend(live_vectors(catalogue, since=index.end_clip_id), end_clip_id)
 
     def _encoder(self, choice: EncoderChoice, space: Space | None) -> Encoder:
         """The encoder asked for, else the collection's own, else the default one; kept."""
-        if choice not in self._encoders:
-            self._encoders[choice] = choice.load(space, str(self.path))
-        return self._encoders[choice]
+        if space and (choice, space.fingerprint) in self._encoders:
+            return self._encoders[choice, space.fingerprint]
+        encoder = choice.load(space, str(self.path))
+        for same in (choice, choice.of_collection()):
+            self._encoders[same, encoder.space.fingerprint] = encoder
+        return encoder
 
 
 _COUNTS = ("videos", "partial", "locations", "clips", "failures", "shards")
+
+
+def _missing(index: Index, catalogue: Catalogue) -> NDArray[np.int64]:
+    """Live clips that the index should hold and does not, after an old catalogue was put back."""
+    import numpy as np
+
+    below = catalogue.count_clips() - catalogue.count_clips(since=index.end_clip_id)
+    if below == len(index):
+        return np.empty(0, np.int64)
+    live = catalogue.live_clip_ids()
+    return np.setdiff1d(live[live < index.end_clip_id], index.indexed.ids)
 
 
 def _as_list(paths: Paths) -> list[str | os.PathLike[str]]:

@@ -34,6 +34,10 @@ class EncoderChoice:
         """Whether the caller said anything that decides the values of vectors."""
         return (self.model, self.num_frames, self.fps) != (None, None, None)
 
+    def of_collection(self) -> EncoderChoice:
+        """The choice that leaves to the collection what decides the values of vectors."""
+        return EncoderChoice(None, self.device, self.dtype)
+
     def load(self, space: Space | None, collection: str) -> Encoder:
         """Load the encoder and see to it that its vectors fit the collection's.
 

@@ -9,6 +9,7 @@ from importlib.metadata import version
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from vidx.embedder.container import FileState
 from vidx.embedder.pipeline import embed_videos
 from vidx.embedder.pool import Job
 from vidx.embedder.sampling import Plan, Sampling
@@ -120,7 +121,9 @@ class Ingest:
             if finding.status is Status.EMBED:
                 video_id = str(finding.video_id)
                 self.sources[video_id] = [finding.source]
-                yield Job(video_id, finding.source.path, self.plan)
+                source = finding.source
+                hashed = FileState(source.size_bytes, source.mtime_ns)
+                yield Job(video_id, source.path, self.plan, hashed)
             else:
                 self._settle(finding)
                 self._tell()

@@ -75,7 +75,7 @@ def query_file(path: str | os.PathLike[str]) -> Path:
         UsageError: There is no such file.
     """
     file = Path(os.path.abspath(path))
-    if not file.is_file():
+    if not os.path.isfile(file):  # is_file() raises where a folder cannot be searched
         raise UsageError(f"{os.fspath(path)!r} is no file", "Name a video file or a clip_id.")
     return file
 
@@ -100,7 +100,8 @@ def stored_query(catalogue: Catalogue, index: Index, clip_id: int) -> Query:
     Raises:
         UsageError: No live clip has this id.
     """
-    row = catalogue.clip_rows([clip_id]).get(clip_id)
+    there_may_be = 0 <= clip_id < catalogue.next_clip_id()
+    row = catalogue.clip_rows([clip_id]).get(clip_id) if there_may_be else None
     if row is None:
         raise UsageError(
             f"no clip {clip_id} in the collection", "Searches and `vidx export` tell the ids."
@@ -131,6 +132,9 @@ def search(
         At most k hits, best first, equal scores by clip_id.
     """
     allowed = _allowed_ids(catalogue, index, filters)
+    k = min(k, len(index))
+    if not k:
+        return []
     if by_video:
         found = _best_of_each_video(catalogue, index, query.vectors, k, allowed)
     else:
@@ -157,7 +161,7 @@ def _allowed_ids(catalogue: Catalogue, index: Index, filters: Filters) -> NDArra
 
 
 def _check_labels(catalogue: Catalogue, labels: Sequence[str]) -> None:
-    known = catalogue.label_names()
+    known = {*catalogue.label_names(), *catalogue.manifest.space.labels}
     for label in labels:
         if label not in known:
             close = difflib.get_close_matches(label, known, n=3, cutoff=0.5)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from vidx.embedder.clock import Clock
+from vidx.embedder.clock import Clock, unrounded
 
 Stamps = list[tuple[int | None, int | None]]
 
@@ -30,6 +30,16 @@ def test_frames_without_timestamps_follow_at_the_nominal_rate() -> None:
 def test_a_container_without_a_time_scale_counts_frames() -> None:
     clock = Clock(time_base=0.0, frame_seconds=0.04, longest_step=3600)
     assert [clock.time(5, 5), clock.time(5, 5)] == [0.0, 0.04]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"), [(0.033, 1 / 30), (0.034, 1 / 30), (0.03, 0.03), (0.1, 0.1)]
+)
+def test_a_duration_rounded_to_milliseconds_is_the_nominal_one(
+    seconds: float, expected: float
+) -> None:
+    assert unrounded(seconds, 1 / 30) == expected
+    assert Clock(0.001, 1 / 30, 3600).duration(0, round(seconds * 1000)) == expected
 
 
 def test_a_long_still_picture_is_no_seam() -> None:

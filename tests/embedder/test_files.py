@@ -1,6 +1,10 @@
 """Promises of finding videos."""
 
+import itertools
 import os
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -62,6 +66,38 @@ def test_a_circle_of_symlinks_is_walked_once(tmp_path: Path) -> None:
     assert len(find_videos([tmp_path]).paths) == 1
 
 
+def test_each_folder_is_found_once_by_its_first_path(tmp_path: Path) -> None:
+    video = touch(tmp_path / "b" / "x.mp4")
+    (tmp_path / "c").symlink_to("b")
+    assert find_videos([tmp_path]).paths == (video,)
+    (tmp_path / "a").symlink_to("b")
+    first = (tmp_path / "a" / "x.mp4",)
+    assert find_videos([tmp_path]).paths == first
+    assert find_videos([tmp_path / "c", tmp_path]).paths == first
+
+
+def test_stacked_symlinks_are_no_stacked_work(tmp_path: Path) -> None:
+    levels = [tmp_path / f"{number:02}" for number in range(40)]
+    for level, below in itertools.pairwise(levels):
+        level.mkdir()
+        (level / "one").symlink_to(below)
+        (level / "two").symlink_to(below)
+    touch(levels[-1] / "a.mp4")
+    assert len(find_videos([tmp_path]).paths) == 1
+
+
+def test_a_link_that_leads_to_itself_is_left_out(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    video = touch(tmp_path / "a.mp4")
+    assert find_videos([tmp_path]).paths == (video,)
+
+
+@pytest.mark.parametrize("name", ["n" * 300, "n" * 300 + "/a.mp4", "a\0b"])
+def test_a_path_that_cannot_be_is_a_usage_error(name: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"too long|is no path"):
+        find_videos([f"{tmp_path}/{name}"])
+
+
 def test_a_missing_path_is_a_usage_error_that_names_it(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="gone"):
         find_videos([tmp_path / "gone"])
@@ -88,6 +124,47 @@ def test_a_folder_that_cannot_be_listed_is_reported(
     found = find_videos([tmp_path])
     assert found.paths == (video,)
     assert found.unreadable == ((closed, Problem("unreadable", "Permission denied")),)
+
+
+AS_NOBODY = """
+import os, sys
+from vidx.embedder.files import find_videos
+from vidx.errors import UsageError
+if os.getuid() == 0:
+    os.setuid(65534)
+os.chdir(sys.argv[1])
+found = find_videos(["."])
+print(*[os.path.relpath(path) for path in found.paths])
+print(*[os.path.relpath(path) + ":" + problem.message for path, problem in found.unreadable])
+try:
+    find_videos(["listed/b.mp4"])
+except UsageError as error:
+    print(error.problem)
+"""
+
+
+def test_folders_without_the_rights_are_reported_and_the_rest_goes_on() -> None:
+    with tempfile.TemporaryDirectory() as name:  # pytest's own folders are closed to others
+        top = Path(name)
+        top.chmod(0o755)
+        touch(top / "a.mp4")
+        touch(top / "z/c.mp4")
+        modes = {"listed": 0o444, "entered": 0o111}
+        for folder, mode in modes.items():
+            touch(top / folder / "b.mp4")
+            touch(top / folder / "sub" / "b.mp4")
+            (top / folder).chmod(mode)
+        (top / "link").symlink_to("listed/sub")
+        command = [sys.executable, "-c", AS_NOBODY, name]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        for folder in modes:
+            (top / folder).chmod(0o755)
+    assert done.stderr == ""
+    assert done.stdout.splitlines() == [
+        "a.mp4 z/c.mp4",
+        "entered:Permission denied listed:Permission denied",
+        f"{Path(name).resolve()}/listed/b.mp4 cannot be looked at (Permission denied).",
+    ]
 
 
 def test_a_name_that_is_not_utf8_is_kept(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import psutil
 import pytest
 
+from vidx.embedder.container import FileState
 from vidx.embedder.geometry import FrameGeometry
 from vidx.embedder.pool import ClipDecoded, Event, Job, Limits, VideoDone, VideoFailed, decode
 from vidx.embedder.process import WorkerProcess
@@ -125,8 +126,8 @@ def test_a_worker_that_hangs_costs_its_video_alone(videos: list[Path]) -> None:
 def test_one_hanging_worker_does_not_hold_up_the_other(videos: list[Path]) -> None:
     events = start(videos, workers=2, limits=Limits(deadline_seconds=3))
     first = next(events)
-    stuck = workers_now()[0]
-    stuck.suspend()
+    in_order = sorted(workers_now(), key=lambda worker: worker.create_time())
+    in_order[[path.name for path in videos].index(str(first.job.key))].suspend()
     ends = outcome(iter([first, *events]))
     assert sorted(ends.values()) == [("", 4), ("decode_timeout", 0)]
 
@@ -185,6 +186,18 @@ def test_jobs_are_taken_only_as_workers_become_free(videos: list[Path]) -> None:
 def test_a_span_after_the_end_is_the_callers_error(workers: int, videos: list[Path]) -> None:
     with pytest.raises(UsageError, match=r"ends at 8\.000 s"):
         list(start(videos, workers=workers, plan=Plan(start_seconds=100)))
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_file_unlike_what_the_caller_saw_gives_nothing(workers: int, videos: list[Path]) -> None:
+    status = videos[0].stat()
+    seen = FileState(status.st_size, status.st_mtime_ns)
+    other = FileState(status.st_size, status.st_mtime_ns - 1)
+    jobs = [
+        Job(name, str(videos[0]), state=state) for name, state in [("same", seen), ("other", other)]
+    ]
+    events = decode(jobs, sampling=Sampling(), geometry=GEOMETRY, workers=workers)
+    assert outcome(events) == {"same": ("", 4), "other": ("changed_while_reading", 0)}
 
 
 def test_no_videos_start_no_worker() -> None:

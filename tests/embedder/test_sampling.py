@@ -109,6 +109,8 @@ def test_frames_of_a_short_clip_stand_in_the_middle_of_equal_parts() -> None:
         lambda: Sampling(num_frames=0),
         lambda: Sampling(fps=0),
         lambda: Sampling(fps=math.nan),
+        lambda: Sampling(fps=1e6),
+        lambda: Sampling(num_frames=1, fps=1000),
         lambda: Plan(stride_seconds=0),
         lambda: Plan(stride_seconds=math.inf),
         lambda: Plan(stride_seconds=0.0001),
@@ -120,6 +122,12 @@ def test_frames_of_a_short_clip_stand_in_the_middle_of_equal_parts() -> None:
 def test_values_that_make_no_cut_are_refused(make: object) -> None:
     with pytest.raises(UsageError):
         make()  # type: ignore[operator]
+
+
+def test_a_clip_too_short_to_mean_anything_names_the_highest_rate() -> None:
+    with pytest.raises(UsageError, match=r"1000000\.0 a second.*\n.*fewer than 16000 frames"):
+        Sampling(fps=1e6)
+    assert len(clip_spans(0.1, Sampling(fps=15999), Plan())) == 100
 
 
 def test_the_digest_tells_cuts_apart_and_only_those() -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from vidx.embedder.container import FileState
 from vidx.embedder.geometry import FrameGeometry
 from vidx.embedder.sampling import Plan, Sampling, clip_spans, frame_times
 from vidx.embedder.video import DecodedClip, DecodedVideo, decode_clips
@@ -50,7 +51,7 @@ def reference(
     turns: int = 0,
     rate: int | None = None,
 ) -> dict[Clip, NDArray[np.uint8]]:
-    """Every frame of a healthy video, at the same size, and the last one at or before a time.
+    """Every frame of a healthy video, at the same size, and the last one by 1 ms after a time.
 
     With a rate, frames are timed by their number.
     """
@@ -61,7 +62,8 @@ def reference(
         for frame in container.decode(stream):
             assert frame.pts is not None
             time = float(frame.pts * stream.time_base)
-            end = time + float(frame.duration * stream.time_base)
+            length, nominal = float(frame.duration * stream.time_base), 1 / stream.average_rate
+            end = time + (nominal if abs(length - nominal) < 0.001 else length)
             upright = (frame.height, frame.width) if turns % 2 == 0 else (frame.width, frame.height)
             height, width = SMALL.resized(*upright)
             coded = (height, width) if turns % 2 == 0 else (width, height)
@@ -78,7 +80,7 @@ def reference(
     return {
         clip: np.stack(
             [
-                shown[max(np.searchsorted(times, time + 1e-6, "right") - 1, 0)][1]
+                shown[max(np.searchsorted(times, time + 0.001, "right") - 1, 0)][1]
                 for time in frame_times(clip, sampling)
             ]
         )
@@ -119,7 +121,7 @@ KINDS = [
 
 
 @pytest.mark.parametrize(("name", "how"), KINDS, ids=[name for name, _ in KINDS])
-def test_samples_are_the_last_frames_at_or_before_their_times(
+def test_samples_are_the_last_frames_that_come_by_their_times(
     name: str, how: dict[str, object], make_video: MakeVideo, tmp_path: Path
 ) -> None:
     path = make_video(tmp_path / name, **how)
@@ -127,6 +129,52 @@ def test_samples_are_the_last_frames_at_or_before_their_times(
     assert problem is None
     assert_same_clips(ours, reference(path))
     assert info.duration_seconds == pytest.approx(max(c.end_seconds for c in ours), abs=0.001)
+
+
+@pytest.mark.parametrize("fps", [15, 30, 60])
+@pytest.mark.parametrize("extra", [0, 1, 2])
+def test_a_container_that_rounds_to_milliseconds_gives_the_same_frames(
+    fps: int, extra: int, make_video: MakeVideo, tmp_path: Path
+) -> None:
+    how = {"fps": fps, "seconds": 2.5 + extra / fps, "size": (48, 32), "codec": "mjpeg"}
+    exact = decoded(make_video(tmp_path / "a.mov", **how), sampling=Sampling())[0]
+    rounded = decoded(make_video(tmp_path / "a.mkv", **how), sampling=Sampling())[0]
+    assert_same_clips(rounded, exact)
+
+
+LATE_STARTS = [
+    ("a.mkv", "libx264"),
+    ("a.webm", "libvpx-vp9"),
+    ("a.nut", "libx264"),
+    ("a.wmv", "wmv2"),
+    ("a.flv", "libx264"),
+    ("a.mp4", "libx264"),
+    ("a.ts", "libx264"),
+]
+
+
+@pytest.mark.parametrize(("name", "codec"), LATE_STARTS)
+def test_a_whole_video_that_starts_late_is_whole(
+    name: str, codec: str, make_video: MakeVideo, tmp_path: Path
+) -> None:
+    times = [5 + number / 25 for number in range(75)]
+    path = make_video(tmp_path / name, codec=codec, times=times)
+    clips, info, problem = decoded(path)
+    assert problem is None
+    assert len(clips) == 3
+    assert info.first_timestamp_seconds == pytest.approx(5, abs=0.1)
+    assert info.duration_seconds == pytest.approx(3, abs=0.05)
+
+
+def test_a_video_that_starts_late_and_is_cut_short_is_truncated(
+    make_video: MakeVideo, tmp_path: Path
+) -> None:
+    path = make_video(tmp_path / "a.mkv", times=[5 + number / 25 for number in range(200)])
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    _, _, problem = decoded(path)
+    assert problem is not None
+    assert problem.reason == "truncated"
+    assert problem.message.endswith("of 8.000 s are there")
 
 
 @pytest.mark.parametrize("b_frames", [1, 2])
@@ -335,6 +383,22 @@ def test_a_file_that_changes_meanwhile_is_void(make_video: MakeVideo, tmp_path: 
     os.utime(path, ns=(0, 0))
     with pytest.raises(VideoError) as caught:
         list(parts)
+    assert caught.value.reason == "changed_while_reading"
+
+
+@pytest.mark.parametrize("content", [b"", b"something else", None])
+def test_a_file_that_was_replaced_since_it_was_looked_at_is_void(
+    content: bytes | None, make_video: MakeVideo, tmp_path: Path
+) -> None:
+    path = make_video(tmp_path / "a.mp4", seconds=1.0)
+    seen = FileState(path.stat().st_size, path.stat().st_mtime_ns)
+    assert len(list(decode_clips(str(path), SAMPLING, Plan(), SMALL, expected=seen))) == 2
+    if content is None:
+        os.utime(path, ns=(0, 0))
+    else:
+        path.write_bytes(content)
+    with pytest.raises(VideoError) as caught:
+        next(decode_clips(str(path), SAMPLING, Plan(), SMALL, expected=seen))
     assert caught.value.reason == "changed_while_reading"
 
 

@@ -248,10 +248,30 @@ def test_a_shard_of_another_space_is_left_alone(filled: Layout, findings: Findin
 
 
 def test_shards_that_share_ids_are_not_both_taken(filled: Layout) -> None:
-    shutil.copy(filled.shards / FILES[2], filled.shards / shards.file_name(10))
+    table = shards.read(filled.shards / FILES[2])
+    told = {**table.schema.metadata, b"vidx.shard": b"another"}
+    shards.write(table.replace_schema_metadata(told), filled.shards / shards.file_name(10))
     report = run(filled)
     assert report.adopted == ()
     assert "the ids of" in report.ignored[0]
+
+
+def test_a_copy_of_a_shard_is_not_taken_for_another(filled: Layout) -> None:
+    before = state(filled)
+    shutil.copy(filled.shards / FILES[2], filled.shards / shards.file_name(100))
+    report = run(filled)
+    assert report.adopted == ()
+    assert "is a copy of" in report.ignored[0]
+    assert state(filled) == before
+
+
+def test_a_video_whose_path_held_another_one_later_is_told_as_lost(layout: Layout) -> None:
+    commit(layout, draw_video("a", paths=("/videos/x.mp4",)))
+    moved = Source("/videos/y.mp4", 1000, 42)
+    commit(layout, places=[(video_id("a"), moved)], gone=["/videos/x.mp4"])
+    commit(layout, draw_video("b", paths=("/videos/x.mp4",)))
+    lose_catalogue(layout)
+    assert any(lost.startswith("1 videos whose first path") for lost in run(layout).lost)
 
 
 def test_columns_that_a_later_version_adds_are_passed_over(

@@ -13,7 +13,7 @@ from vidx.records import Problem
 from vidx.store import shards
 from vidx.store.shards import ShardInfo
 
-INFO = ShardInfo("uuid", "f" * 64, LABELS, {"model": "tiny", "device": "cpu"})
+INFO = ShardInfo("uuid", "shard", "f" * 64, LABELS, {"model": "tiny", "device": "cpu"})
 DOCUMENTED = {
     "video_id": "string",
     "path": "string",

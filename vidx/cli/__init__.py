@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -41,8 +43,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _run(arguments: Sequence[str] | None) -> int:
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a name that it cannot show is escaped
+            stream.reconfigure(errors="backslashreplace")
     try:
-        return int(cli.main(arguments, prog_name="vidx", standalone_mode=False) or 0)
+        code = int(cli.main(arguments, prog_name="vidx", standalone_mode=False) or 0)
+        sys.stdout.flush()
     except click.ClickException as error:
         error.show()
         return error.exit_code
@@ -52,6 +58,19 @@ def _run(arguments: Sequence[str] | None) -> int:
     except VidxError as error:
         click.echo(f"Error: {error}", err=True)
         return error.exit_code
-    except BrokenPipeError:  # whoever read the output, such as `head`, has enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (OSError, SystemExit) as error:  # click turns a closed pipe into SystemExit
+        return _output_failed(error)
+    return code
+
+
+def _output_failed(error: BaseException) -> int:
+    """Whoever reads the output, such as `head`, has enough; or the disk it goes to is full."""
+    cause = error if isinstance(error, OSError) else error.__context__
+    if not isinstance(cause, OSError) or cause.filename is not None:
+        raise error
+    # What is still buffered would fail again when Python ends.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if cause.errno == errno.EPIPE:
         return 0
+    click.echo(f"Error: the output cannot be written: {cause.strerror}", err=True)
+    return 4

@@ -19,7 +19,7 @@ from vidx.cli.options import (
 from vidx.cli.progress import showing_progress
 from vidx.cli.render import count, print_json, print_table, shown_path
 from vidx.collection import DEFAULT_BATCH_SIZE, Collection, open_collection
-from vidx.records import EmbedReport, Progress
+from vidx.records import EmbedReport, Finding, Progress, Status
 
 SHOWN_FAILURES = 10
 
@@ -93,8 +93,12 @@ def embed(
         "retry_failed": retry_failed,
     }
     if dry_run:
-        _dry_run(opened, paths, choice, as_json=as_json)
-        return
+        sampling = {"num_frames": frames, "fps": options["fps"]}
+        findings = opened.survey(paths, **sampling, **choice)
+        if as_json or not quiet:
+            _print_findings(findings, as_json=as_json)
+        failed = sum(one.status in (Status.FAILED, Status.FAILED_BEFORE) for one in findings)
+        context.exit(exit_code(failed, len(findings)))
     with remembering_interrupts() as check, showing_progress(quiet=quiet) as show:
 
         def progress(step: Progress) -> None:
@@ -106,13 +110,12 @@ def embed(
         print_json(report_as_json(report))
     elif not quiet:
         _print_report(opened, report)
-    context.exit(exit_code(report))
+    context.exit(exit_code(report.failed + report.failed_before, report.files))
 
 
-def exit_code(report: EmbedReport) -> int:
+def exit_code(failed: int, files: int) -> int:
     """3 when a file of this run is failed, now or from before; 4 when none could be embedded."""
-    failed = report.failed + report.failed_before
-    return 4 if failed == report.files else 3 if failed else 0
+    return 4 if failed == files else 3 if failed else 0
 
 
 def report_as_json(report: EmbedReport) -> dict[str, Any]:
@@ -124,10 +127,8 @@ def report_as_json(report: EmbedReport) -> dict[str, Any]:
     return {**fields, "seconds": seconds, "clips_per_second": rate, "collection": collection}
 
 
-def _dry_run(
-    collection: Collection, paths: tuple[str, ...], choice: dict[str, Any], *, as_json: bool
-) -> None:
-    findings = collection.survey(paths, **choice)
+def _print_findings(findings: list[Finding], *, as_json: bool) -> None:
+    """What `embed` would do."""
     statuses = Counter(finding.status.value for finding in findings)
     if as_json:
         rows = [{"path": one.source.path, "status": one.status.value} for one in findings]

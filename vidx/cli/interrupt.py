@@ -26,7 +26,11 @@ def remembering_interrupts() -> Iterator[Callable[[], None]]:
         if interrupted:
             raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGINT, interrupt)
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.default_int_handler:  # the caller wants it otherwise, as nohup does
+        yield check
+        return
+    signal.signal(signal.SIGINT, interrupt)
     try:
         yield check
     finally:

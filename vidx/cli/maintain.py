@@ -84,6 +84,8 @@ def rebuild(collection: str | None, as_json: bool, quiet: bool) -> None:
 @quiet_option
 def export(path: str, collection: str | None, as_json: bool, quiet: bool) -> None:
     """Write all clips with their vectors and labels to one Parquet file."""
+    if printable(path) != path:
+        raise click.UsageError(f"{printable(path)!r} is no good name for a file.")
     rows = open_collection(collection).export(path)
     if as_json:
         print_json({"path": path, "rows": rows})

@@ -7,6 +7,7 @@ import socket
 import struct
 from dataclasses import dataclass
 
+from vidx.embedder.container import FileState
 from vidx.embedder.geometry import FrameGeometry
 from vidx.embedder.sampling import Plan, Sampling
 
@@ -19,6 +20,7 @@ class Task:
     """One video to decode: what the parent sends."""
 
     path: str
+    state: FileState | None
     plan: Plan
     sampling: Sampling
     geometry: FrameGeometry

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from vidx.embedder.sampling import TOLERANCE_SECONDS
+
 # In streams made to be joined a step of 10 s is a seam (the ffmpeg tool's dts_delta_threshold);
 # elsewhere a picture may stand for an hour.
 SEAM_SECONDS = 10.0
 LONGEST_SECONDS = 3600.0
 # A step back this small is a frame that came out of order; a larger one begins a joined stream.
 LATE_SECONDS = 0.2
+
+
+def unrounded(seconds: float, nominal_seconds: float) -> float:
+    """Undo a container's rounding of a frame's duration, which would move the video's end.
+
+    Args:
+        seconds: As the container has it.
+        nominal_seconds: As the stream's rate has it.
+    """
+    is_nominal = abs(seconds - nominal_seconds) < TOLERANCE_SECONDS
+    return nominal_seconds if is_nominal else seconds
 
 
 class Clock:
@@ -79,7 +92,7 @@ class Clock:
         """
         seconds = (duration or 0) * self.time_base
         known = pts is not None and 0 < seconds <= self.longest_step
-        return seconds if known else self.frame_seconds
+        return unrounded(seconds, self.frame_seconds) if known else self.frame_seconds
 
 
 class _Stamps:

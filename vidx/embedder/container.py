@@ -16,7 +16,7 @@ A file that gives no clip, or not all of them, has a reason:
 | `no_frames` | media without a single picture, and without an error |
 | `truncated` | much shorter than the file declares, as after a broken download |
 | `decode_error` | damaged content |
-| `changed_while_reading` | size or modification time changed meanwhile |
+| `changed_while_reading` | size or modification time changed since the file was hashed |
 | `non_finite` | the model gave vectors that are not finite |
 | `decode_timeout` | the decoder said nothing for the deadline (isolated workers only) |
 | `decode_crashed` | the decoder took its process down, twice (isolated workers only) |
@@ -79,7 +79,7 @@ def file_state(path: str) -> FileState:
         path: The file.
 
     Raises:
-        VideoError: It cannot be read, is no regular file, or is empty.
+        VideoError: It cannot be read, or is no regular file.
     """
     try:
         path.encode("utf-8")
@@ -92,8 +92,6 @@ def file_state(path: str) -> FileState:
         raise VideoError("path_not_utf8", "the path is not valid UTF-8") from None
     except OSError as error:
         raise VideoError("unreadable", error.strerror or str(error)) from None
-    if status.st_size == 0:
-        raise VideoError("empty_file", "0 bytes")
     return FileState(status.st_size, status.st_mtime_ns)
 
 

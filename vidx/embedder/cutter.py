@@ -1,4 +1,8 @@
-"""Frames on their way into clips: each sample is the frame that is on the screen at its time."""
+"""Frames on their way into clips: each sample is the frame that is on the screen at its time.
+
+A frame that comes up to 1 ms after a sample's time counts as on time, so that a container's
+rounding to milliseconds chooses no other frame.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +24,6 @@ if TYPE_CHECKING:
 
     from vidx.embedder.scaler import Scaler
 
-# Times that are equal as fractions may differ as floats: a frame that near to a sample is on time.
-ROUNDING_SECONDS = 1e-6
 LONGEST_HOLD = 1.5  # times a frame's own duration, in a damaged stream
 
 
@@ -81,7 +83,7 @@ class Cut:
         """
         held_until = shown.time + LONGEST_HOLD * shown.duration if is_damaged else math.inf
         for time in self._times[len(self._frames) :]:
-            if time >= until - ROUNDING_SECONDS and not self.is_over(until):
+            if until <= time + TOLERANCE_SECONDS and not self.is_over(until):
                 return
             self._frames.append(shown.pixels if time <= held_until else None)
 

@@ -43,7 +43,7 @@ def find_videos(paths: Sequence[str | os.PathLike[str]]) -> FoundVideos:
 
     Folders are walked to their depths for files with one of `VIDEO_EXTENSIONS` in any case. What
     is hidden (a name that begins with a dot) is left out, unless it is named itself. Symlinked
-    folders are followed, each folder once.
+    folders are followed, each folder once: by the first of its paths in sorted order.
 
     Args:
         paths: Files, taken whatever their extension, and folders.
@@ -52,37 +52,71 @@ def find_videos(paths: Sequence[str | os.PathLike[str]]) -> FoundVideos:
         The files, and the folders that could not be listed.
 
     Raises:
-        UsageError: A path does not exist.
+        UsageError: A path does not exist, or may not be looked at.
     """
     found: set[Path] = set()
     unreadable: dict[Path, Problem] = {}
-    for path in map(_absolute, paths):
-        if not os.path.lexists(path):
-            raise UsageError(f"{_shown(path)} does not exist.", "Name a file or a folder.")
-        found.update(_walk(path, set(), unreadable) if path.is_dir() else [path])
+    visited: set[tuple[int, int]] = set()
+    for path in sorted(map(_absolute, paths)):
+        _check_exists(path)
+        if os.path.isdir(path):  # Path.is_dir raises where it may not look
+            found.update(_walk(path, visited, unreadable))
+        else:
+            found.add(path)
     return FoundVideos(tuple(sorted(found)), tuple(sorted(unreadable.items())))
 
 
 def _walk(
-    folder: Path, above: set[tuple[int, int]], unreadable: dict[Path, Problem]
+    top: Path, visited: set[tuple[int, int]], unreadable: dict[Path, Problem]
 ) -> Iterator[Path]:
-    try:
-        status = folder.stat()
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-    except OSError as error:
-        unreadable[folder] = Problem("unreadable", error.strerror or str(error))
-        return
-    identity = (status.st_dev, status.st_ino)
-    if identity in above:  # a symlink to a folder that it lies in
-        return
-    for entry in entries:
-        if entry.name.startswith("."):
+    folders = [top]
+    while folders:
+        folder = folders.pop()
+        try:
+            entries = _entries(folder, visited)
+        except OSError as error:
+            unreadable[folder] = Problem("unreadable", error.strerror or str(error))
             continue
-        path = folder / entry.name
-        if path.is_dir():
-            yield from _walk(path, above | {identity}, unreadable)
-        elif path.suffix.lower() in VIDEO_EXTENSIONS:
-            yield path
+        shown = [entry for entry in entries if not entry.name.startswith(".")]
+        folders.extend(folder / entry.name for entry in reversed(shown) if _is_folder(entry))
+        for entry in shown:
+            path = folder / entry.name
+            if path.suffix.lower() in VIDEO_EXTENSIONS and not _is_folder(entry):
+                yield path
+
+
+def _entries(folder: Path, visited: set[tuple[int, int]]) -> list[os.DirEntry[str]]:
+    """List a folder in the order of names; nothing when it has been listed before."""
+    # With the dot (which a Path drops) it takes the right to enter the folder, not just to list it.
+    status = os.stat(f"{folder}/.")
+    identity = (status.st_dev, status.st_ino)
+    if identity in visited:
+        return []
+    with os.scandir(folder) as listing:
+        entries = sorted(listing, key=lambda entry: entry.name)
+    visited.add(identity)
+    return entries
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that cannot be followed
+        return False
+
+
+def _check_exists(path: Path) -> None:
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        problem = "does not exist"
+    except OSError as error:
+        problem = f"cannot be looked at ({error.strerror})"
+    except ValueError as error:
+        problem = f"is no path ({error})"
+    else:
+        return
+    raise UsageError(f"{_shown(path)} {problem}.", "Name a file or a folder.")
 
 
 def _absolute(path: str | os.PathLike[str]) -> Path:

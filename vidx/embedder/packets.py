@@ -12,7 +12,7 @@ import av.error
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from vidx.embedder.clock import LONGEST_SECONDS, SEAM_SECONDS, Clock
+from vidx.embedder.clock import LONGEST_SECONDS, SEAM_SECONDS, Clock, unrounded
 from vidx.embedder.container import video_streams
 
 DEFAULT_FRAME_SECONDS = 1 / 25
@@ -28,7 +28,7 @@ class Survey:
     Attributes:
         index: The stream's index in the container.
         duration_seconds: From the first presentable packet to the end of the last; 0.0 if none.
-        declared_seconds: What the headers promise for this stream; 0.0 when nothing.
+        declared_seconds: The least that the headers promise for this stream; 0.0 when nothing.
     """
 
     index: int
@@ -54,7 +54,7 @@ def survey(container: av.container.InputContainer, tick: Tick) -> Survey:
     return Survey(
         index=chosen.index,
         duration_seconds=tallies[chosen.index].seconds(),
-        declared_seconds=_declared_seconds(container, chosen),
+        declared_seconds=tallies[chosen.index].length(_declared_seconds(container, chosen)),
     )
 
 
@@ -126,13 +126,21 @@ class _Tally:
             return
         start = packet.pts * self.time_base
         self.first = min(self.first, start)
-        self.end = max(
-            self.end, start + ((packet.duration or 0) * self.time_base or self.frame_seconds)
-        )
+        duration = (packet.duration or 0) * self.time_base or self.frame_seconds
+        self.end = max(self.end, start + unrounded(duration, self.frame_seconds))
 
     def seconds(self) -> float:
         timed = max(self.end - self.first, 0.0)
         return timed + self.without_pts * self.frame_seconds
+
+    def length(self, declared_seconds: float) -> float:
+        """What a declared duration is at least.
+
+        MP4 declares how long the stream is. Matroska, NUT and ASF often declare when it ends,
+        which is more where it starts late.
+        """
+        late = max(self.first, 0.0) if math.isfinite(self.first) else 0.0
+        return max(declared_seconds - late, 0.0)
 
 
 def _declared_seconds(container: av.container.InputContainer, stream: VideoStream) -> float:

@@ -36,7 +36,6 @@ def embed_videos(
     *,
     workers: int,
     batch_size: int,
-    limits: Limits | None = None,
 ) -> Generator[tuple[Job, EmbeddedVideo | Problem], None, None]:
     """Embed videos, several at a time; batches are filled across videos.
 
@@ -45,7 +44,6 @@ def embed_videos(
         jobs: The videos, each with a key of its own; taken as workers become free.
         workers: Decoding processes; 0 decodes in this one, without isolation.
         batch_size: Clips in one forward pass.
-        limits: Deadline and memory of a worker; None for the defaults.
 
     Yields:
         Each job once, as it is finished, with its vectors or the reason why there are none.
@@ -56,7 +54,7 @@ def embed_videos(
         sampling=Sampling(encoder.space.num_frames, encoder.space.fps),
         geometry=encoder.geometry,
         workers=workers,
-        limits=limits or Limits(),
+        limits=Limits(),
     )
     for event in events:
         match event:

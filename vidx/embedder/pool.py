@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidx.embedder.channel import Task
+from vidx.embedder.container import FileState
 from vidx.embedder.geometry import FrameGeometry
 from vidx.embedder.process import WorkerProcess
 from vidx.embedder.sampling import Plan, Sampling
@@ -48,11 +49,14 @@ class Job:
         key: The caller's name for it, unlike that of any other job.
         path: The file.
         plan: How it is cut into clips.
+        state: What the file was like when the caller learned what it holds; a file that is not
+            like that any more fails. None: as it is found.
     """
 
     key: int | str
     path: str
     plan: Plan = field(default_factory=Plan)
+    state: FileState | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +147,7 @@ def decode(
 
 def _decode_here(job: Job, sampling: Sampling, geometry: FrameGeometry) -> Iterator[Event]:
     try:
-        for part in decode_clips(job.path, sampling, job.plan, geometry):
+        for part in decode_clips(job.path, sampling, job.plan, geometry, expected=job.state):
             yield _event(job, 1, part)
     except VideoError as error:
         yield VideoFailed(job, Problem(error.reason, error.message))
@@ -207,9 +211,10 @@ class _Pool:
             worker.silent_seconds = 0.0
             self.busy[worker] = attempt
             job = attempt.job
+            task = Task(job.path, job.state, job.plan, self.sampling, self.geometry)
             # One that died just now is noticed when it is listened to.
             with contextlib.suppress(OSError):
-                worker.channel.send(Task(job.path, job.plan, self.sampling, self.geometry))
+                worker.channel.send(task)
         return bool(self.busy)
 
     def _next_attempt(self) -> _Attempt | None:

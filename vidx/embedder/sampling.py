@@ -1,8 +1,8 @@
 """Durations to clip spans to frame times: pure functions, all in seconds.
 
 A video is cut into windows of `num_frames / fps` seconds. Times count from the first presentable
-frame, and the sample at time t is the last frame with a presentation time <= t (the first frame
-if there is none). So nothing here depends on frame numbers, codecs or containers.
+frame, and the sample at time t is the last frame with a presentation time <= t + 1 ms (the first
+frame if there is none). So nothing here depends on frame numbers, codecs or containers.
 """
 
 from __future__ import annotations
@@ -44,6 +44,12 @@ class Sampling:
         if self.num_frames < 1:
             raise UsageError(f"{self.num_frames} frames a clip: it takes 1 or more.")
         _check_positive("frames a second", self.fps)
+        if self.window_seconds <= TOLERANCE_SECONDS:
+            raise UsageError(
+                f"{self.num_frames} frames a clip at {self.fps} a second: "
+                f"a clip must last longer than {TOLERANCE_SECONDS} s.",
+                f"Choose fewer than {self.num_frames / TOLERANCE_SECONDS:.0f} frames a second.",
+            )
 
     @property
     def window_seconds(self) -> float:
@@ -172,7 +178,7 @@ def last_clip(duration_seconds: float, sampling: Sampling, plan: Plan) -> Clip |
     if room < -TOLERANCE_SECONDS:
         return Clip(plan.start_seconds, end)
     last_start = plan.start_seconds + math.floor((room + TOLERANCE_SECONDS) / stride) * stride
-    left_over = end - max(last_start + stride, last_start + TOLERANCE_SECONDS)
+    left_over = end - (last_start + stride)
     if left_over <= TOLERANCE_SECONDS or end - window - last_start <= TOLERANCE_SECONDS:
         return None
     return Clip(end - window, end)

@@ -86,6 +86,7 @@ def decode_clips(
     plan: Plan,
     geometry: FrameGeometry,
     tick: Tick = lambda: None,
+    expected: FileState | None = None,
 ) -> Iterator[DecodedClip | DecodedVideo]:
     """Decode a video's clips.
 
@@ -95,15 +96,20 @@ def decode_clips(
         plan: Stride and span.
         geometry: Resize and crop.
         tick: Called at least once a packet, as a sign of life.
+        expected: What the file must be like, or None when that does not matter.
 
     Yields:
         Its good clips in time order, at least one, and then one `DecodedVideo`.
 
     Raises:
-        VideoError: Nothing could be had, or the file changed meanwhile; the clips are void then.
+        VideoError: Nothing could be had, or the file is not as expected, or changed meanwhile; the
+            clips are void then.
         UsageError: The plan's span starts after the video's end.
     """
-    before = file_state(path)
+    before = expected or file_state(path)
+    _check_unchanged(path, before)
+    if before.size == 0:
+        raise VideoError("empty_file", "0 bytes")
     try:
         yield from _decode(path, sampling, plan, geometry, tick)
     except MemoryError:

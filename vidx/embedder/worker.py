@@ -38,7 +38,9 @@ def main() -> None:
 
 def _serve(task: Task, channel: Channel) -> None:
     pulse = _Pulse(channel)
-    parts = decode_clips(task.path, task.sampling, task.plan, task.geometry, pulse.beat)
+    parts = decode_clips(
+        task.path, task.sampling, task.plan, task.geometry, pulse.beat, expected=task.state
+    )
     try:
         for part in parts:
             channel.send(part)

@@ -193,7 +193,11 @@ def _replace_header(folder: Path, header: Header) -> None:
 
 def _drop_other_generations(folder: Path, generation: int) -> None:
     """Delete the files of indexes made before; readers that have them mapped keep them."""
-    for path in (*folder.glob("vectors-*.f32"), *folder.glob("ids-*.i64"), *folder.glob("*.tmp")):
+    for path in (
+        *folder.glob("vectors-*.f32"),
+        *folder.glob("ids-*.i64"),
+        *folder.glob("index.json.*.tmp"),
+    ):
         if path.stem.rsplit("-", 1)[-1] != str(generation):
             path.unlink()
 

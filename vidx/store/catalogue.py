@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -16,9 +15,8 @@ from vidx.records import Label
 from vidx.store import sqlite
 from vidx.store.layout import Layout, Manifest
 from vidx.store.migrate import HEAD, revision
+from vidx.store.sql import chunks, grouped
 from vidx.store.tables import clips, collection, failures, labels, locations, shards, videos
-
-_MANY = 500  # values in one IN (...): below every database's limit on parameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +45,7 @@ class ShardRow:
     first_clip_id: int
     num_clips: int
     file: str
+    uuid: str
 
     @property
     def end_clip_id(self) -> int:
@@ -97,7 +96,7 @@ class Catalogue:
         """What is remembered of each of these paths; those never seen are left out."""
         found = {}
         with self.engine.connect() as connection:
-            for some in _chunks(paths):
+            for some in chunks(paths):
                 seen = (
                     select(locations, videos.c.plan)
                     .join(videos, videos.c.video_id == locations.c.video_id)
@@ -128,7 +127,7 @@ class Catalogue:
 
     def shards(self) -> list[ShardRow]:
         """The Parquet files that hold the clips, by first clip_id."""
-        columns = (shards.c.first_clip_id, shards.c.num_clips, shards.c.file)
+        columns = (shards.c.first_clip_id, shards.c.num_clips, shards.c.file, shards.c.uuid)
         with self.engine.connect() as connection:
             rows = connection.execute(select(*columns).order_by(shards.c.first_clip_id))
             return [ShardRow(*row) for row in rows]
@@ -148,7 +147,7 @@ class Catalogue:
         with self.engine.connect() as connection:
             parts = [
                 _ids(connection, select(clips.c.clip_id).where(clips.c.video_id.in_(some)))
-                for some in _chunks(video_ids)
+                for some in chunks(video_ids)
             ]
         return np.sort(np.concatenate([np.empty(0, np.int64), *parts]))
 
@@ -180,13 +179,13 @@ class Catalogue:
         """All that a hit tells of these clips; ids that are not live are left out."""
         with self.engine.connect() as connection:
             rows = list(_rows(connection, clips, clips.c.clip_id, clip_ids))
-            places = _grouped(
+            places = grouped(
                 (row.video_id, row.path)
                 for row in _rows(
                     connection, locations, locations.c.video_id, {row.video_id for row in rows}
                 )
             )
-            named = _grouped(
+            named = grouped(
                 (row.clip_id, Label(row.label, row.score))
                 for row in _rows(connection, labels, labels.c.clip_id, clip_ids)
             )
@@ -212,10 +211,10 @@ class Catalogue:
             partial = select(func.count()).where(videos.c.problem_reason.is_not(None))
             return {**found, "partial": connection.execute(partial).scalar_one()}
 
-    def count_clips_from(self, clip_id: int) -> int:
+    def count_clips(self, *, since: int = 0) -> int:
         """How many live clips have this id or a larger one."""
         with self.engine.connect() as connection:
-            query = select(func.count()).where(clips.c.clip_id >= clip_id)
+            query = select(func.count()).where(clips.c.clip_id >= since)
             return int(connection.execute(query).scalar_one())
 
     def self_check(self) -> list[str]:
@@ -252,18 +251,5 @@ def _ids(connection: Connection, query: Any) -> NDArray[np.int64]:
 def _rows(
     connection: Connection, table: Any, column: ColumnElement[Any], values: Iterable[Any]
 ) -> Iterator[Any]:
-    for some in _chunks(values):
+    for some in chunks(values):
         yield from connection.execute(select(table).where(column.in_(some)))
-
-
-def _chunks(values: Iterable[Any]) -> Iterator[list[Any]]:
-    remaining = iter(values)
-    while some := list(islice(remaining, _MANY)):
-        yield some
-
-
-def _grouped(pairs: Iterable[tuple[Any, Any]]) -> dict[Any, list[Any]]:
-    groups: dict[Any, list[Any]] = {}
-    for key, value in pairs:
-        groups.setdefault(key, []).append(value)
-    return groups

@@ -14,6 +14,7 @@ from vidx.records import Problem, Source
 from vidx.store import shards as shard_files
 from vidx.store.labels import top_labels
 from vidx.store.shards import ShardInfo
+from vidx.store.sql import chunks
 from vidx.store.tables import clips, collection, failures, labels, locations, shards, videos
 
 
@@ -32,16 +33,16 @@ class Failed:
     problem: Problem
 
 
-_MANY = 500  # values in one IN (...): below every database's limit on parameters
-
-
 def register_shard(
     connection: Connection, table: pa.Table, first_clip_id: int, info: ShardInfo
-) -> None:
+) -> int:
     """Enter a shard, its videos, locations, clips and labels, from the shard's own rows.
 
     The same code commits a new shard and adopts one found on disk. What the catalogue has from
     a later shard, of a video or at a path, stays as it is; what is from an earlier one is replaced.
+
+    Returns:
+        How many other videos went, having no path left.
     """
     connection.execute(
         insert(shards),
@@ -49,6 +50,7 @@ def register_shard(
             "first_clip_id": first_clip_id,
             "num_clips": table.num_rows,
             "file": shard_files.file_name(first_clip_id),
+            "uuid": info.shard,
             "provenance": json.dumps(info.provenance, ensure_ascii=False),
         },
     )
@@ -66,7 +68,7 @@ def register_shard(
     _replace_videos(connection, list(first_rows.values()))
     _insert(connection, clips, numbered)
     _insert_labels(connection, table, numbered, first_clip_id, info)
-    place(
+    return place(
         connection,
         [
             (video_id, Source(row["path"], row["size_bytes"], row["mtime_ns"]))
@@ -84,14 +86,18 @@ def reserve(connection: Connection, end_clip_id: int) -> None:
     )
 
 
-def place(connection: Connection, places: Sequence[tuple[str, Source]]) -> None:
+def place(connection: Connection, places: Sequence[tuple[str, Source]]) -> int:
     """Enter where videos were seen; what stood at these paths before is no longer there.
 
     Args:
         connection: In a transaction.
         places: Pairs of a video_id that is in the catalogue and a file that holds it.
+
+    Returns:
+        How many videos went, having no path left.
     """
-    forget(connection, [source.path for _, source in places], keep={video for video, _ in places})
+    paths = [source.path for _, source in places]
+    gone = forget(connection, paths, keep={video for video, _ in places})
     rows = {
         source.path: {
             "path": source.path,
@@ -102,6 +108,7 @@ def place(connection: Connection, places: Sequence[tuple[str, Source]]) -> None:
         for video_id, source in places
     }
     _insert(connection, locations, list(rows.values()))
+    return gone
 
 
 def fail(connection: Connection, failed: Sequence[Failed]) -> None:
@@ -112,12 +119,12 @@ def fail(connection: Connection, failed: Sequence[Failed]) -> None:
     here = {item.source.path: item for item in failed}
     replaced = [
         row.path
-        for some in _chunks(list(here))
+        for some in chunks(list(here))
         for row in connection.execute(select(locations).where(locations.c.path.in_(some)))
         if here[row.path].video_id not in (None, row.video_id)
     ]
     forget(connection, replaced)
-    for some in _chunks(list(here)):
+    for some in chunks(list(here)):
         connection.execute(delete(failures).where(failures.c.path.in_(some)))
     rows = [
         {
@@ -144,13 +151,13 @@ def forget(connection: Connection, paths: Sequence[str], keep: Collection[str] =
         How many videos went.
     """
     bereft: set[str] = set()
-    for some in _chunks(paths):
+    for some in chunks(paths):
         here = select(locations.c.video_id).where(locations.c.path.in_(some))
         bereft.update(connection.execute(here).scalars())
         connection.execute(delete(locations).where(locations.c.path.in_(some)))
         connection.execute(delete(failures).where(failures.c.path.in_(some)))
     gone = 0
-    for some in _chunks(sorted(bereft.difference(keep))):
+    for some in chunks(sorted(bereft.difference(keep))):
         placed = select(locations.c.video_id).where(locations.c.video_id == videos.c.video_id)
         orphans = delete(videos).where(videos.c.video_id.in_(some), ~placed.exists())
         gone += connection.execute(orphans).rowcount
@@ -162,7 +169,7 @@ def drop_shard(connection: Connection, first_clip_id: int, num_clips: int) -> No
     inside = clips.c.clip_id.between(first_clip_id, first_clip_id + num_clips - 1)
     hit = set(connection.execute(select(clips.c.video_id).where(inside)).scalars())
     connection.execute(delete(clips).where(inside))
-    for some in _chunks(sorted(hit)):
+    for some in chunks(sorted(hit)):
         left = select(clips.c.clip_id).where(clips.c.video_id == videos.c.video_id)
         connection.execute(delete(videos).where(videos.c.video_id.in_(some), ~left.exists()))
     connection.execute(delete(shards).where(shards.c.first_clip_id == first_clip_id))
@@ -177,10 +184,10 @@ def _outdated(
         return set()
     of_path = {row["path"]: row["video_id"] for row in rows}
     found: set[str] = set()
-    for some in _chunks(sorted(set(of_path.values()))):
+    for some in chunks(sorted(set(of_path.values()))):
         query = select(clips.c.video_id).where(clips.c.video_id.in_(some), later)
         found.update(connection.execute(query).scalars())
-    for some in _chunks(sorted(of_path)):
+    for some in chunks(sorted(of_path)):
         newer = select(locations.c.path).where(locations.c.path.in_(some), later)
         newer = newer.join(clips, clips.c.video_id == locations.c.video_id)
         found.update(of_path[path] for path in connection.execute(newer).scalars())
@@ -190,7 +197,7 @@ def _outdated(
 def _replace_videos(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
     """Enter videos; of one that is there already, keep the locations and drop the clips."""
     known: set[str] = set()
-    for some in _chunks([row["video_id"] for row in rows]):
+    for some in chunks([row["video_id"] for row in rows]):
         here = select(videos.c.video_id).where(videos.c.video_id.in_(some))
         known.update(connection.execute(here).scalars())
         connection.execute(delete(clips).where(clips.c.video_id.in_(some)))
@@ -230,7 +237,3 @@ def _insert(connection: Connection, table: Any, rows: Sequence[dict[str, Any]]) 
 
 def _only(columns: Iterable[Column[Any]], row: dict[str, Any]) -> dict[str, Any]:
     return {column.name: row[column.name] for column in columns}
-
-
-def _chunks(values: Sequence[Any]) -> Iterable[Sequence[Any]]:
-    return (values[start : start + _MANY] for start in range(0, len(values), _MANY))

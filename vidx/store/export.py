@@ -8,7 +8,6 @@ from contextlib import suppress
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +16,7 @@ from sqlalchemy import func, select
 
 from vidx.errors import VidxError
 from vidx.store.catalogue import Catalogue
+from vidx.store.sql import grouped
 from vidx.store.tables import clips, failures, labels, locations, videos
 from vidx.store.vectors import live_vectors
 
@@ -65,7 +65,7 @@ def videos_table(catalogue: Catalogue) -> pa.Table:
     counts = counted.subquery()
     query = select(videos, counts.c.clips).join(counts, counts.c.video_id == videos.c.video_id)
     with catalogue.engine.connect() as connection:
-        places = _grouped(connection.execute(select(locations.c.video_id, locations.c.path)))
+        places = grouped(connection.execute(select(locations.c.video_id, locations.c.path)))
         rows = [dict(row._mapping) for row in connection.execute(query)]
     for row in rows:
         row["locations"] = sorted(places.get(row["video_id"], []))
@@ -147,10 +147,3 @@ def _clips_between(catalogue: Catalogue, start: int, end: int | None) -> pa.Tabl
             for row in connection.execute(query)
         ]
     return pa.Table.from_pylist(rows, schema=CLIPS_SCHEMA)
-
-
-def _grouped(pairs: Any) -> dict[Any, list[Any]]:
-    groups: dict[Any, list[Any]] = {}
-    for key, value in pairs:
-        groups.setdefault(key, []).append(value)
-    return groups

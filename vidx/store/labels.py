@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,14 @@ def top_labels(logits: NDArray[np.float16], names: Sequence[str]) -> list[list[t
     scores /= scores.sum(axis=1, keepdims=True)
     best = np.argsort(-scores, axis=1, kind="stable")[:, :TOP_LABELS]  # (clips, 5)
     return [
-        [(names[column], float(row[column])) for column in columns]
+        _merged((names[column], float(row[column])) for column in columns)
         for row, columns in zip(scores, best, strict=True)
     ]
+
+
+def _merged(labels: Iterable[tuple[str, float]]) -> list[tuple[str, float]]:
+    """Add up classes that bear the same name; best first."""
+    scores: dict[str, float] = {}
+    for name, score in labels:
+        scores[name] = scores.get(name, 0.0) + score
+    return sorted(scores.items(), key=lambda item: -item[1])

@@ -17,7 +17,13 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from vidx.errors import CollectionDamaged, CollectionNotFound, CollectionTooNew
+from vidx.errors import (
+    CollectionDamaged,
+    CollectionError,
+    CollectionNotFound,
+    CollectionTooNew,
+    UsageError,
+)
 from vidx.records import Space
 
 FORMAT_VERSION = 1
@@ -66,7 +72,7 @@ class Layout:
 
     def exists(self) -> bool:
         """Whether a collection lives here."""
-        return self.manifest.is_file()
+        return os.path.isfile(self.manifest)  # is_file() raises where it may not look
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +98,8 @@ def find(path: str | os.PathLike[str] | None) -> Layout:
     Returns:
         The collection found; where there is none, the one that would be made.
     """
+    if path is not None and not os.fspath(path):
+        raise UsageError("the collection's folder has an empty name", "Name a folder.")
     named = os.fspath(path) if path is not None else os.environ.get("VIDX_COLLECTION")
     if named:
         folder = Path(os.path.abspath(os.path.expanduser(named)))
@@ -144,6 +152,13 @@ def read_manifest(layout: Layout) -> Manifest:
     require(layout)
     try:
         values = json.loads(layout.manifest.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise CollectionError(
+            f"{layout.manifest} cannot be read: {error.strerror}", "Mend the file's permissions."
+        ) from error
+    except ValueError as error:
+        raise _undescribed(layout, error) from error
+    try:
         version = values["format_version"]
         if version > FORMAT_VERSION:
             raise CollectionTooNew(
@@ -152,11 +167,15 @@ def read_manifest(layout: Layout) -> Manifest:
             )
         space = {**values["space"], "labels": tuple(values["space"]["labels"])}
         return Manifest(values["uuid"], Space(**space))
-    except (ValueError, KeyError, TypeError) as error:
-        raise CollectionDamaged(
-            f"{layout.manifest} is not a collection's description: {error}",
-            "Put back a copy of it; without it the vectors cannot be told apart from others.",
-        ) from error
+    except (KeyError, TypeError) as error:
+        raise _undescribed(layout, error) from error
+
+
+def _undescribed(layout: Layout, error: Exception) -> CollectionDamaged:
+    return CollectionDamaged(
+        f"{layout.manifest} is not a collection's description: {error}",
+        "Put back a copy of it; without it the vectors cannot be told apart from others.",
+    )
 
 
 def sync_folder(folder: Path) -> None:

@@ -43,14 +43,14 @@ def rebuild(layout: Layout, manifest: Manifest, end_clip_id: int) -> RebuildRepo
     with writer_under_lock(layout, manifest) as writer:
         writer.reserve(end_clip_id)
         dropped = _drop_lost(writer)
-        adopted, ignored = _adopt_each(writer)
+        adopted, ignored, displaced = _adopt_each(writer)
     counts = Catalogue(layout, manifest).counts()
     return RebuildReport(
         adopted=tuple(adopted),
         dropped=tuple(dropped),
         ignored=tuple(ignored),
         set_aside=str(set_aside) if set_aside else None,
-        lost=LIVED_IN_SQL_ALONE if made_anew and counts["shards"] else (),
+        lost=(LIVED_IN_SQL_ALONE if made_anew and counts["shards"] else ()) + displaced,
         clips=counts["clips"],
     )
 
@@ -101,15 +101,19 @@ def _is_ours(writer: Writer, path: Path, num_clips: int) -> bool:
         return False
 
 
-def _adopt_each(writer: Writer) -> tuple[list[str], list[str]]:
+def _adopt_each(writer: Writer) -> tuple[list[str], list[str], tuple[str, ...]]:
     """Enter the unknown shards one by one; one that cannot be entered does not stop the rest."""
-    adopted, ignored = [], []
+    adopted, ignored, displaced = [], [], 0
     for first_clip_id, path in writer.unknown().items():
         try:
-            if writer.adopt_one(first_clip_id, path):
-                adopted.append(path.name)
-            else:
-                ignored.append(f"{path.name}: belongs to another collection")
+            adoption = writer.adopt_one(first_clip_id, path)
         except CollectionDamaged as error:
             ignored.append(f"{path.name}: {error.problem}")
-    return adopted, ignored
+            continue
+        displaced += adoption.displaced
+        if adoption.refused:
+            ignored.append(f"{path.name}: {adoption.refused}")
+        else:
+            adopted.append(path.name)
+    lost = (f"{displaced} videos whose first path held another video later",) if displaced else ()
+    return adopted, ignored, lost

@@ -78,12 +78,14 @@ class ShardInfo:
 
     Attributes:
         uuid: The collection's.
+        shard: The shard's own, which tells a copy of it.
         fingerprint: The embedding space's.
         labels: Names of the logits' classes, empty without a head.
         provenance: Model, revision, device, dtype, versions: told, never compared.
     """
 
     uuid: str
+    shard: str
     fingerprint: str
     labels: tuple[str, ...]
     provenance: dict[str, str]
@@ -176,6 +178,7 @@ def _to_metadata(info: ShardInfo) -> dict[str, str]:
     return {
         "vidx.format_version": str(SHARD_FORMAT_VERSION),
         "vidx.collection": info.uuid,
+        "vidx.shard": info.shard,
         "vidx.fingerprint": info.fingerprint,
         "vidx.labels": json.dumps(info.labels, ensure_ascii=False),
         "vidx.provenance": json.dumps(info.provenance, ensure_ascii=False),
@@ -222,6 +225,7 @@ def _from_metadata(metadata: dict[bytes, bytes], path: Path) -> ShardInfo:
             )
         return ShardInfo(
             uuid=metadata[b"vidx.collection"].decode(),
+            shard=metadata[b"vidx.shard"].decode(),
             fingerprint=metadata[b"vidx.fingerprint"].decode(),
             labels=tuple(json.loads(metadata[b"vidx.labels"])),
             provenance=json.loads(metadata[b"vidx.provenance"]),
@@ -257,6 +261,7 @@ def read_own(path: Path, uuid: str, num_rows: int, columns: Sequence[str]) -> pa
     Args:
         path: The shard.
         uuid: The collection's.
+        shard: The shard's own, which tells a copy of it.
         num_rows: How many the catalogue says there are.
         columns: Only these, by name.
 

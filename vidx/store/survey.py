@@ -13,10 +13,10 @@ from dataclasses import dataclass
 
 from vidx.records import Finding, Problem, Source, Status
 from vidx.store.catalogue import Catalogue, KnownFile
+from vidx.store.sql import chunks
 
 _HASH_THREADS = 2
 _FILES_AHEAD = 16  # hashed before they are asked for
-_PATHS_A_QUERY = 500
 _PASSING_REASONS = frozenset({"unreadable", "changed_while_reading"})  # tried again every time
 
 
@@ -39,11 +39,10 @@ def survey(
     pool = ThreadPoolExecutor(_HASH_THREADS, thread_name_prefix="vidx-hash")
     looks: deque[_Look] = deque()
     try:
-        for start in range(0, len(files), _PATHS_A_QUERY):
-            some = files[start : start + _PATHS_A_QUERY]
-            known = catalogue.known([printable(path) for path in some]) if catalogue else {}
+        for some in chunks(files):
+            known = catalogue.known([escaped(path) for path in some]) if catalogue else {}
             for path in some:
-                look = _look(path, known.get(printable(path)), plan, retry_failed=retry_failed)
+                look = _look(path, known.get(escaped(path)), plan, retry_failed=retry_failed)
                 if look.finding is None:
                     look.digest = pool.submit(_sha256, path, closing)
                 looks.append(look)
@@ -79,8 +78,8 @@ def _look(path: str, known: KnownFile | None, plan: str, *, retry_failed: bool) 
         status = os.stat(path)
     except OSError as error:
         problem = Problem("unreadable", error.strerror or str(error))
-        return _failed(Source(printable(path), 0, 0), problem)
-    source = Source(printable(path), status.st_size, status.st_mtime_ns)
+        return _failed(Source(escaped(path), 0, 0), problem)
+    source = Source(escaped(path), status.st_size, status.st_mtime_ns)
     same = known is not None and (known.size_bytes, known.mtime_ns) == (
         source.size_bytes,
         source.mtime_ns,
@@ -96,7 +95,7 @@ def _look(path: str, known: KnownFile | None, plan: str, *, retry_failed: bool) 
 
 def _unfit(path: str, mode: int) -> Problem | None:
     """Why a path cannot be a video, whatever its bytes say."""
-    if printable(path) != path:
+    if escaped(path) != path:
         return Problem("path_not_utf8", "the path is not valid UTF-8; rename the file")
     if stat.S_ISDIR(mode):
         return Problem("unreadable", "the folder cannot be listed")
@@ -135,7 +134,7 @@ def _settle(look: _Look, catalogue: Catalogue | None, plan: str, taken: _Taken) 
     return Finding(Status.DUPLICATE, source, video_id)
 
 
-def printable(path: str) -> str:
+def escaped(path: str) -> str:
     """The path itself, or with escapes where it is not valid UTF-8."""
     return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 

@@ -33,6 +33,7 @@ shards = Table(
     Column("first_clip_id", Id, primary_key=True, autoincrement=False),
     Column("num_clips", BigInteger, nullable=False),
     Column("file", Text, nullable=False, unique=True),
+    Column("uuid", Text, nullable=False, unique=True),
     Column("provenance", Text, nullable=False),  # JSON: model, revision, device, dtype, versions
 )
 

@@ -12,7 +12,7 @@ from vidx.store.catalogue import Catalogue
 
 
 def live_vectors(
-    catalogue: Catalogue, *, since: int = 0
+    catalogue: Catalogue, *, since: int = 0, only: NDArray[np.int64] | None = None
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
     """Read the vectors of the live clips, one shard at a time, in the order of clip_id.
 
@@ -21,6 +21,7 @@ def live_vectors(
     Args:
         catalogue: Says which clips live.
         since: The first clip_id of interest.
+        only: The clips of interest, ascending; None for all.
 
     Yields:
         Ids int64 (n,) and raw vectors float32 (n, dim) of one shard.
@@ -29,6 +30,8 @@ def live_vectors(
         CollectionDamaged: A shard is missing, unreadable or another collection's.
     """
     live = catalogue.live_clip_ids(since=since)
+    if only is not None:
+        live = np.intersect1d(live, only)
     for shard in catalogue.shards():
         low, high = np.searchsorted(live, [shard.first_clip_id, shard.end_clip_id])
         if low == high:

@@ -26,6 +26,7 @@ def disagreements(catalogue: Catalogue, manifest: Manifest) -> list[str]:
         One sentence for each thing that is wrong; empty when all agree.
     """
     known = {shard.first_clip_id: shard for shard in catalogue.shards()}
+    originals = {shard.uuid: shard.file for shard in known.values()}
     files = shards.listed(catalogue.layout.shards)
     findings = [f"catalogue: {finding}" for finding in catalogue.self_check()]
     findings += [
@@ -34,12 +35,16 @@ def disagreements(catalogue: Catalogue, manifest: Manifest) -> list[str]:
         if first not in files
     ]
     for first, path in files.items():
-        findings += _check_shard(catalogue, manifest, path, known.get(first))
+        findings += _check_shard(catalogue, manifest, path, known.get(first), originals)
     return findings + _clips_outside(catalogue, list(known.values()))
 
 
 def _check_shard(
-    catalogue: Catalogue, manifest: Manifest, path: Path, row: ShardRow | None
+    catalogue: Catalogue,
+    manifest: Manifest,
+    path: Path,
+    row: ShardRow | None,
+    originals: dict[str, str],
 ) -> list[str]:
     """What is wrong with one file in the folder of shards."""
     try:
@@ -48,6 +53,8 @@ def _check_shard(
             return [f"shard {path.name}: belongs to another collection ({info.uuid})"]
         if info.fingerprint != manifest.space.fingerprint:
             return [f"shard {path.name}: has vectors of another space ({info.fingerprint[:12]})"]
+        if originals.get(info.shard, path.name) != path.name:
+            return [f"shard {path.name}: is a copy of {originals[info.shard]}; move it away"]
         if row is None:
             return [f"shard {path.name}: the catalogue does not know it"]
         table = shards.read(path)

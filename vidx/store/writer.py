@@ -9,6 +9,7 @@ it leaves a named shard that the catalogue does not know, which the next writer 
 from __future__ import annotations
 
 import os
+import re
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -35,6 +36,8 @@ from vidx.store.shards import NewVideo, ShardInfo
 from vidx.store.tables import collection as collection_table
 from vidx.store.tables import shards as shards_table
 
+_OURS = re.compile(r"[0-9a-f-]{36}\.parquet|collection\.json")  # what is ever staged
+
 
 @dataclass(slots=True)
 class Batch:
@@ -60,6 +63,19 @@ class Batch:
     def num_clips(self) -> int:
         """Rows that the batch's shard would have."""
         return sum(len(video.embedded.clips) for video in self.videos)
+
+
+@dataclass(frozen=True, slots=True)
+class Adoption:
+    """What became of a shard that the catalogue did not know.
+
+    Attributes:
+        refused: Why it was passed over; empty when it was entered.
+        displaced: Videos that went for it: their path held one of its videos later.
+    """
+
+    refused: str
+    displaced: int = 0
 
 
 class Writer:
@@ -117,20 +133,20 @@ class Writer:
         for first_clip_id, path in self.unknown().items():
             self.adopt_one(first_clip_id, path)
 
-    def adopt_one(self, first_clip_id: int, path: Path) -> bool:
+    def adopt_one(self, first_clip_id: int, path: Path) -> Adoption:
         """Enter one shard from its own contents.
-
-        Returns:
-            False, with nothing entered, for a shard of another collection.
 
         Raises:
             CollectionDamaged: It cannot be read, or its ids are taken.
         """
         info = shards.read_info(path)
         if (info.uuid, info.fingerprint) != (self.manifest.uuid, self.manifest.space.fingerprint):
-            return False
+            return Adoption("belongs to another collection")
         table = shards.read(path)
         with self.engine.begin() as connection:
+            same = select(shards_table.c.file).where(shards_table.c.uuid == info.shard)
+            if original := connection.execute(same).scalar():
+                return Adoption(f"is a copy of {original}")
             table_end = shards_table.c.first_clip_id + shards_table.c.num_clips
             overlapping = select(shards_table.c.file).where(
                 shards_table.c.first_clip_id < first_clip_id + table.num_rows,
@@ -141,8 +157,7 @@ class Writer:
                     f"the ids of {path} are those of {taken}",
                     f"Move {path.name} out of {path.parent}.",
                 )
-            changes.register_shard(connection, table, first_clip_id, info)
-        return True
+            return Adoption("", changes.register_shard(connection, table, first_clip_id, info))
 
     def unknown(self) -> dict[int, Path]:
         """The shards on disk that the catalogue does not know, by first clip_id, in order."""
@@ -163,9 +178,10 @@ class Writer:
     ) -> tuple[pa.Table, ShardInfo, Path]:
         """Write a shard where a crash leaves nothing behind but a file to delete."""
         space = self.manifest.space
-        info = ShardInfo(self.manifest.uuid, space.fingerprint, space.labels, provenance)
+        shard = str(uuid.uuid4())
+        info = ShardInfo(self.manifest.uuid, shard, space.fingerprint, space.labels, provenance)
         table = shards.to_table(videos, info)
-        path = self.layout.staging / f"{uuid.uuid4()}.parquet"
+        path = self.layout.staging / f"{shard}.parquet"
         try:
             shards.write(table, path)
             with path.open("rb") as file:
@@ -238,7 +254,8 @@ def _empty(staging: Path) -> None:
     """Delete what a killed writer left unfinished."""
     try:
         for leftover in staging.iterdir():
-            leftover.unlink()
+            if _OURS.fullmatch(leftover.name):
+                leftover.unlink()
     except OSError as error:
         raise _unwritable(staging, error) from error
 

@@ -23,6 +23,7 @@ def upgrade() -> None:
         sa.Column("first_clip_id", ID, primary_key=True, autoincrement=False),
         sa.Column("num_clips", sa.BigInteger, nullable=False),
         sa.Column("file", sa.Text, nullable=False, unique=True),
+        sa.Column("uuid", sa.Text, nullable=False, unique=True),
         sa.Column("provenance", sa.Text, nullable=False),
     )
     op.create_table(
