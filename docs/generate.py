@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -26,14 +27,17 @@ variable `VIDX_COLLECTION`, else a `.vidx` in the working folder or one above it
 
 def page() -> str:
     """The whole page."""
-    names = cli.commands
-    sections = [_section(("vidx",), cli), *(_section(("vidx", n), names[n]) for n in names)]
-    return "\n".join([INTRODUCTION, *sections, _extensions()])
+    return "\n".join([INTRODUCTION, *_sections("vidx", cli), _extensions()])
 
 
-def _section(path: tuple[str, ...], command: click.Command) -> str:
-    context = click.Context(command, info_name=" ".join(path), max_content_width=96)
-    return f"## {' '.join(path)}\n\n```text\n{command.get_help(context)}\n```\n"
+def _sections(name: str, command: click.Command) -> Iterator[str]:
+    """A command's help, then that of its commands."""
+    settings = {"max_content_width": 96, **cli.context_settings}
+    context = click.Context(command, info_name=name, **settings)
+    yield f"## {name}\n\n```text\n{command.get_help(context)}\n```\n"
+    if isinstance(command, click.Group):
+        for below, inner in command.commands.items():
+            yield from _sections(f"{name} {below}", inner)
 
 
 def _extensions() -> str:

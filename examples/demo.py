@@ -7,7 +7,6 @@ enough to show how vidx works, and its labels mean nothing. Run by `make demo`.
 
 from __future__ import annotations
 
-import json
 import shlex
 import shutil
 import subprocess
@@ -19,11 +18,12 @@ import av
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import save_file
 
-from vidx.embedder.config import VideoMAEConfig
-from vidx.embedder.model import VideoMAE
-from vidx.embedder.weights import hub_name
+from vidx.embedder.videomae import (
+    VideoMAEConfig,
+    VideoMAEForVideoClassification,
+    VideoMAEImageProcessor,
+)
 
 FOLDER = Path("build/demo")
 
@@ -70,29 +70,19 @@ def run(*arguments: str, may: int = 0) -> None:
 
 def make_checkpoint(folder: Path) -> None:
     """Write a small VideoMAE with seeded random weights as a checkpoint in the hub's layout."""
-    values = {
-        "model_type": "videomae",
-        "architectures": ["VideoMAEForVideoClassification"],
-        "image_size": 112,
-        "hidden_size": 96,
-        "num_hidden_layers": 4,
-        "num_attention_heads": 3,
-        "intermediate_size": 384,
-        "id2label": {str(number): label for number, label in enumerate(LABELS)},
-    }
-    preprocessing = {
-        "size": {"shortest_edge": 112},
-        "crop_size": {"height": 112, "width": 112},
-        "image_mean": [0.5, 0.5, 0.5],
-        "image_std": [0.5, 0.5, 0.5],
-    }
+    config = VideoMAEConfig(
+        image_size=112,
+        hidden_size=96,
+        num_hidden_layers=4,
+        num_attention_heads=3,
+        intermediate_size=384,
+        labels=LABELS,
+        initializer_range=0.1,
+    )
     torch.manual_seed(0)
-    model = VideoMAE(VideoMAEConfig.from_dict(values), with_head=True)
-    folder.mkdir(parents=True)
-    (folder / "config.json").write_text(json.dumps(values, indent=1))
-    (folder / "preprocessor_config.json").write_text(json.dumps(preprocessing, indent=1))
-    tensors = {hub_name(name): tensor.clone() for name, tensor in model.state_dict().items()}
-    save_file(tensors, folder / "model.safetensors")
+    VideoMAEForVideoClassification(config).save_pretrained(folder)
+    processor = VideoMAEImageProcessor(size={"shortest_edge": 112}, crop_size=112)
+    processor.save_pretrained(folder)
 
 
 def make_video(

@@ -60,7 +60,7 @@ def _make_checkpoint(
     kind = "ForPreTraining" if pretraining else "ForVideoClassification" if head else "Model"
     torch.manual_seed(seed)
     model = getattr(transformers, f"VideoMAE{kind}")(settings)
-    _randomize(model, seed)
+    randomize(model, seed)
     model.save_pretrained(folder)
     tensors = {_layout(name, old_layout): value for name, value in model.state_dict().items()}
     save_file(tensors, folder / "model.safetensors", {"format": "pt"})
@@ -69,7 +69,7 @@ def _make_checkpoint(
     return folder
 
 
-def _randomize(model, seed: int) -> None:
+def randomize(model, seed: int) -> None:
     """Weights of a size that keeps what one token differs from another in."""
     import torch
 

@@ -124,6 +124,10 @@ class Collection:
         """The collection's folder."""
         return self._layout.root
 
+    def exists(self) -> bool:
+        """Whether the collection has been made; with `create=True` the first `embed` makes it."""
+        return self._layout.exists()
+
     def close(self) -> None:
         """Let go of the model. Nothing else stays open between calls."""
         self._encoders.clear()

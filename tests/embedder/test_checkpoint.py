@@ -196,3 +196,8 @@ def test_a_preprocessor_of_another_size_is_refused(edited, tiny_checkpoint) -> N
     folder = edited(tiny_checkpoint, preprocessor={"crop_size": 224, "size": 224})
     with pytest.raises(CheckpointError, match=r"wants frames of \(32, 32\).*makes \(224, 224\)"):
         load(folder, device="cpu")
+
+
+def test_frames_of_other_channels_than_rgb_are_refused(make_checkpoint, tmp_path) -> None:
+    with pytest.raises(CheckpointError, match="num_channels is 1, but frames are RGB"):
+        load(make_checkpoint(tmp_path / "made", num_channels=1), device="cpu")

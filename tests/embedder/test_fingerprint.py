@@ -117,8 +117,8 @@ def test_an_unwritable_cache_is_harmless(tmp_path, monkeypatch, tiny_checkpoint)
 
 
 def test_the_fingerprint_of_the_same_checkpoint_stays_over_versions() -> None:
-    from vidx.embedder.config import VideoMAEConfig
     from vidx.embedder.preprocess import Preprocessing
+    from vidx.embedder.videomae import VideoMAEConfig
 
     digest = module.digest_tensors({"a": torch.arange(3.0), "b": torch.ones(2, 1).half()})
     assert digest == "3fc3ed134130d0493ece23a421f0a5ac0eda67988f22e0ebc0de9c4cc58b8862"

@@ -38,6 +38,11 @@ from vidx.embedder.encoder import load
 space = load(sys.argv[1], device="cpu").space
 print(json.dumps([space.model, space.revision, space.fingerprint]))
 """
+MODEL = """
+import json, sys
+from vidx.embedder.videomae import VideoMAEModel
+print(json.dumps(VideoMAEModel.from_pretrained(sys.argv[1]).config.hidden_size))
+"""
 
 
 class Hub(ThreadingHTTPServer):
@@ -165,6 +170,12 @@ def test_a_checkpoint_of_the_hub_has_the_fingerprint_of_its_folder(
 
     expected = load(tiny_checkpoint, device="cpu").space.fingerprint
     assert ask(hub.url, script=LOAD) == [REPO, MAIN, expected]
+
+
+def test_a_model_by_itself_needs_no_preprocessing_of_the_hub(hub, ask) -> None:
+    (hub.files / "preprocessor_config.json").unlink()
+    assert ask(hub.url, f"{REPO}@other", script=MODEL) == 64
+    assert ask("http://127.0.0.1:9", f"{REPO}@other", script=MODEL, HF_HUB_OFFLINE="1") == 64
 
 
 def test_a_revision_can_be_named_by_branch_and_commit(hub, ask) -> None:

@@ -7,12 +7,11 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from transformers.models.videomae.image_processing_pil_videomae import VideoMAEImageProcessorPil
 
-from vidx.embedder.geometry import FrameGeometry
+from vidx.embedder.geometry import DECODER_INTERPOLATIONS, FrameGeometry
 from vidx.embedder.preprocess import Preprocessing
-from vidx.embedder.resize import resize
+from vidx.embedder.scaler import SWSCALE
 from vidx.errors import CheckpointError
 
 # (height, width): wide, odd and tall, smaller than the target, exact, tiny, 4K
@@ -81,18 +80,6 @@ def test_rescaling_and_normalising_equal_the_reference(settings) -> None:
     np.testing.assert_allclose(ours.numpy(), expected, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize(("name", "number"), [("nearest", 0), ("bilinear", 2), ("bicubic", 3)])
-def test_resizing_equals_pillow_to_the_bit(name, number) -> None:
-    generator = np.random.default_rng(0)
-    for _ in range(40):
-        height, width, short = (int(side) for side in generator.integers(2, 90, 3))
-        size = FrameGeometry(resize_shortest_edge=short).resized(height, width)
-        image = generator.integers(0, 256, (height, width, 3), dtype=np.uint8)
-        expected = Image.fromarray(image).resize(size[::-1], number)
-        ours = resize(torch.from_numpy(image)[None], *size, name)
-        np.testing.assert_array_equal(ours[0].numpy(), np.asarray(expected))
-
-
 def test_geometry_says_the_size_and_box_of_the_reference() -> None:
     geometry = FrameGeometry(resize_shortest_edge=224, crop=(224, 224))
     assert geometry.resized(360, 641) == (224, 398)
@@ -109,7 +96,11 @@ def test_geometry_says_the_size_and_box_of_the_reference() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"resample": 1}, "resample is 1, known are 0 (nearest)"),
+        ({"resample": 6}, "resample is 6, known are 0 (nearest)"),
+        ({"resample": [2]}, "resample is [2]"),
+        ({"resample": True}, "resample is True"),
+        ({"do_resize": "no"}, "do_resize is 'no', it must be true or false"),
+        ({"size": True}, "size is True"),
         ({"size": {"longest_edge": 5}}, "size is {'longest_edge': 5}"),
         ({"size": {"shortest_edge": 224, "longest_edge": 448}}, "size is"),
         ({"crop_size": "224"}, "crop_size is '224'"),
@@ -124,3 +115,17 @@ def test_an_unknown_setting_is_named(settings, message) -> None:
         Preprocessing.from_dict(settings)
     assert message in caught.value.problem
     assert caught.value.next_step
+
+
+def test_a_missing_or_empty_setting_has_its_default() -> None:
+    assert Preprocessing.from_dict({"size": None, "do_rescale": None}) == Preprocessing.from_dict(
+        {"size": {"shortest_edge": 224}, "do_rescale": True, "feature_extractor_type": "other"}
+    )
+
+
+def test_a_filter_that_decoding_lacks_is_refused_for_embedding(tmp_path) -> None:
+    assert set(DECODER_INTERPOLATIONS) == set(SWSCALE)
+    path = tmp_path / "preprocessor_config.json"
+    path.write_text('{"resample": 1}')
+    with pytest.raises(CheckpointError, match="resample is lanczos, videos are decoded with near"):
+        Preprocessing.from_file(path)

@@ -13,6 +13,7 @@ import click
 from vidx.cli.embed import embed
 from vidx.cli.inspect import failures, info, videos
 from vidx.cli.maintain import export, rebuild, remove, verify
+from vidx.cli.models import models
 from vidx.cli.search import search
 from vidx.errors import VidxError
 
@@ -33,7 +34,7 @@ def cli() -> None:
     """Turn a folder of videos into a searchable collection of clip vectors."""
 
 
-for command in (embed, search, info, videos, failures, remove, verify, rebuild, export):
+for command in (embed, search, info, videos, failures, remove, verify, rebuild, export, models):
     cli.add_command(command)
 
 

@@ -99,6 +99,8 @@ def embed(
             _print_findings(findings, as_json=as_json)
         failed = sum(one.status in (Status.FAILED, Status.FAILED_BEFORE) for one in findings)
         context.exit(exit_code(failed, len(findings)))
+    if not quiet:
+        _tell_licence(opened, options["model"])
     with remembering_interrupts() as check, showing_progress(quiet=quiet) as show:
 
         def progress(step: Progress) -> None:
@@ -111,6 +113,16 @@ def embed(
     elif not quiet:
         _print_report(opened, report)
     context.exit(exit_code(report.failed + report.failed_before, report.files))
+
+
+def _tell_licence(collection: Collection, model: str | None) -> None:
+    """Say under which licence the weights are, before a collection first uses them."""
+    from vidx.embedder.checkpoint import DEFAULT_MODEL
+    from vidx.embedder.known_models import licence_of
+
+    named = model or DEFAULT_MODEL
+    if not collection.exists() and (licence := licence_of(named)):
+        click.echo(f"The weights of {named} are under {licence}.", err=True)
 
 
 def exit_code(failed: int, files: int) -> int:

@@ -45,33 +45,53 @@ def find(model: str | os.PathLike[str] = DEFAULT_MODEL) -> Checkpoint:
         ModelNotFound: No such folder, nor anything of that name in the hub's cache or on the hub.
         CheckpointError: There is something, but it is not a whole checkpoint.
     """
+    name, revision, folder = _folder(model, (CONFIG_FILE, PREPROCESSOR_FILE), weights=True)
+    return Checkpoint(
+        name, revision, folder / CONFIG_FILE, folder / PREPROCESSOR_FILE, _weights(folder)
+    )
+
+
+def find_config(model: str | os.PathLike[str]) -> Path:
+    """Find a checkpoint's config.json, whatever else is there; as `find` otherwise."""
+    return _folder(model, (CONFIG_FILE,), weights=False)[2] / CONFIG_FILE
+
+
+def find_preprocessor(model: str | os.PathLike[str]) -> Path:
+    """Find a checkpoint's preprocessor_config.json, whatever else is there; as `find` otherwise."""
+    return _folder(model, (PREPROCESSOR_FILE,), weights=False)[2] / PREPROCESSOR_FILE
+
+
+def find_weights(model: str | os.PathLike[str]) -> Path:
+    """Find the weights of a checkpoint with a config.json; as `find` otherwise."""
+    return _weights(_folder(model, (CONFIG_FILE,), weights=True)[2])
+
+
+def _folder(
+    model: str | os.PathLike[str], configs: tuple[str, ...], *, weights: bool
+) -> tuple[str, str | None, Path]:
+    """Name, revision and folder of a checkpoint that has these files."""
     name = os.fspath(model)
-    folder = Path(name).expanduser()
+    folder = Path(os.path.abspath(os.path.expanduser(name)))
     if folder.is_dir() or isinstance(model, os.PathLike) or name.startswith((".", "/", "~")):
-        return _in_folder(folder.absolute())
+        folder = _checked(folder, configs)
+        return str(folder), None, folder
     repo_id, _, revision = name.partition("@")
-    snapshot = fetch(repo_id, revision or None)
-    return _whole(repo_id, snapshot.name, snapshot)
+    snapshot = fetch(repo_id, revision or None, configs, weights=weights)
+    return repo_id, snapshot.name, snapshot
 
 
-def _in_folder(folder: Path) -> Checkpoint:
+def _checked(folder: Path, configs: tuple[str, ...]) -> Path:
     if not folder.is_dir():
         problem = "is a file, not a checkpoint's folder" if folder.exists() else "does not exist"
         raise ModelNotFound(f"{folder} {problem}", WAYS_OUT.format(repo_id=DEFAULT_MODEL))
-    return _whole(str(folder), None, folder)
-
-
-def _whole(name: str, revision: str | None, folder: Path) -> Checkpoint:
-    for file in (CONFIG_FILE, PREPROCESSOR_FILE):
+    for file in configs:
         if not (folder / file).is_file():
             raise CheckpointError(
                 f"{folder} holds no {file}",
                 "Name a folder in the hub's layout; one that lacks a file needs that of the "
                 "checkpoint it was trained from.",
             )
-    return Checkpoint(
-        name, revision, folder / CONFIG_FILE, folder / PREPROCESSOR_FILE, _weights(folder)
-    )
+    return folder
 
 
 def _weights(folder: Path) -> Path:

@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 
 from vidx.embedder.checkpoint import DEFAULT_MODEL, Checkpoint, find
-from vidx.embedder.config import VideoMAEConfig
 from vidx.embedder.fingerprint import cached_digest, file_state, fingerprint
-from vidx.embedder.model import VideoMAE
 from vidx.embedder.preprocess import Preprocessing
 from vidx.embedder.sampling import Sampling
-from vidx.embedder.weights import fit, hub_name, read_tensors
+from vidx.embedder.videomae.config import VideoMAEConfig
+from vidx.embedder.videomae.model import VideoMAEForVideoClassification, VideoMAEModel
+from vidx.embedder.videomae.pretrained import DTYPES
+from vidx.embedder.videomae.weights import hub_name, read_tensors
 from vidx.errors import CheckpointError, DeviceError, UsageError
 from vidx.records import Space
 
@@ -27,7 +29,9 @@ if TYPE_CHECKING:
 DEFAULT_FPS = Sampling().fps
 
 DEVICES = ("cpu", "cuda", "mps")
-DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+
+# With the classifier where the checkpoint has one.
+Model = VideoMAEModel | VideoMAEForVideoClassification
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +47,7 @@ class Encoder:
         dtype: Precision, such as `float32`.
     """
 
-    model: VideoMAE = field(repr=False)
+    model: Model = field(repr=False)
     preprocessing: Preprocessing
     space: Space
     checkpoint: Checkpoint
@@ -87,9 +91,11 @@ class Encoder:
             with torch.inference_mode():
                 # Copied, because torch wants memory that it may write to.
                 pixels = self.preprocessing.normalize(torch.tensor(frames, device=self.device))
-                output = self.model(pixels)
-                logits = None if output.logits is None else output.logits.cpu().numpy()
-                return output.embedding.cpu().numpy(), logits
+                embeddings, logits = embed(self.model, pixels)
+                return (
+                    embeddings.cpu().numpy(),
+                    None if logits is None else logits.cpu().numpy(),
+                )
         except RuntimeError as error:
             # torch has a class for a full GPU, and only this text for full main memory.
             if isinstance(error, torch.OutOfMemoryError) or "not enough memory" in str(error):
@@ -107,6 +113,35 @@ class Encoder:
                 f"frames are {frames.dtype} of shape {frames.shape}, they must be uint8 of shape "
                 f"(batch, {', '.join(map(str, expected))})"
             )
+
+
+def embed(model: Model, pixel_values: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Embed clips, and classify them in the same pass where the model can.
+
+    Args:
+        model: Norms, pooling and classifier in float32, see `set_precision`.
+        pixel_values: Normalised pixels, float, shape (batch, frames, 3, height, width).
+
+    Returns:
+        The mean over tokens of the last hidden state, shape (batch, dim), and class scores, shape
+        (batch, labels), or None; both float32.
+    """
+    hidden = model.encoder(pixel_values).last_hidden_state.float()  # (batch, tokens, dim)
+    logits = model.head(hidden) if isinstance(model, VideoMAEForVideoClassification) else None
+    return hidden.mean(dim=1), logits  # (batch, dim), (batch, labels)
+
+
+def set_precision(model: Model, dtype: torch.dtype) -> None:
+    """Compute in a dtype; norms, pooling and classifier stay in float32.
+
+    Args:
+        model: Changed in place.
+        dtype: Of the encoder's matrix products and of the values between its blocks.
+    """
+    model.float()
+    for module in model.encoder.modules():
+        if isinstance(module, nn.Linear | nn.Conv3d):
+            module.to(dtype)
 
 
 def load(
@@ -151,29 +186,30 @@ def load(
         num_frames=sampling.num_frames,
         fps=sampling.fps,
         dim=config.hidden_size,
-        labels=config.labels if videomae.head is not None else (),
+        labels=config.labels if isinstance(videomae, VideoMAEForVideoClassification) else (),
     )
     return Encoder(
         _placed(videomae, device, dtype), preprocessing, space, checkpoint, device, dtype
     )
 
 
-def _read_model(checkpoint: Checkpoint, config: VideoMAEConfig) -> tuple[VideoMAE, str]:
+def _read_model(checkpoint: Checkpoint, config: VideoMAEConfig) -> tuple[Model, str]:
     """The model in the checkpoint's own precision, and its weights' digest."""
+    if config.num_channels != 3:
+        raise CheckpointError(
+            f"num_channels is {config.num_channels}, but frames are RGB: 3 channels",
+            "Name another checkpoint.",
+        )
     state = file_state(checkpoint.weights)
     tensors = read_tensors(checkpoint.weights)
-    with_head = config.has_head
-    if with_head is None:
-        with_head = hub_name("head.classifier.weight") in tensors
-    with torch.device("meta"):  # no memory and no random numbers for what is replaced below
-        model = VideoMAE(config, with_head=with_head)
-    fitted = fit(tensors, {name: value.shape for name, value in model.state_dict().items()})
-    model.load_state_dict(fitted, assign=True)
-    return model, cached_digest(state, fitted)
+    with_head = config.has_head or hub_name("head.classifier.weight") in tensors
+    kind = VideoMAEForVideoClassification if with_head else VideoMAEModel
+    model: Model = kind.from_tensors(config, tensors)
+    return model, cached_digest(state, model.state_dict())
 
 
-def _placed(model: VideoMAE, device: str, dtype: str) -> VideoMAE:
-    model.set_precision(DTYPES[dtype])
+def _placed(model: Model, device: str, dtype: str) -> Model:
+    set_precision(model, DTYPES[dtype])
     try:
         return model.to(device).eval().requires_grad_(requires_grad=False)
     except torch.OutOfMemoryError as error:
@@ -194,9 +230,9 @@ def _with_frames(config: VideoMAEConfig, num_frames: int | None) -> VideoMAEConf
 
 def _check_same_size(config: VideoMAEConfig, geometry: FrameGeometry) -> None:
     made = geometry.crop or geometry.resize_to
-    if made != config.image_size:
+    if made != config.frame_shape:
         raise CheckpointError(
-            f"the model wants frames of {config.image_size} (height, width), "
+            f"the model wants frames of {config.frame_shape} (height, width), "
             f"its preprocessor_config.json makes {made or 'frames of any size'}",
             "Take both from the same checkpoint.",
         )

@@ -16,12 +16,27 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from vidx.embedder.config import VideoMAEConfig
     from vidx.embedder.preprocess import Preprocessing
+    from vidx.embedder.videomae.config import VideoMAEConfig
 
 # Raise it when decoding, sampling, preprocessing or pooling change what a vector holds.
 ALGORITHM_VERSION = 1
 POOLING = "mean over tokens"
+
+# Of the config, what an encoder's shape and arithmetic depend on. Another key, another fingerprint.
+FORWARD = (
+    "num_channels",
+    "num_frames",
+    "tubelet_size",
+    "hidden_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "intermediate_size",
+    "hidden_act",
+    "layer_norm_eps",
+    "qkv_bias",
+    "use_mean_pooling",
+)
 
 
 def fingerprint(
@@ -34,15 +49,15 @@ def fingerprint(
 
     Args:
         weights_digest: Of the tensors, see `digest_tensors`.
-        config: Its shape and arithmetic count, its labels do not.
+        config: What `FORWARD` names, and the sizes of frames and patches.
         preprocessing: All of it.
         fps: Frames sampled a second.
 
     Returns:
         64 hexadecimal digits.
     """
-    forward = asdict(config)
-    del forward["labels"], forward["has_head"]
+    sizes = {"image_size": config.frame_shape, "patch_size": config.patch_shape}
+    forward = sizes | {name: getattr(config, name) for name in FORWARD}
     parts = {
         "algorithm": ALGORITHM_VERSION,
         "config": forward,

@@ -37,8 +37,8 @@ WAYS_OUT = (
 )
 
 
-def fetch(repo_id: str, revision: str | None) -> Path:
-    """Find a hub repository's checkpoint in the cache, or download what is missing of it.
+def fetch(repo_id: str, revision: str | None, configs: tuple[str, ...], *, weights: bool) -> Path:
+    """Find a hub repository's files in the cache, or download what is missing of them.
 
     `HF_HOME`, `HF_HUB_OFFLINE`, `HF_TOKEN` and `HF_ENDPOINT` are honoured. What the cache holds is
     taken without asking the hub whether there is something newer.
@@ -46,6 +46,8 @@ def fetch(repo_id: str, revision: str | None) -> Path:
     Args:
         repo_id: Such as `MCG-NJU/videomae-base-finetuned-kinetics`.
         revision: Branch, tag or commit; None is the main branch.
+        configs: The JSON files that are wanted, one at least.
+        weights: Whether the weights are wanted too.
 
     Returns:
         The folder that holds the files; its name is the commit.
@@ -55,10 +57,11 @@ def fetch(repo_id: str, revision: str | None) -> Path:
         CheckpointError: The repository is there, but holds no checkpoint in the hub's layout.
     """
     try:
-        snapshot = _cached_or_downloaded(repo_id, CONFIG_FILE, revision).parent
-        # The commit, not the branch, so that all files are of one version.
-        _cached_or_downloaded(repo_id, PREPROCESSOR_FILE, snapshot.name)
-        if not any((snapshot / name).exists() for name in WEIGHTS_FILES):
+        snapshot = _cached_or_downloaded(repo_id, configs[0], revision).parent
+        for name in configs[1:]:
+            # The commit, not the branch, so that all files are of one version.
+            _cached_or_downloaded(repo_id, name, snapshot.name)
+        if weights and not any((snapshot / name).exists() for name in WEIGHTS_FILES):
             _download_weights(repo_id, snapshot.name)
     except Exception as error:
         # Any: the client lets errors of its HTTP library through, and its versions differ in that.

@@ -11,13 +11,20 @@ import torch
 import torch.nn.functional as F  # noqa: N812  (torch's own documentation calls it F)
 from torch import Tensor
 
-from vidx.embedder.geometry import FrameGeometry, Interpolation
+from vidx.embedder.geometry import DECODER_INTERPOLATIONS, FrameGeometry, Interpolation
 from vidx.embedder.jsonfile import read_json_object
 from vidx.embedder.resize import resize
 from vidx.errors import CheckpointError
 
 # Pillow's numbers for its filters, as `resample` gives them.
-INTERPOLATIONS: dict[int, Interpolation] = {0: "nearest", 2: "bilinear", 3: "bicubic"}
+INTERPOLATIONS: dict[int, Interpolation] = {
+    0: "nearest",
+    1: "lanczos",
+    2: "bilinear",
+    3: "bicubic",
+    4: "box",
+    5: "hamming",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +45,7 @@ class Preprocessing:
 
     @classmethod
     def from_file(cls, path: Path) -> Preprocessing:
-        """Read a checkpoint's preprocessor_config.json.
+        """Read a checkpoint's preprocessor_config.json, to embed videos with it.
 
         Args:
             path: The file.
@@ -47,13 +54,21 @@ class Preprocessing:
             The preprocessing.
 
         Raises:
-            CheckpointError: The file is not JSON, or not such a config.
+            CheckpointError: The file is not JSON, or not such a config, or wants a filter that
+                the decoding workers lack.
         """
-        return cls.from_dict(read_json_object(path))
+        preprocessing = cls.from_dict(read_json_object(path))
+        interpolation = preprocessing.geometry.interpolation
+        if interpolation not in DECODER_INTERPOLATIONS:
+            raise _unknown(
+                f"resample is {interpolation}, "
+                f"videos are decoded with {', '.join(DECODER_INTERPOLATIONS)} only"
+            )
+        return preprocessing
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Preprocessing:
-        """Take the keys of VideoMAEImageProcessor; a missing one has its default.
+        """Take the keys of VideoMAEImageProcessor; one that is missing or None has its default.
 
         Args:
             values: Keys of preprocessor_config.json.
@@ -64,8 +79,9 @@ class Preprocessing:
         Raises:
             CheckpointError: A value that the processor does not know.
         """
-        normalize = values.get("do_normalize", True)
-        rescale = values.get("do_rescale", True)
+        values = {name: value for name, value in values.items() if value is not None}
+        normalize = _switch(values, "do_normalize")
+        rescale = _switch(values, "do_rescale")
         return cls(
             geometry=_geometry(values),
             rescale_factor=_number(values, "rescale_factor", 1 / 255) if rescale else 1.0,
@@ -81,10 +97,10 @@ class Preprocessing:
         """Resize and crop frames, exactly as Pillow would.
 
         Args:
-            frames: uint8, shape (n, height, width, 3).
+            frames: uint8, shape (n, height, width, 3); any type where nothing is resized.
 
         Returns:
-            uint8, shape (n, crop height, crop width, 3).
+            The same type, shape (n, crop height, crop width, 3).
         """
         height, width = self.geometry.resized(*frames.shape[1:3])
         frames = resize(frames, height, width, self.geometry.interpolation)
@@ -97,7 +113,7 @@ class Preprocessing:
         """Rescale and normalise pixels, on the device where they are.
 
         Args:
-            frames: uint8, shape (batch, frames, height, width, 3).
+            frames: uint8 or float, shape (batch, frames, height, width, 3).
 
         Returns:
             float32, shape (batch, frames, 3, height, width).
@@ -111,10 +127,10 @@ class Preprocessing:
 def _geometry(values: Mapping[str, Any]) -> FrameGeometry:
     edge, exact = _resize_size(values)
     crop = None
-    if values.get("do_center_crop", True):
+    if _switch(values, "do_center_crop"):
         crop = _height_width("crop_size", values.get("crop_size", 224))
     resample = values.get("resample", 2)
-    if resample not in INTERPOLATIONS:
+    if type(resample) is bool or not isinstance(resample, int) or resample not in INTERPOLATIONS:
         known = ", ".join(f"{number} ({name})" for number, name in INTERPOLATIONS.items())
         raise _unknown(f"resample is {resample!r}, known are {known}")
     return FrameGeometry(edge, exact, crop, INTERPOLATIONS[resample])
@@ -122,26 +138,38 @@ def _geometry(values: Mapping[str, Any]) -> FrameGeometry:
 
 def _resize_size(values: Mapping[str, Any]) -> tuple[int | None, tuple[int, int] | None]:
     """The shortest edge or the exact size; neither when nothing is resized."""
-    if not values.get("do_resize", True):
+    if not _switch(values, "do_resize"):
         return None, None
     size = values.get("size", 224)
     match size:
-        case int(edge) if edge > 0:
+        case int(edge) if _are_pixels(edge):
             return edge, None
-        case {"shortest_edge": int(edge), **others} if edge > 0 and not others:
+        case {"shortest_edge": edge, **others} if _are_pixels(edge) and not others:
             return edge, None
     return None, _height_width("size", size)
 
 
 def _height_width(name: str, size: object) -> tuple[int, int]:
     match size:
-        case int(side) if side > 0:
+        case int(side) if _are_pixels(side):
             return side, side
-        case {"height": int(height), "width": int(width)} if min(height, width) > 0:
+        case {"height": height, "width": width} if _are_pixels(height, width):
             return height, width
     raise _unknown(
         f"{name} is {size!r}: it must be in positive pixels, one number or height and width"
     )
+
+
+def _are_pixels(*sides: object) -> bool:
+    # By type: True is an int, too.
+    return all(type(side) is int and side > 0 for side in sides)
+
+
+def _switch(values: Mapping[str, Any], name: str) -> bool:
+    value = values.get(name, True)
+    if not isinstance(value, bool):
+        raise _unknown(f"{name} is {value!r}, it must be true or false")
+    return value
 
 
 def _number(values: Mapping[str, Any], name: str, default: float) -> float:

@@ -1,0 +1,73 @@
+"""`vidx models`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import click
+
+from vidx.cli.options import json_option
+from vidx.cli.render import count, print_json, print_table, printable
+
+
+@click.group(invoke_without_command=True)
+@json_option
+@click.pass_context
+def models(context: click.Context, /, as_json: bool) -> None:
+    """List the published VideoMAE checkpoints, and what is in the hub's local cache."""
+    if context.invoked_subcommand is not None:
+        return
+    from vidx.embedder.known_models import KNOWN_MODELS, cached
+
+    in_cache = cached()
+    if as_json:
+        known = [
+            {**asdict(one), "dim": one.dim, "num_labels": one.num_labels} for one in KNOWN_MODELS
+        ]
+        print_json({"known": known, "cached": [asdict(one) for one in in_cache]})
+        return
+    cells = [
+        (one.id, one.shape, str(one.dim), str(one.num_labels), one.training_set, one.licence)
+        for one in KNOWN_MODELS
+    ]
+    columns = ("published", "shape", "dim", "labels", "training set", "licence of the weights")
+    print_table(columns, cells, right="dim labels")
+    if not in_cache:
+        click.echo("The hub's cache on this machine holds no VideoMAE checkpoint.")
+        return
+    cached_cells = [
+        (
+            one.id,
+            one.revision[:12],
+            f"{one.size_bytes / 1e6:.0f} MB",
+            "yes" if one.is_whole else "no",
+        )
+        for one in in_cache
+    ]
+    print_table(("in the cache", "revision", "size", "whole"), cached_cells, right="size")
+
+
+@models.command()
+@click.argument("model")
+@json_option
+def check(model: str, as_json: bool) -> None:
+    """Load MODEL, account for every tensor, run a fixed input, and print the fingerprint."""
+    from vidx.embedder.model_check import check as check_model
+
+    report = check_model(model)
+    if as_json:
+        print_json(asdict(report))
+        return
+    start = ", ".join(f"{value:.4f}" for value in report.embedding_start)
+    rows = [
+        ("model", printable(report.name)),
+        ("revision", report.revision or "a folder"),
+        ("licence", report.licence or "not known"),
+        ("fingerprint", report.fingerprint),
+        ("tensors", f"{len(report.used)} used, {len(report.ignored)} of pre-training left out"),
+        ("parameters", f"{report.num_parameters / 1e6:.1f} million"),
+        ("vectors", f"{report.dim} dimensions, {count(report.num_labels, 'label')}"),
+        ("fixed input", f"embedding [{start}, ...], length {report.embedding_norm:.4f}"),
+        ("its label", printable(report.top_label or "no head")),
+    ]
+    print_table(("", ""), rows)
