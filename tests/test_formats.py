@@ -32,7 +32,9 @@ def place(
     return tmp_path
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/formats.md", "docs/python.md"])
+@pytest.mark.parametrize(
+    "name", ["README.md", "docs/formats.md", "docs/python.md", "docs/videomae.md"]
+)
 def test_python_examples_of_a_page_run_from_top_to_bottom(checkout, place, name) -> None:
     blocks = python_blocks(checkout / name)
     assert blocks
