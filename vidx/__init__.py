@@ -11,7 +11,7 @@ Importing vidx is quick: torch, av, faiss, pyarrow and sqlalchemy come with the 
 needs them.
 """
 
-from vidx.collection import Collection, CollectionInfo, RemoveReport
+from vidx.collection import Collection
 from vidx.collection import open_collection as open  # noqa: A004 - reads as vidx.open
 from vidx.errors import (
     CheckpointError,
@@ -30,12 +30,14 @@ from vidx.errors import (
 )
 from vidx.records import (
     Clip,
+    CollectionInfo,
     EmbedReport,
     Finding,
     Hit,
     Label,
     Progress,
     RebuildReport,
+    RemoveReport,
     Space,
     Status,
 )

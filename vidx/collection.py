@@ -6,13 +6,21 @@ import operator
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self, SupportsIndex, TypeAlias
 
 from vidx.errors import CollectionDamaged, FingerprintMismatch, UsageError, VidxError
-from vidx.records import EmbedReport, Finding, Hit, Progress, RebuildReport, Space
+from vidx.records import (
+    CollectionInfo,
+    EmbedReport,
+    Finding,
+    Hit,
+    Progress,
+    RebuildReport,
+    RemoveReport,
+    Space,
+)
 from vidx.store import layout as layouts
 from vidx.store.layout import Layout, Manifest
 
@@ -31,45 +39,6 @@ Paths: TypeAlias = "str | os.PathLike[str] | Sequence[str | os.PathLike[str]]"
 
 DEFAULT_BATCH_SIZE = 8
 MAX_DEFAULT_WORKERS = 16
-
-
-@dataclass(frozen=True, slots=True)
-class CollectionInfo:
-    """What a collection holds.
-
-    Attributes:
-        path: Its folder.
-        uuid: Its identity.
-        space: Its one embedding space.
-        videos: Contents, however many files hold each.
-        partial: Videos of which only a part could be embedded.
-        locations: Files.
-        clips: Vectors.
-        failures: Files that could not be embedded.
-        shards: Parquet files.
-        indexed_clips: Vectors in the index on disk, those of removed clips included.
-        newer_clips: Clips that are not in it yet; they are searched beside it.
-    """
-
-    path: str
-    uuid: str
-    space: Space
-    videos: int
-    partial: int
-    locations: int
-    clips: int
-    failures: int
-    shards: int
-    indexed_clips: int
-    newer_clips: int
-
-
-@dataclass(frozen=True, slots=True)
-class RemoveReport:
-    """What `remove` took out: locations and failures by path, and the videos left without any."""
-
-    paths: tuple[str, ...]
-    videos: int
 
 
 def open_collection(

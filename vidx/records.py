@@ -276,3 +276,42 @@ class RebuildReport:
     set_aside: str | None
     lost: tuple[str, ...]
     clips: int
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionInfo:
+    """What a collection holds.
+
+    Attributes:
+        path: Its folder.
+        uuid: Its identity.
+        space: Its one embedding space.
+        videos: Contents, however many files hold each.
+        partial: Videos of which only a part could be embedded.
+        locations: Files.
+        clips: Vectors.
+        failures: Files that could not be embedded.
+        shards: Parquet files.
+        indexed_clips: Vectors in the index on disk, those of removed clips included.
+        newer_clips: Clips that are not in it yet; they are searched beside it.
+    """
+
+    path: str
+    uuid: str
+    space: Space
+    videos: int
+    partial: int
+    locations: int
+    clips: int
+    failures: int
+    shards: int
+    indexed_clips: int
+    newer_clips: int
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveReport:
+    """What `remove` took out: locations and failures by path, and the videos left without any."""
+
+    paths: tuple[str, ...]
+    videos: int
