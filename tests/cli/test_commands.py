@@ -262,7 +262,13 @@ def test_interrupted_embedding_ends_with_130_and_keeps_what_is_done(
     where = ["--collection", str(tmp_path / "new")]
     command = [sys.executable, "-m", "vidx", "embed", str(tmp_path / "videos"), *where]
     command += ["--model", str(tiny_checkpoint), "--workers", "1"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True)
+    process = subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        # What runs in the background of a shell is told to ignore it, and so are its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     while not (tmp_path / "new/collection.json").exists():
         time.sleep(0.02)
     time.sleep(0.3)
