@@ -260,14 +260,18 @@ def test_interrupted_embedding_ends_with_130_and_keeps_what_is_done(
     for seed in range(8):
         make_video(tmp_path / f"videos/{seed}.mp4", seed=seed, seconds=10.0, size=(320, 240))
     where = ["--collection", str(tmp_path / "new")]
-    command = [sys.executable, "-m", "vidx", "embed", str(tmp_path / "videos"), *where]
-    command += ["--model", str(tiny_checkpoint), "--workers", "1"]
+    arguments = ["embed", str(tmp_path / "videos"), *where]
+    arguments += ["--model", str(tiny_checkpoint), "--workers", "1"]
+    # What runs in the background of a shell is told to ignore Ctrl-C, and so are its children.
+    code = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from vidx.cli import main; main(sys.argv[1:])"
+    )
+    command = [sys.executable, "-c", code, *arguments]
     process = subprocess.Popen(
         command,
         stderr=subprocess.PIPE,
         start_new_session=True,
-        # What runs in the background of a shell is told to ignore it, and so are its children.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     while not (tmp_path / "new/collection.json").exists():
         time.sleep(0.02)
@@ -279,7 +283,7 @@ def test_interrupted_embedding_ends_with_130_and_keeps_what_is_done(
     assert b"Traceback" not in err
     assert b"the same command goes on" in err
     assert vidx("verify", *where)[0] == 0
-    assert vidx(*command[3:])[0] == 0
+    assert vidx(*arguments)[0] == 0
 
 
 @pytest.mark.parametrize(
