@@ -36,7 +36,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], right: st
         table.add_column(column, justify=justify, overflow="fold")
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
-    # A file or pipe has no width: nothing is folded there.
+    # A file or pipe has no width of its own: only very long paths are folded there.
     Console(highlight=False, width=None if sys.stdout.isatty() else 1000).print(table)
 
 
