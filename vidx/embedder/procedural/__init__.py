@@ -1,0 +1,1 @@
+"""Procedural videos: labelled motion of drawn objects, for training and for tests."""
