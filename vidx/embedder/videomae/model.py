@@ -24,7 +24,12 @@ from vidx.embedder.videomae.checks import (
     check_pixels,
     check_something_masked,
 )
-from vidx.embedder.videomae.losses import PIXEL_MEAN, classification_loss, pixel_targets
+from vidx.embedder.videomae.losses import (
+    PIXEL_MEAN,
+    classification_loss,
+    pixel_targets,
+    tubelets,
+)
 from vidx.embedder.videomae.outputs import ClassificationOutput, EncoderOutput, PreTrainingOutput
 from vidx.embedder.videomae.pretrained import PreTrained
 from vidx.embedder.videomae.weights import DECODER_PARTS, HEAD_PARTS
@@ -224,14 +229,18 @@ class Encoder(nn.Module):
 
     def _embed(self, pixel_values: Tensor, bool_masked_pos: Tensor | None) -> Tensor:
         check_pixels(pixel_values, self.config)
-        x = pixel_values.to(self.tubelet_embedding.weight.dtype)  # (batch, t, channels, h, w)
-        grid: Tensor = self.tubelet_embedding(x.transpose(1, 2))  # (batch, dim, *grid)
-        x = grid.flatten(2).transpose(1, 2)  # (batch, tokens, dim)
-        x = x + self.positions.to(x.dtype)  # (batch, tokens, dim)
-        if bool_masked_pos is None:
-            return x
-        check_mask(bool_masked_pos, len(x), self.config)
-        return x[~bool_masked_pos].view(len(x), -1, x.shape[2])  # (batch, visible, dim)
+        x = tubelets(pixel_values, self.config).flatten(2)  # (batch, tokens, values)
+        positions = self.positions.expand(len(x), -1, -1)  # (batch, tokens, dim)
+        if bool_masked_pos is not None:
+            check_mask(bool_masked_pos, len(x), self.config)
+            visible = ~bool_masked_pos
+            x = x[visible].view(len(x), -1, x.shape[2])  # (batch, visible, values)
+            positions = positions[visible].view(*x.shape[:2], -1)  # (batch, visible, dim)
+        # A convolution whose stride is its size is a product of matrices, and slower as a
+        # convolution. Its weight is (dim, channels, frames, height, width).
+        kernel = self.tubelet_embedding.weight.permute(0, 2, 3, 4, 1).flatten(1)  # (dim, values)
+        x = F.linear(x.to(kernel.dtype), kernel, self.tubelet_embedding.bias)
+        return x + positions.to(x.dtype)  # (batch, visible, dim)
 
     def _heads(self, head_mask: Tensor | None) -> Sequence[Tensor | None]:
         """One mask a block, shape (heads, 1, 1)."""
