@@ -46,8 +46,10 @@ lint: $(READY) ## ruff, ruff format, mypy --strict, import contracts
 docs: $(READY) ## write the generated pages (docs/cli.md) anew
 	$(BIN)/python docs/generate.py
 
-bench: $(READY) ## the benchmarks; results as JSON in benchmarks/results
+bench: $(READY) ## the benchmarks that need no media; results as JSON in benchmarks/results
 	$(BIN)/python benchmarks/embed.py
+	$(BIN)/python benchmarks/builtin.py --out benchmarks/results/builtin-cpu.json
+	$(BIN)/python benchmarks/procedural.py --model builtin:tiny --out benchmarks/results/procedural.json
 
 clean: ## remove what the other targets made
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

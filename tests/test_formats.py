@@ -20,13 +20,10 @@ def python_blocks(page: Path) -> list[str]:
 
 
 @pytest.fixture
-def place(
-    embedded: Path, library: Path, tiny_checkpoint: Path, tmp_path: Path, monkeypatch
-) -> Path:
-    """A working folder as the documents suppose it: .vidx, videos, query.mp4 and untrained."""
+def place(embedded: Path, library: Path, tmp_path: Path, monkeypatch) -> Path:
+    """A working folder as the documents suppose it: .vidx, videos and query.mp4."""
     embedded.rename(tmp_path / ".vidx")
     (tmp_path / "videos").symlink_to(library)
-    (tmp_path / "untrained").symlink_to(tiny_checkpoint)
     shutil.copy(library / "bowl.mp4", tmp_path / "query.mp4")
     monkeypatch.chdir(tmp_path)
     return tmp_path

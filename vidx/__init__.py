@@ -41,8 +41,10 @@ from vidx.records import (
     Space,
     Status,
 )
+from vidx.training import AdaptReport, LeftOut, TrainingStep, TrainReport, adapt, train
 
 __all__ = [
+    "AdaptReport",
     "CheckpointError",
     "Clip",
     "Collection",
@@ -58,6 +60,7 @@ __all__ = [
     "FingerprintMismatch",
     "Hit",
     "Label",
+    "LeftOut",
     "ModelError",
     "ModelNotFound",
     "Progress",
@@ -65,8 +68,12 @@ __all__ = [
     "RemoveReport",
     "Space",
     "Status",
+    "TrainReport",
+    "TrainingStep",
     "UsageError",
     "VideoError",
     "VidxError",
+    "adapt",
     "open",
+    "train",
 ]

@@ -124,8 +124,8 @@ class Collection:
         Args:
             paths: Files, taken whatever their name, and folders, walked recursively for the
                 extensions in `docs/cli.md`.
-            model: Checkpoint folder, or hub id with optional `@revision`. None: the collection's
-                own, and for a new collection the Kinetics checkpoint.
+            model: Checkpoint folder, or hub id with optional `@revision`, or `builtin:tiny`. None:
+                the collection's own, and for a new collection the Kinetics checkpoint.
             device: `cpu`, `cuda` or `cuda:N`. None: cuda where there is one.
             dtype: `float32`, `float16` or `bfloat16`. None: float16 on cuda, float32 on the CPU.
             num_frames: Frames sampled from a clip. None: the collection's, or the model's.

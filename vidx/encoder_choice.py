@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
+from vidx.embedder.builtin import is_builtin
 from vidx.embedder.checkpoint import DEFAULT_MODEL
 from vidx.embedder.encoder import Encoder, load
 from vidx.embedder.sampling import Sampling
@@ -17,7 +18,7 @@ class EncoderChoice:
     """What the caller says of the encoder; None leaves it to the collection, then the default.
 
     Attributes:
-        model: Checkpoint folder, or hub id with optional `@revision`.
+        model: Checkpoint folder, or hub id with optional `@revision`, or `builtin:tiny`.
         device: `cpu`, `cuda` or `cuda:N`.
         dtype: `float32`, `float16` or `bfloat16`.
         num_frames: Frames sampled from a clip.
@@ -61,9 +62,10 @@ class EncoderChoice:
         except ModelNotFound as error:
             if space is None or self.model is not None:
                 raise
+            moved = "If it has moved, say where with --model; it is checked to be the same."
             raise ModelNotFound(
                 f"the model of the collection in {collection} is not where it was: {error.problem}",
-                "If it has moved, say where with --model; it is checked to be the same.",
+                error.next_step if is_builtin(own) else moved,
             ) from error
         if space:
             check_same_space(encoder.space, space, collection)

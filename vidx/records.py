@@ -94,8 +94,9 @@ class Space:
 
     Attributes:
         fingerprint: SHA-256 (hex) over all that decides a vector's values.
-        model: Where the model was loaded from: a folder or a hub id. Provenance.
-        revision: The hub commit, or None for a folder. Provenance.
+        model: Where the model was loaded from: a folder, a hub id or `builtin:tiny`. Provenance.
+        revision: The hub commit; the first digits of the SHA-256 of `builtin:tiny`'s weights; None
+            for a folder. Provenance.
         num_frames: Frames sampled from a clip.
         fps: Frames sampled a second.
         dim: Length of a vector.

@@ -166,7 +166,7 @@ def test_a_missing_folder_names_three_ways_out(tmp_path, monkeypatch) -> None:
         with pytest.raises(ModelNotFound) as caught:
             find(name)
         assert "does not exist" in caught.value.problem
-        for way in ("--model ./folder", "hf download", "make demo"):
+        for way in ("--model builtin:tiny", "--model ./folder", "hf download"):
             assert way in caught.value.next_step
         assert caught.value.exit_code == 4
 

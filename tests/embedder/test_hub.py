@@ -18,7 +18,7 @@ import pytest
 REPO = "organisation/model"
 MAIN, OTHER = "a" * 40, "b" * 40
 TOKEN = "hf_secret"
-WAYS_OUT = ("--model ./folder", "hf download", "HF_HOME", "make demo")
+WAYS_OUT = ("--model ./folder", "hf download", "HF_HOME", "--model builtin:tiny")
 
 FIND = """
 import json, sys

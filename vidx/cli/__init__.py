@@ -15,6 +15,7 @@ from vidx.cli.inspect import failures, info, videos
 from vidx.cli.maintain import export, rebuild, remove, verify
 from vidx.cli.models import models
 from vidx.cli.search import search
+from vidx.cli.train import adapt, train
 from vidx.errors import VidxError
 
 EXIT_CODES = """\b
@@ -34,7 +35,11 @@ def cli() -> None:
     """Turn a folder of videos into a searchable collection of clip vectors."""
 
 
-for command in (embed, search, info, videos, failures, remove, verify, rebuild, export, models):
+COMMANDS = (
+    *(embed, search, info, videos, failures, remove, verify, rebuild, export),
+    *(models, train, adapt),
+)
+for command in COMMANDS:
     cli.add_command(command)
 
 

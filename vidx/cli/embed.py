@@ -116,12 +116,15 @@ def embed(
 
 
 def _tell_licence(collection: Collection, model: str | None) -> None:
-    """Say under which licence the weights are, before a collection first uses them."""
+    """Say under which licence weights that are not vidx's own are, before their first use."""
+    from vidx.embedder.builtin import is_builtin
     from vidx.embedder.checkpoint import DEFAULT_MODEL
     from vidx.embedder.known_models import licence_of
 
     named = model or DEFAULT_MODEL
-    if not collection.exists() and (licence := licence_of(named)):
+    if collection.exists() or is_builtin(named):
+        return
+    if licence := licence_of(named):
         click.echo(f"The weights of {named} are under {licence}.", err=True)
 
 

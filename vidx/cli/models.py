@@ -14,18 +14,32 @@ from vidx.cli.render import count, print_json, print_table, printable
 @json_option
 @click.pass_context
 def models(context: click.Context, /, as_json: bool) -> None:
-    """List the published VideoMAE checkpoints, and what is in the hub's local cache."""
+    """List VideoMAE checkpoints: vidx's own, the published ones, those in the hub's local cache."""
     if context.invoked_subcommand is not None:
         return
-    from vidx.embedder.known_models import KNOWN_MODELS, cached
+    from vidx.embedder.known_models import KNOWN_MODELS, builtin, cached
 
-    in_cache = cached()
+    in_package, in_cache = builtin(), cached()
     if as_json:
         known = [
             {**asdict(one), "dim": one.dim, "num_labels": one.num_labels} for one in KNOWN_MODELS
         ]
-        print_json({"known": known, "cached": [asdict(one) for one in in_cache]})
+        own = [asdict(one) for one in in_package]
+        print_json({"builtin": own, "known": known, "cached": [asdict(one) for one in in_cache]})
         return
+    own_cells = [
+        (
+            one.id,
+            one.revision,
+            str(one.dim),
+            str(one.num_labels),
+            _size(one.size_bytes),
+            one.licence,
+        )
+        for one in in_package
+    ]
+    columns = ("in vidx", "revision", "dim", "labels", "size", "licence of the weights")
+    print_table(columns, own_cells, right="dim labels size")
     cells = [
         (one.id, one.shape, str(one.dim), str(one.num_labels), one.training_set, one.licence)
         for one in KNOWN_MODELS
@@ -39,12 +53,16 @@ def models(context: click.Context, /, as_json: bool) -> None:
         (
             one.id,
             one.revision[:12],
-            f"{one.size_bytes / 1e6:.0f} MB",
+            _size(one.size_bytes),
             "yes" if one.is_whole else "no",
         )
         for one in in_cache
     ]
     print_table(("in the cache", "revision", "size", "whole"), cached_cells, right="size")
+
+
+def _size(size_bytes: int) -> str:
+    return f"{size_bytes / 1e6:.0f} MB"
 
 
 @models.command()

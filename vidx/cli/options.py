@@ -55,8 +55,9 @@ def model_options(command: Command) -> Command:
         click.option(
             "--model",
             metavar="MODEL",
-            help="Checkpoint folder, or hub id with optional @revision. Default: the collection's "
-            "own; for a new one MCG-NJU/videomae-base-finetuned-kinetics.",
+            help="builtin:tiny, which vidx brings, or a checkpoint's folder, or a hub id with "
+            "optional @revision. Default: the collection's own; for a new one "
+            "MCG-NJU/videomae-base-finetuned-kinetics, from the hub or its cache.",
         ),
     ):
         command = option(command)

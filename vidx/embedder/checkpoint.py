@@ -1,4 +1,4 @@
-"""Find a checkpoint: a folder, or a repository of the Hugging Face hub."""
+"""Find a checkpoint: a folder, a repository of the Hugging Face hub, or one in the package."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from vidx.embedder.builtin import find_builtin, is_builtin
 from vidx.embedder.hub import CONFIG_FILE, PREPROCESSOR_FILE, WAYS_OUT, WEIGHTS_FILES, fetch
 from vidx.errors import CheckpointError, ModelNotFound
 
@@ -17,8 +18,9 @@ class Checkpoint:
     """The files of a checkpoint on this machine.
 
     Attributes:
-        name: The folder's absolute path, or the hub id.
-        revision: The hub commit, or None for a folder.
+        name: The folder's absolute path, or the hub id, or `builtin:` and a name.
+        revision: The hub commit; of a builtin one the first digits of its weights' SHA-256; None
+            for a folder.
         config: config.json.
         preprocessor: preprocessor_config.json.
         weights: model.safetensors or pytorch_model.bin.
@@ -35,15 +37,18 @@ def find(model: str | os.PathLike[str] = DEFAULT_MODEL) -> Checkpoint:
     """Find a checkpoint's files; a hub repository is downloaded when the cache lacks it.
 
     Args:
-        model: A folder, or a hub id with optional revision: `organisation/name@revision`. It is a
-            folder when there is one, or when it is a path object or begins with `.`, `/` or `~`.
+        model: `builtin:tiny`, or a folder, or a hub id with optional revision:
+            `organisation/name@revision`. What does not begin with `builtin:` is a folder when there
+            is one, or when it begins with `.`, `/` or `~`; a path object always is.
 
     Returns:
         Where the files are.
 
     Raises:
-        ModelNotFound: No such folder, nor anything of that name in the hub's cache or on the hub.
-        CheckpointError: There is something, but it is not a whole checkpoint.
+        ModelNotFound: No such folder, nor anything of that name in the package, in the hub's cache
+            or on the hub.
+        CheckpointError: There is something, but it is not a whole checkpoint, or the package's is
+            not as it was shipped.
     """
     name, revision, folder = _folder(model, (CONFIG_FILE, PREPROCESSOR_FILE), weights=True)
     return Checkpoint(
@@ -70,6 +75,8 @@ def _folder(
     model: str | os.PathLike[str], configs: tuple[str, ...], *, weights: bool
 ) -> tuple[str, str | None, Path]:
     """Name, revision and folder of a checkpoint that has these files."""
+    if is_builtin(model):
+        return find_builtin(model, (*configs, WEIGHTS_FILES[0]) if weights else configs)
     name = os.fspath(model)
     folder = Path(os.path.abspath(os.path.expanduser(name)))
     if folder.is_dir() or isinstance(model, os.PathLike) or name.startswith((".", "/", "~")):

@@ -32,8 +32,9 @@ HUB_SECONDS = 10.0  # how long the hub may take to answer
 WEIGHTS_FILES = ("model.safetensors", "pytorch_model.bin")
 
 WAYS_OUT = (
-    "Name a checkpoint's folder (--model ./folder), or fill the hub's cache while online "
-    "(hf download {repo_id}; HF_HOME says where it lies), or let `make demo` make an untrained one."
+    "Take the small encoder that vidx brings (--model builtin:tiny), or name a checkpoint's folder "
+    "(--model ./folder), or fill the hub's cache while online (hf download {repo_id}; HF_HOME says "
+    "where it lies)."
 )
 
 

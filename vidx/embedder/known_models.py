@@ -1,4 +1,4 @@
-"""The published VideoMAE checkpoints, and those in the hub's local cache; no torch, no network."""
+"""The checkpoints in the package, the published ones, those in the hub's cache; no torch."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from huggingface_hub import CachedRevisionInfo, CacheNotFound, scan_cache_dir
 
+from vidx.embedder.builtin import LICENCE, builtin_names, find_builtin, is_builtin
 from vidx.embedder.hub import CONFIG_FILE, PREPROCESSOR_FILE, WEIGHTS_FILES
 from vidx.embedder.jsonfile import read_json_object
 from vidx.errors import CheckpointError, UsageError
@@ -44,6 +45,27 @@ class KnownModel:
     def num_labels(self) -> int:
         """Classes it tells; 0 without a head."""
         return CLASSES[self.training_set] if self.has_head else 0
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltinModel:
+    """A checkpoint in vidx's package.
+
+    Attributes:
+        id: What `--model` takes.
+        revision: The first digits of its weights' SHA-256.
+        dim: Length of its embeddings.
+        num_labels: Classes it tells.
+        size_bytes: Of its weights on disk.
+        licence: Of the weights, as an SPDX identifier.
+    """
+
+    id: str
+    revision: str
+    dim: int
+    num_labels: int
+    size_bytes: int
+    licence: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +117,38 @@ def licence_of(model: str | os.PathLike[str]) -> str | None:
     """The licence of a model's weights, to be said before their first use.
 
     Args:
-        model: A hub id with optional revision, or a folder.
+        model: A hub id with optional revision, or a folder, or `builtin:tiny`.
 
     Returns:
-        An SPDX identifier; None for what is not in `KNOWN_MODELS`.
+        An SPDX identifier; None for what is neither in the package nor in `KNOWN_MODELS`.
     """
+    if is_builtin(model):
+        return LICENCE
     name = os.fspath(model).partition("@")[0]
     return next((known.licence for known in KNOWN_MODELS if known.id == name), None)
+
+
+def builtin() -> list[BuiltinModel]:
+    """List the checkpoints in the package.
+
+    Raises:
+        CheckpointError: The package is damaged.
+    """
+    return [_builtin(name) for name in builtin_names()]
+
+
+def _builtin(name: str) -> BuiltinModel:
+    weights = WEIGHTS_FILES[0]
+    _, revision, folder = find_builtin(name, (CONFIG_FILE, weights))
+    config = read_json_object(folder / CONFIG_FILE)
+    return BuiltinModel(
+        id=name,
+        revision=revision,
+        dim=config["hidden_size"],
+        num_labels=len(config["id2label"]),
+        size_bytes=(folder / weights).stat().st_size,
+        licence=LICENCE,
+    )
 
 
 def cached() -> list[CachedModel]:

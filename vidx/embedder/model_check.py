@@ -24,7 +24,7 @@ class ModelReport:
     """What a check of a checkpoint found.
 
     Attributes:
-        name: The folder, or the hub id.
+        name: The folder, or the hub id, or `builtin:tiny`.
         revision: The hub commit, or None for a folder.
         licence: Of a known model's weights, else None.
         fingerprint: What its vectors are comparable with, sampled as by default.
@@ -56,7 +56,8 @@ def check(model: str | os.PathLike[str]) -> ModelReport:
     """Load a checkpoint on the CPU in float32, and run a fixed input.
 
     Args:
-        model: A folder, or a hub id with optional revision: `organisation/name@revision`.
+        model: A folder, or a hub id with optional revision (`organisation/name@revision`), or
+            `builtin:tiny`.
 
     Returns:
         What was found.

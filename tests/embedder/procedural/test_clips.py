@@ -89,6 +89,45 @@ def test_a_zoom_moves_everything_from_or_to_the_middle(label: str, sign: int) ->
     assert (outward.sum(dim=(1, 2)) * sign > 0).all()
 
 
+def relative_motion(label: str) -> tuple[Tensor, Tensor]:
+    """Divergence and curl (clockwise) of what moves about its middle, shape (clips,) each."""
+    side = SIZE // 16
+    motion = clips_of(label, 12).motion.view(12, -1, side, side, 3)
+    line = torch.linspace(-1, 1, side)
+    x, y, weight = line.view(1, 1, 1, side), line.view(1, 1, side, 1), motion[..., 2]
+    total = weight.sum(dim=(2, 3), keepdim=True).clamp_min(1e-9)
+    x = x - (x * weight).sum(dim=(2, 3), keepdim=True) / total
+    y = y - (y * weight).sum(dim=(2, 3), keepdim=True) / total
+    outward = (motion[..., 0] * x + motion[..., 1] * y).sum(dim=(1, 2, 3))
+    clockwise = (motion[..., 1] * x - motion[..., 0] * y).sum(dim=(1, 2, 3))
+    return outward, clockwise
+
+
+@pytest.mark.parametrize(
+    ("label", "sign"), [("approaches", 1), ("recedes", -1), ("splits", 1), ("merges", -1)]
+)
+def test_what_grows_or_parts_moves_outward(label: str, sign: int) -> None:
+    outward, _ = relative_motion(label)
+    assert (outward * sign > 0).float().mean() > 0.7
+    assert outward.sum() * sign > 0
+
+
+@pytest.mark.parametrize(
+    ("label", "sign"), [("turns clockwise", 1), ("turns counter-clockwise", -1)]
+)
+def test_what_turns_does_so_the_way_it_is_said_to(label: str, sign: int) -> None:
+    _, clockwise = relative_motion(label)
+    assert (clockwise * sign > 0).float().mean() > 0.9
+
+
+@pytest.mark.parametrize(("label", "early"), [("appears", False), ("disappears", True)])
+def test_what_appears_is_not_there_before(label: str, early: bool) -> None:
+    frames = clips_of(label, 12).frames.float()
+    detail = (frames - frames.mean(dim=(2, 3), keepdim=True)).square().mean(dim=(2, 3, 4))
+    more_early = detail[:, 0] > detail[:, -1]
+    assert (more_early == early).float().mean() > 0.7
+
+
 @pytest.mark.parametrize(("label", "sign"), [("light brightens", 1), ("light darkens", -1)])
 def test_light_changes_as_it_is_said_to(label: str, sign: int) -> None:
     course = brightness(label)
@@ -126,7 +165,7 @@ def test_told_motion_is_what_the_pixels_do() -> None:
     assert error.mean() < still.mean() / 2
 
 
-def test_held_out_looks_share_nothing_with_those_of_training() -> None:
+def test_held_out_outlines_and_patterns_are_none_of_trainings() -> None:
     assert not set(HELD_OUT.outlines.values()) & set(TRAINING.outlines.values())
     assert not set(HELD_OUT.patterns.values()) & set(TRAINING.patterns.values())
     (clips,) = views(1, 2, [3], torch.arange(len(LABELS)), look=HELD_OUT, size=SIZE)

@@ -81,7 +81,8 @@ def views(
 ) -> list[Clips]:
     """Render one clip for each label, as often as it is looked at.
 
-    Equal seeds give equal motion, equal looks, or an equal view, whatever the others are.
+    For the same labels, equal seeds give equal motion, equal looks (of the same motion), or an
+    equal view.
 
     Args:
         motion_seed: Of what moves, and how.

@@ -1,4 +1,4 @@
-"""Random numbers for whole batches, the same on every device for the same seed."""
+"""Random numbers for whole batches, from a seed."""
 
 from __future__ import annotations
 
@@ -12,24 +12,29 @@ from torch import Tensor
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """A source of random tensors, drawn on the CPU so that every device gets the same ones.
+    """A source of random tensors: the same ones for the same seed and kind of device.
 
     Attributes:
-        generator: Where the numbers come from.
-        device: Where the tensors go.
+        generator: Where the numbers come from. It is on the device: on a GPU, drawing them on the
+            CPU would take longer than all else.
     """
 
     generator: torch.Generator
-    device: torch.device
 
     @classmethod
     def seeded(cls, seed: int, device: torch.device | str = "cpu") -> Draw:
         """A source that begins at a seed, 0 or more."""
-        return cls(torch.Generator().manual_seed(seed), torch.device(device))
+        return cls(torch.Generator(device).manual_seed(seed))
+
+    @property
+    def device(self) -> torch.device:
+        """Where the tensors are."""
+        return self.generator.device
 
     def uniform(self, low: float, high: float, *shape: int) -> Tensor:
         """Evenly from [low, high), float32, of the given shape."""
-        return self._send(torch.rand(*shape, generator=self.generator)) * (high - low) + low
+        values = torch.rand(*shape, generator=self.generator, device=self.device)
+        return values * (high - low) + low
 
     def log_uniform(self, low: float, high: float, *shape: int) -> Tensor:
         """Evenly in the logarithm from [low, high), float32, of the given shape."""
@@ -37,7 +42,7 @@ class Draw:
 
     def normal(self, *shape: int) -> Tensor:
         """Standard normal, float32, of the given shape."""
-        return self._send(torch.randn(*shape, generator=self.generator))
+        return torch.randn(*shape, generator=self.generator, device=self.device)
 
     def sign(self, *shape: int) -> Tensor:
         """Minus or plus one, float32, of the given shape."""
@@ -49,11 +54,8 @@ class Draw:
 
     def integers(self, stop: int, *shape: int) -> Tensor:
         """Whole numbers from [0, stop), int64, of the given shape."""
-        return self._send(torch.randint(stop, shape, generator=self.generator))
+        return torch.randint(stop, shape, generator=self.generator, device=self.device)
 
     def chance(self, probability: float, *shape: int) -> Tensor:
         """True with a probability each, bool, of the given shape."""
-        return self._send(torch.rand(*shape, generator=self.generator)) < probability
-
-    def _send(self, values: Tensor) -> Tensor:
-        return values.to(self.device, non_blocking=True)
+        return self.uniform(0, 1, *shape) < probability

@@ -115,7 +115,7 @@ def pulses(draw: Draw, time: Tensor) -> Tracks:
 
 
 def flips(draw: Draw, time: Tensor) -> Tracks:
-    """It turns about an upright axis, so that its width comes and goes."""
+    """It turns about an axis in the picture, so that its width comes and goes."""
     tracks = resting(draw, len(time), low=0.22, high=0.5)
     tracks.stretch = cycles(draw, time, 0.6, 1.8).cos()
     return tracks

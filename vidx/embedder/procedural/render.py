@@ -8,7 +8,7 @@ from torch import Tensor
 
 from vidx.embedder.procedural.scenes import Scenes
 
-# The background's texture reaches this far beyond the frame, and is mirrored beyond.
+# The background's texture reaches this far from the middle, in half frames; mirrored beyond.
 BACKGROUND_REACH = 1.4
 
 

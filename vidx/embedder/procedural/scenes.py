@@ -122,7 +122,7 @@ def _hand_held(draw: Draw, time: Tensor, difficulty: float) -> tuple[Tensor, Ten
 
 
 def _into_layer(x: Tensor, y: Tensor, size: Tensor, angle: Tensor, stretch: Tensor) -> Tensor:
-    """Maps from the scene to layers, shape (..., 2, 3); a layer turned to its edge is unseen."""
+    """Maps from the scene to layers, shape (..., 2, 3); of one turned to its edge 5% are left."""
     cos, sin = angle.cos() / size, angle.sin() / size
     thin = torch.where(stretch < 0, -1.0, 1.0) * stretch.abs().clamp_min(0.05)
     first = torch.stack([cos, sin, -(cos * x + sin * y)], dim=-1) / thin[..., None]

@@ -152,7 +152,8 @@ class VideoMAEConfig:
         """Read a checkpoint's config.
 
         Args:
-            model: A folder, or a hub id with optional revision: `organisation/name@revision`.
+            model: A folder, or a hub id with optional revision (`organisation/name@revision`), or
+                `builtin:tiny`.
 
         Returns:
             The config.

@@ -1,4 +1,4 @@
-"""Tube masking: what pre-training hides is hidden in every frame."""
+"""Masks: which tubelets a clip's encoder does not see."""
 
 from __future__ import annotations
 
@@ -42,3 +42,16 @@ def tube_mask(
         )
     order = torch.rand(batch_size, places, generator=generator).argsort(dim=1)  # (batch, places)
     return (order < masked).repeat(1, time)  # (batch, tokens)
+
+
+def random_mask(
+    config: VideoMAEConfig,
+    batch_size: int = 1,
+    *,
+    ratio: float,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """Draw masks over space and time alike, as `tube_mask` otherwise; for fewer tokens a step."""
+    masked = int(ratio * config.num_tokens)
+    order = torch.rand(batch_size, config.num_tokens, generator=generator).argsort(dim=1)
+    return order < masked  # (batch, tokens)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import ClassVar, Self
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from vidx.embedder.checkpoint import find_weights
@@ -65,7 +65,8 @@ class PreTrained(nn.Module):
         that is missing, unexpected or mis-shaped is an error.
 
         Args:
-            model: A folder, or a hub id with optional revision: `organisation/name@revision`.
+            model: A folder, or a hub id with optional revision (`organisation/name@revision`), or
+                `builtin:tiny`.
             config: Instead of the checkpoint's own, such as one with another `num_frames` or
                 `image_size`: positions are computed for it.
             dtype: `torch.float16`, `float16` and so on; None or `auto`: as the weights are stored.
@@ -147,11 +148,11 @@ class PreTrained(nn.Module):
             target.mkdir(parents=True, exist_ok=True)
             text = json.dumps(self._saved_config().to_dict(), indent=2, sort_keys=True)
             (target / CONFIG_FILE).write_text(text + "\n", encoding="utf-8")
+            (target / WEIGHTS_FILES[0]).write_bytes(save(tensors, {"format": "pt"}))
         except OSError as error:
             raise UsageError(
                 f"{target} cannot be written to: {error.strerror}", "Name another folder."
             ) from error
-        save_file(tensors, target / WEIGHTS_FILES[0], {"format": "pt"})
 
     def _saved_config(self) -> VideoMAEConfig:
         dtype = str(next(self.parameters()).dtype).removeprefix("torch.")

@@ -126,7 +126,8 @@ class VideoMAEImageProcessor:
         """Read a checkpoint's preprocessor_config.json; nothing else need be there.
 
         Args:
-            model: A folder, or a hub id with optional revision: `organisation/name@revision`.
+            model: A folder, or a hub id with optional revision (`organisation/name@revision`), or
+                `builtin:tiny`.
 
         Returns:
             The processor.
