@@ -30,8 +30,8 @@ from typing import Any
 import numpy as np
 from command import about, cores, run
 from numpy.typing import NDArray
-from retrieval import figures, find_items, labels_and_groups
-from scores import Rows, item_vector, queries, query_scores
+from retrieval import find_items, labels_and_groups
+from scores import Rows, figures, item_vector, queries, query_scores
 
 import vidx
 from vidx.embedder.encoder import Encoder, load

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import platform
@@ -11,6 +12,8 @@ from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+import torch
 
 PACKAGES = ("vidx", "torch", "av", "numpy")
 
@@ -52,9 +55,27 @@ def circumstances(script: str) -> Result:
     """What a result depends on: command, machine and versions."""
     return {
         "command": " ".join([f"python benchmarks/{script}", *sys.argv[1:]]),
-        "machine": {"processor": platform.processor() or platform.machine(), "cores": cores()},
+        "machine": machine(),
         "versions": {"python": platform.python_version(), **{p: version(p) for p in PACKAGES}},
     }
+
+
+def machine() -> Result:
+    """The processor, its cores, and the GPUs."""
+    found: Result = {"processor": processor(), "cores": cores()}
+    if torch.cuda.is_available():
+        found["gpus"] = [
+            torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())
+        ]
+    return found
+
+
+def processor() -> str:
+    """Its name, where the system tells it."""
+    with contextlib.suppress(OSError, StopIteration):
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        return next(line.partition(": ")[2] for line in lines if line.startswith("model name"))
+    return platform.processor() or platform.machine()
 
 
 def about(encoder: Any) -> dict[str, str]:

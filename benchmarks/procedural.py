@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from command import about, circumstances
 from numpy.typing import NDArray
-from scores import FIGURES, average, chance_scores, interval, query_scores, unit
+from scores import chance_scores, figures, query_scores, unit
 from views import UNTRAINED_SEEDS, untrained
 
 from vidx.embedder.encoder import load
@@ -43,6 +43,8 @@ def main() -> None:
     parser.add_argument("--device", help="cuda when there is one, else cpu")
     parser.add_argument("--out", type=Path, help="write everything as JSON to this file")
     options = parser.parse_args()
+    if options.each < 2:
+        parser.error(f"--each is {options.each}: a clip finds others of its class from 2 on")
     result = measure(options.model, options.each, options.device)
     print(table(result))
     if options.out:
@@ -72,7 +74,7 @@ def measure(model: str, each: int, device: str | None) -> dict[str, Any]:
         **about(encoder),
         "clips": len(labels),
         "scores": {
-            way: figures(part)
+            way: figures([part])
             for way, part in (("model", rows["model"]), ("untrained", fresh), ("chance", chance))
         },
         "times_untrained": float(rows["model"][:, 0].mean() / fresh[:, 0].mean()),
@@ -102,15 +104,6 @@ def describe(
     return {
         way: (np.concatenate([a for a, _ in parts]), np.concatenate([b for _, b in parts]))
         for way, parts in found.items()
-    }
-
-
-def figures(rows: NDArray[np.float64]) -> dict[str, dict[str, float]]:
-    """Each figure with its interval."""
-    columns = zip(FIGURES, average([rows]), *interval([rows]), strict=True)
-    return {
-        name: {"value": float(value), "low": float(low), "high": float(high)}
-        for name, value, low, high in columns
     }
 
 

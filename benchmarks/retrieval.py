@@ -37,7 +37,7 @@ from scores import (
     Rows,
     average,
     chance_scores,
-    interval,
+    figures,
     item_vector,
     queries,
     query_scores,
@@ -181,15 +181,6 @@ def compare(by_way: dict[str, list[Rows]]) -> dict[str, Any]:
     main = FIGURES.index("mean_average_precision")
     best = max(BASELINES, key=lambda way: float(average(by_way[way])[main]))
     return {"model_minus": differences, "best_baseline": best}
-
-
-def figures(sets: Sequence[Rows]) -> dict[str, dict[str, float]]:
-    """Each figure with its interval, averaged over sets."""
-    columns = zip(FIGURES, average(sets), *interval(sets), strict=True)
-    return {
-        name: {"value": float(value), "low": float(low), "high": float(high)}
-        for name, value, low, high in columns
-    }
 
 
 def table(result: dict[str, Any]) -> str:

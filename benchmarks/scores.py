@@ -174,6 +174,15 @@ def interval(sets: Sequence[Rows]) -> NDArray[np.float64]:
     return ends
 
 
+def figures(sets: Sequence[Rows]) -> dict[str, dict[str, float]]:
+    """Each figure with its interval, averaged over sets; ready for JSON."""
+    columns = zip(FIGURES, average(sets), *interval(sets), strict=True)
+    return {
+        name: {"value": float(value), "low": float(low), "high": float(high)}
+        for name, value, low, high in columns
+    }
+
+
 def _drawn_anew(rows: Rows, generator: np.random.Generator) -> NDArray[np.float64]:
     """Means of as many rows, drawn with replacement, again and again: (BLOCK, figures)."""
     drawn = generator.integers(len(rows), size=(BLOCK, len(rows)))

@@ -28,7 +28,7 @@ def benchmark(checkout: Path) -> Callable[[str], ModuleType]:
 
 def test_it_tells_motions_apart_in_looks_it_was_not_trained_on(benchmark) -> None:
     result = benchmark("procedural").measure(MODEL, 6, "cpu")
-    assert result["scores"]["model"]["accuracy"]["value"] >= 0.5
+    assert result["scores"]["model"]["accuracy"]["value"] >= 0.65
     assert result["times_untrained"] >= 4
 
 
@@ -41,4 +41,4 @@ def test_it_beats_untrained_and_colour_on_real_videos(benchmark, media: Path) ->
 
 def test_most_copies_find_their_source(benchmark, media: Path) -> None:
     result = benchmark("copies").measure(MODEL, [media / "good"], "cpu")
-    assert result["overall"]["found"] >= 0.75, result["missed"]
+    assert result["overall"]["found"] >= 0.9, result["missed"]

@@ -75,19 +75,38 @@ def held_out_at_the_end(steps: Iterator[TrainProgress]) -> float:
     return list(steps)[-1].losses[HELD_OUT]
 
 
+def stripes(seed: int) -> np.ndarray:
+    """A clip of stripes that wander: what is seen of them tells what is hidden."""
+    random = np.random.default_rng(seed)
+    y, x, time = np.ogrid[:32, :32, :16]
+    along = x if random.random() < 0.5 else y
+    wave = np.sin((along + random.integers(8) + 0.2 * time) * (2 * np.pi / 8))
+    colour = random.uniform(40, 120, 3)
+    clip = 128 + np.broadcast_to(wave, (32, 32, 16))[..., None] * colour
+    return clip.transpose(2, 0, 1, 3).astype(np.uint8)
+
+
 def test_adapting_lowers_the_loss_of_videos_never_trained_on(
-    videos: list[Video], footage: Footage, encoder: Encoder, tmp_path: Path
+    videos: list[Video], encoder: Encoder, tmp_path: Path
 ) -> None:
-    numbers = Adaptation(steps=60, clips=8, warmup_steps=5, average=0.9)
+    footage = Footage(
+        training=tuple(stripes(seed) for seed in range(48)),
+        held_out=tuple(stripes(seed) for seed in range(1000, 1016)),
+        videos=64,
+        failed={},
+    )
+    numbers = Adaptation(
+        steps=60, clips=16, warmup_steps=5, average=0.9, rate=1e-3, matrix_rate=0.02
+    )
     after = held_out_at_the_end(begin(tmp_path / "both", encoder, videos, footage, numbers))
     before = next(
         entry[HELD_OUT] for entry in log_of(tmp_path / "both") if entry["stage"] == ADAPTING
     )
-    assert after < 0.99 * before
+    assert after < 0.9 * before
     # As many steps for the decoder, while the encoder stays as it is.
     frozen = replace(numbers, frozen=True)
     control = held_out_at_the_end(begin(tmp_path / "frozen", encoder, videos, footage, frozen))
-    assert after < 0.99 * control
+    assert after < 0.98 * control
 
 
 def test_a_classifier_stays_and_the_encoder_changes(
@@ -162,6 +181,7 @@ def test_a_stopped_run_goes_on_to_the_same_losses(
     assert len(whole) == 2 * BRIEF.steps + 1
     assert [entry["step"] for entry in stopped] == list(range(2 * BRIEF.steps + 1))
     for one, other in zip(stopped, whole, strict=True):
+        assert one.pop("stage") == other.pop("stage")
         assert one == pytest.approx(other, rel=1e-5)
 
 

@@ -15,11 +15,17 @@ from vidx.embedder.training.batches import (
     motion_of_tubelets,
     seeded,
 )
-from vidx.embedder.training.objectives import contrastive_loss, normalized, retrieval_losses
+from vidx.embedder.training.objectives import (
+    FineTuning,
+    contrastive_loss,
+    normalized,
+    retrieval_losses,
+)
 from vidx.embedder.training.optimizer import Optimizer, RunningMean
 from vidx.embedder.training.recipe import RECIPES, VIEWS, Rates
 from vidx.embedder.training.start import start_projection
 from vidx.embedder.videomae.masking import random_mask
+from vidx.embedder.videomae.model import VideoMAEForVideoClassification
 
 CPU = torch.device("cpu")
 CONFIG = RECIPES["minute"].config()
@@ -54,7 +60,7 @@ def test_copies_motions_and_classes_each_have_their_own_neighbours() -> None:
     motions = {i: [j for j in range(9) if j != i and j // VIEWS == i // VIEWS] for i in range(9)}
     copies = {i: [j for j in motions[i] if j % VIEWS != 2] for i in range(9) if i % VIEWS != 2}
     classes = {i: [j for j in range(9) if j != i and labels[j] == labels[i]] for i in range(9)}
-    assert losses["copies"].item() == pytest.approx(by_hand(similarity / 0.07, copies), 1e-4)
+    assert losses["copies"].item() == pytest.approx(by_hand(similarity / 0.05, copies), 1e-4)
     assert losses["motions"].item() == pytest.approx(by_hand(similarity / 0.1, motions), 1e-4)
     assert losses["classes"].item() == pytest.approx(by_hand(similarity / 0.1, classes), 1e-4)
 
@@ -67,14 +73,16 @@ def test_pixels_are_normalised_as_the_processor_does() -> None:
 
 
 def test_the_first_projection_gives_values_around_zero_of_unit_strength() -> None:
-    pixels = normalized(Batches(CONFIG, 0, "test", 4, 1, 1.0, CPU)[0].frames)
+    pixels = normalized(Batches(CONFIG, 0, "test", 4, 1, 1.0, CPU, ahead=4)[0].frames)
     size = (CONFIG.tubelet_size, *CONFIG.patch_shape)
     projection = nn.Conv3d(3, 32, size, stride=size)
     start_projection(projection, pixels)
     values = projection(pixels.transpose(1, 2)).transpose(0, 1).flatten(1)
     assert values.mean(dim=1).abs().max() < 1e-3
-    assert values.std(dim=1).min() > 0.9
-    assert values.std(dim=1).max() < 1.01
+    strength = values.std(dim=1)
+    assert strength.max() < 1.01
+    assert strength.median() > 0.95
+    assert strength.min() > 0.5  # what is hardly there is not blown up
 
 
 def test_the_motion_of_a_tubelet_is_the_mean_of_its_pairs() -> None:
@@ -87,12 +95,12 @@ def test_the_motion_of_a_tubelet_is_the_mean_of_its_pairs() -> None:
 
 def test_a_batch_depends_on_its_step_alone() -> None:
     def made() -> Batches:
-        return Batches(CONFIG, 0, "test", 64, 2, 10.0, CPU)
+        return Batches(CONFIG, 0, "test", 4, 2, 10.0, CPU, ahead=12)
 
     in_order = made()
-    for step in range(5):
+    for step in range(8):
         in_order[step]
-    after, alone = in_order[5], made()[5]
+    after, alone = in_order[8], made()[8]
     assert torch.equal(after.frames, alone.frames)
     assert torch.equal(after.labels, alone.labels)
 
@@ -112,7 +120,8 @@ def test_random_masks_hide_as_much_as_they_say_and_differ(ratio: float) -> None:
 
 
 def test_rates_rise_straight_and_fall_as_a_cosine() -> None:
-    module = nn.ModuleDict({"model": nn.Linear(2, 2)})
+    model = VideoMAEForVideoClassification(CONFIG)
+    module = FineTuning(model, RECIPES["minute"])
     optimizer = Optimizer(module, Rates(1.0, 1.0, 0.0, 10), 100)
     shares = [optimizer._share(step) for step in range(100)]
     assert shares[0] == pytest.approx(0.1, rel=1e-2)

@@ -21,7 +21,6 @@ import torch
 from safetensors.torch import load_file
 
 from vidx.embedder import encoder
-from vidx.embedder.training import batches
 from vidx.embedder.training.loop import save
 from vidx.embedder.training.recipe import RECIPES, Recipe
 from vidx.embedder.training.run import LOG_FILE, MODEL_FOLDER, STATE_FILE, Run
@@ -32,27 +31,20 @@ from vidx.errors import CheckpointError, UsageError, VidxError
 CPU = torch.device("cpu")
 WEIGHTS = "model.safetensors"
 BRIEF = replace(
-    RECIPES["minute"], pretraining_steps=4, pretraining_clips=3, steps=6, motions=2, uses=8
+    RECIPES["minute"], pretraining_steps=4, pretraining_clips=3, steps=6, motions=2, uses=8, ahead=4
 )
 COMMAND = """
 import sys
 from pathlib import Path
 import torch
-from vidx.embedder.training import batches, loop
-batches.CHUNK_MOTIONS = 24
+from vidx.embedder.training import loop
 from vidx.embedder.training.recipe import RECIPES
 from vidx.embedder.training.train import train
 torch.set_num_threads(1)
-loop.SAVES = 4  # a state every 15 and every 10 steps, so that steps are lost
+loop.SAVES = 4  # a state every 5 and every 10 steps, so that steps are lost
 for _ in train(RECIPES["minute"], Path(sys.argv[1]), torch.device("cpu")):
     pass
 """
-
-
-@pytest.fixture(autouse=True)
-def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rendering ahead takes longer than all else in so short runs."""
-    monkeypatch.setattr(batches, "CHUNK_MOTIONS", 4)
 
 
 def run_through(recipe: Recipe, folder: Path) -> list[dict[str, float]]:
@@ -102,7 +94,7 @@ def test_runs_killed_at_any_step_go_on_to_the_same_losses(
 ) -> None:
     whole = log_of(undisturbed[0])
     folder = tmp_path / "run"
-    for lines in (3, 20, 67, 86):  # before the first state, and in both stages
+    for lines in (3, 12, 27, 46):  # before the first state, and in both stages
         process = start(folder)
         while process.poll() is None and lines_of(folder) < lines:
             time.sleep(0.01)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import copy
 import dataclasses
 import json
 import os
@@ -44,9 +45,11 @@ def inputs_of(model) -> dict[str, torch.Tensor]:
 
 
 def result(model) -> torch.Tensor:
-    """The last hidden state or the logits."""
+    """The last hidden state or the logits, in float64: rounding is not what is tested here."""
+    inputs = inputs_of(model)
+    inputs["pixel_values"] = inputs["pixel_values"].double()
     with torch.inference_mode():
-        output = model(**inputs_of(model))
+        output = copy.deepcopy(model).double()(**inputs)
     return output.logits if hasattr(output, "logits") else output.last_hidden_state
 
 

@@ -33,6 +33,7 @@ from vidx.embedder.procedural.textures import (
 from vidx.embedder.procedural.tracks import MAX_PARTS
 
 SPRITE_SIZE = 48
+CONTRAST = 0.2  # least difference in brightness, on the mean, of an object from the background
 PATCH = 16  # side of the squares whose motion is told, pixels
 LAYERS = MAX_PARTS + BYSTANDERS
 
@@ -115,6 +116,18 @@ def views(
     return found
 
 
+def _set_apart(colour: Tensor, background: Tensor) -> None:
+    """Make sprites that the background would swallow brighter or darker, in place.
+
+    Args:
+        colour: Shape (clips, LAYERS, 3, side, side).
+        background: Mean colour, shape (clips, 1, 3, 1, 1).
+    """
+    apart = colour.mean(dim=(2, 3, 4), keepdim=True) - background.mean(dim=2, keepdim=True)
+    lacking = (CONTRAST - apart.abs()).clamp_min(0)  # (clips, LAYERS, 1, 1, 1)
+    colour += torch.where(apart < 0, -lacking, lacking)
+
+
 def _view(draw: Draw, clips: int, num_frames: int) -> tuple[Tensor, Tensor]:
     """When the frames are taken, in clips, and how the frame is cropped, see `scenes.scenes`."""
     step = torch.arange(num_frames, device=draw.device) / (num_frames - 1)
@@ -144,4 +157,5 @@ def _looks(
     backgrounds = textures(draw, clips, int(size * BACKGROUND_REACH), look.patterns)
     mean = backgrounds.mean(dim=(2, 3), keepdim=True)
     backgrounds = mean + (backgrounds - mean) * difficulty
+    _set_apart(colour, mean[:, None])
     return torch.cat([colour * alpha, alpha], dim=2), backgrounds

@@ -23,7 +23,7 @@ def glides(dx: float, dy: float) -> Motion:
         tracks = resting(draw, len(time))
         # Nobody moves exactly along an axis.
         slant = draw.uniform(-0.35, 0.35, len(time), 1, 1)
-        way = (progress(draw, time) - 0.5) * draw.uniform(0.6, 1.6, len(time), 1, 1)
+        way = (progress(draw, time) - 0.5) * draw.uniform(0.7, 1.6, len(time), 1, 1)
         tracks.x = tracks.x * (0.5 if dx else 1) + way * (dx * slant.cos() - dy * slant.sin())
         tracks.y = tracks.y * (0.5 if dy else 1) + way * (dx * slant.sin() + dy * slant.cos())
         return tracks
@@ -36,7 +36,7 @@ def resizes(sign: float) -> Motion:
 
     def resize(draw: Draw, time: Tensor) -> Tracks:
         tracks = resting(draw, len(time))
-        growth = draw.uniform(0.7, 1.5, len(time), 1, 1)
+        growth = draw.uniform(0.9, 1.6, len(time), 1, 1)
         tracks.size = tracks.size * (sign * growth * (progress(draw, time) - 0.5)).exp()
         return tracks
 
@@ -47,8 +47,8 @@ def turns(sign: float) -> Motion:
     """It turns about its middle."""
 
     def turn(draw: Draw, time: Tensor) -> Tracks:
-        tracks = resting(draw, len(time), low=0.22, high=0.5)
-        turned = draw.uniform(1.2, 4.5, len(time), 1, 1) * progress(draw, time)
+        tracks = resting(draw, len(time), low=0.26, high=0.55)
+        turned = draw.uniform(1.8, 4.5, len(time), 1, 1) * progress(draw, time)
         tracks.angle = tracks.angle + sign * turned
         return tracks
 
@@ -58,9 +58,9 @@ def turns(sign: float) -> Motion:
 def bounces(draw: Draw, time: Tensor) -> Tracks:
     """It falls to a floor and springs up again."""
     tracks = resting(draw, len(time), high=0.3)
-    floor = draw.uniform(0.2, 0.8, len(time), 1, 1)
-    height = draw.uniform(0.5, 1.1, len(time), 1, 1)
-    phase = cycles(draw, time, 1.2, 2.6) / math.tau
+    floor = draw.uniform(0.3, 0.75, len(time), 1, 1)
+    height = draw.uniform(0.7, 1.2, len(time), 1, 1)
+    phase = cycles(draw, time, 1.4, 2.4) / math.tau
     since = phase - phase.floor()
     drift = draw.uniform(-0.4, 0.4, len(time), 1, 1)
     tracks.y = floor - height * 4 * since * (1 - since)
@@ -71,10 +71,10 @@ def bounces(draw: Draw, time: Tensor) -> Tracks:
 def orbits(draw: Draw, time: Tensor) -> Tracks:
     """It goes around a point, either way."""
     tracks = resting(draw, len(time), high=0.3)
-    radius = draw.uniform(0.25, 0.6, len(time), 1, 1)
-    angle = cycles(draw, time, 0.8, 2.2) * draw.sign(len(time), 1, 1)
-    tracks.x = tracks.x * 0.5 + radius * angle.cos()
-    tracks.y = tracks.y * 0.5 + radius * angle.sin()
+    radius = draw.uniform(0.3, 0.6, len(time), 1, 1)
+    angle = cycles(draw, time, 0.9, 2.0) * draw.sign(len(time), 1, 1)
+    tracks.x = tracks.x * 0.4 + radius * angle.cos()
+    tracks.y = tracks.y * 0.4 + radius * angle.sin()
     return tracks
 
 
@@ -82,7 +82,7 @@ def swings(draw: Draw, time: Tensor) -> Tracks:
     """It hangs on a bar and swings."""
     tracks = resting(draw, len(time), high=0.26)
     length = draw.uniform(0.6, 1.2, len(time), 1, 1)
-    angle = draw.uniform(0.4, 0.9, len(time), 1, 1) * cycles(draw, time, 0.8, 2.2).sin()
+    angle = draw.uniform(0.5, 1.0, len(time), 1, 1) * cycles(draw, time, 0.9, 2.0).sin()
     top = draw.uniform(-0.9, -0.4, len(time), 1, 1)
     x = tracks.x * 0.6
     tracks.x = torch.cat([x + length * angle.sin(), x + length * angle.sin() / 2], dim=1)
@@ -98,9 +98,9 @@ def oscillates(dx: float, dy: float) -> Motion:
 
     def oscillate(draw: Draw, time: Tensor) -> Tracks:
         tracks = resting(draw, len(time))
-        way = draw.uniform(0.15, 0.5, len(time), 1, 1) * cycles(draw, time, 1.2, 3.5).sin()
-        tracks.x = tracks.x + dx * way
-        tracks.y = tracks.y + dy * way
+        way = draw.uniform(0.25, 0.55, len(time), 1, 1) * cycles(draw, time, 1.2, 2.8).sin()
+        tracks.x = tracks.x * (0.6 if dx else 1) + dx * way
+        tracks.y = tracks.y * (0.6 if dy else 1) + dy * way
         return tracks
 
     return oscillate
@@ -109,15 +109,15 @@ def oscillates(dx: float, dy: float) -> Motion:
 def pulses(draw: Draw, time: Tensor) -> Tracks:
     """It grows and shrinks in turn."""
     tracks = resting(draw, len(time))
-    swell = draw.uniform(0.25, 0.5, len(time), 1, 1) * cycles(draw, time, 1.2, 3.5).sin()
+    swell = draw.uniform(0.35, 0.6, len(time), 1, 1) * cycles(draw, time, 1.2, 2.8).sin()
     tracks.size = tracks.size * swell.exp()
     return tracks
 
 
 def flips(draw: Draw, time: Tensor) -> Tracks:
     """It turns about an axis in the picture, so that its width comes and goes."""
-    tracks = resting(draw, len(time), low=0.22, high=0.5)
-    tracks.stretch = cycles(draw, time, 0.6, 1.8).cos()
+    tracks = resting(draw, len(time), low=0.26, high=0.55)
+    tracks.stretch = cycles(draw, time, 0.7, 1.6).cos()
     return tracks
 
 
@@ -125,7 +125,7 @@ def zigzags(draw: Draw, time: Tensor) -> Tracks:
     """It goes one way, and to both sides in turn."""
     tracks = resting(draw, len(time), high=0.3)
     way = draw.uniform(0.9, 1.6, len(time), 1, 1) * (time - 0.5)
-    side = draw.uniform(0.18, 0.4, len(time), 1, 1) * cycles(draw, time, 1.5, 3.0).sin()
+    side = draw.uniform(0.22, 0.4, len(time), 1, 1) * cycles(draw, time, 1.5, 2.8).sin()
     angle = draw.uniform(0, math.tau, len(time), 1, 1)
     tracks.x = tracks.x * 0.4 + way * angle.cos() - side * angle.sin()
     tracks.y = tracks.y * 0.4 + way * angle.sin() + side * angle.cos()
@@ -177,7 +177,7 @@ def fades(begin: float, change: float) -> Motion:
 def blinks(draw: Draw, time: Tensor) -> Tracks:
     """It comes and goes."""
     tracks = resting(draw, len(time))
-    tracks.opacity = (cycles(draw, time, 1.5, 3.5).sin() * 4).clamp(-0.5, 0.5) + 0.5
+    tracks.opacity = (cycles(draw, time, 1.5, 2.8).sin() * 4).clamp(-0.5, 0.5) + 0.5
     return tracks
 
 
@@ -186,6 +186,11 @@ def _limb(tracks: Tracks, angle: Tensor, length: Tensor) -> tuple[Tensor, ...]:
     x = tracks.x + (tracks.size * 0.5 + length / 2) * angle.cos()
     y = tracks.y + (tracks.size * 0.5 + length / 2) * angle.sin()
     return x, y, length / 2, angle
+
+
+def _inward(draw: Draw, tracks: Tracks) -> Tensor:
+    """Which way an arm points: into the frame, more or less, where it can be seen."""
+    return torch.atan2(-tracks.y, -tracks.x) + draw.uniform(-1.2, 1.2, *tracks.x.shape)
 
 
 def _with_limbs(tracks: Tracks, angles: list[Tensor], length: Tensor) -> Tracks:
@@ -207,21 +212,21 @@ def _with_limbs(tracks: Tracks, angles: list[Tensor], length: Tensor) -> Tracks:
 
 def waves(draw: Draw, time: Tensor) -> Tracks:
     """A body at rest moves an arm to and fro."""
-    tracks = resting(draw, len(time), low=0.2)
-    side = draw.uniform(0, math.tau, len(time), 1, 1)
-    swing = draw.uniform(0.4, 0.9, len(time), 1, 1) * cycles(draw, time, 1.2, 3.0).sin()
-    length = tracks.size * draw.uniform(1.6, 2.6, len(time), 1, 1)
+    tracks = resting(draw, len(time), low=0.2, high=0.32)
+    side = _inward(draw, tracks)
+    swing = draw.uniform(0.5, 0.9, len(time), 1, 1) * cycles(draw, time, 1.2, 2.6).sin()
+    length = tracks.size * draw.uniform(1.8, 2.6, len(time), 1, 1)
     return _with_limbs(tracks, [side + swing], length)
 
 
 def strikes(draw: Draw, time: Tensor) -> Tracks:
     """A body at rest thrusts an arm out once and draws it back."""
-    tracks = resting(draw, len(time), low=0.2)
+    tracks = resting(draw, len(time), low=0.2, high=0.32)
     number = len(time)
-    side = draw.uniform(0, math.tau, number, 1, 1)
+    side = _inward(draw, tracks)
     when = draw.uniform(0.3, 0.7, number, 1, 1)
     out = (1 - (time - when).abs() / draw.uniform(0.15, 0.35, number, 1, 1)).clamp(0, 1)
-    length = tracks.size * (0.4 + draw.uniform(1.6, 2.8, number, 1, 1) * out)
+    length = tracks.size * (0.4 + draw.uniform(2.0, 2.8, number, 1, 1) * out)
     return _with_limbs(tracks, [side.expand_as(time)], length)
 
 
@@ -232,6 +237,6 @@ def walks(draw: Draw, time: Tensor) -> Tracks:
     way = draw.uniform(0.4, 1.2, number, 1, 1) * draw.sign(number, 1, 1)
     tracks.x = tracks.x * 0.5 + way * (time - 0.5)
     tracks.y = (tracks.y * 0.7 - 0.1).expand_as(time)
-    stride = draw.uniform(0.35, 0.7, number, 1, 1) * cycles(draw, time, 1.2, 3.0).sin()
+    stride = draw.uniform(0.35, 0.7, number, 1, 1) * cycles(draw, time, 1.2, 2.6).sin()
     length = tracks.size * draw.uniform(1.8, 2.6, number, 1, 1)
     return _with_limbs(tracks, [math.pi / 2 + stride, math.pi / 2 - stride], length)

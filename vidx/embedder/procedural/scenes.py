@@ -53,7 +53,9 @@ def scenes(draw: Draw, labels: Tensor, time: Tensor, crop: Tensor, difficulty: f
     clips, frames = time.shape
     tracks = _all_tracks(draw, labels, time)
     by = draw.uniform(-0.9, 0.9, clips, BYSTANDERS, 1, 2).expand(-1, -1, frames, -1)
-    by_size = draw.log_uniform(0.08, 0.4, clips, BYSTANDERS, 1).expand(-1, -1, frames)
+    # What stands in front does not hide what happens.
+    largest = torch.tensor([0.4, 0.2], device=time.device).view(1, BYSTANDERS, 1)
+    by_size = (draw.uniform(0.3, 1, clips, BYSTANDERS, 1) * largest).expand(-1, -1, frames)
     by_angle = draw.uniform(0, math.tau, clips, BYSTANDERS, 1).expand(-1, -1, frames)
     there = draw.uniform(0, 1, clips, BYSTANDERS, 1)
     limit = torch.tensor([0.5, 0.2], device=time.device).view(1, BYSTANDERS, 1)

@@ -13,7 +13,7 @@ def pans(dx: float, dy: float) -> Motion:
 
     def pan(draw: Draw, time: Tensor) -> Tracks:
         tracks = resting(draw, len(time))
-        way = draw.uniform(0.35, 1.2, len(time), 1, 1) * (progress(draw, time) - 0.5)
+        way = draw.uniform(0.45, 1.2, len(time), 1, 1) * (progress(draw, time) - 0.5)
         tracks.camera_x, tracks.camera_y = dx * way, dy * way
         return tracks
 
@@ -25,7 +25,7 @@ def zooms(sign: float) -> Motion:
 
     def zoom(draw: Draw, time: Tensor) -> Tracks:
         tracks = resting(draw, len(time))
-        growth = draw.uniform(0.4, 0.9, len(time), 1, 1)
+        growth = draw.uniform(0.6, 1.1, len(time), 1, 1)
         tracks.camera_zoom = (sign * growth * (progress(draw, time) - 0.5)).exp()
         return tracks
 
@@ -35,7 +35,7 @@ def zooms(sign: float) -> Motion:
 def rolls(draw: Draw, time: Tensor) -> Tracks:
     """The camera turns about its own axis."""
     tracks = resting(draw, len(time))
-    way = draw.uniform(0.6, 1.6, len(time), 1, 1) * draw.sign(len(time), 1, 1)
+    way = draw.uniform(0.9, 2.0, len(time), 1, 1) * draw.sign(len(time), 1, 1)
     tracks.camera_angle = way * (progress(draw, time) - 0.5)
     return tracks
 

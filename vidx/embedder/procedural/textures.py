@@ -105,7 +105,7 @@ def textures(draw: Draw, number: int, size: int, patterns: Mapping[str, Pattern]
     grey = image.mean(dim=1, keepdim=True)
     image = grey + (image - grey) * draw.uniform(0, 1, number, 1, 1, 1)
     tint = draw.uniform(0.2, 0.8, number, 1, 1, 1) + 0.12 * draw.normal(number, 3, 1, 1)
-    return (tint + image * draw.log_uniform(0.04, 0.3, number, 1, 1, 1)).clamp(0, 1)
+    return (tint + image * draw.log_uniform(0.07, 0.3, number, 1, 1, 1)).clamp(0, 1)
 
 
 def _wave(draw: Draw, number: int, size: int) -> Tensor:

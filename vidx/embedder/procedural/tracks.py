@@ -56,13 +56,13 @@ Motion = Callable[[Draw, Tensor], Tracks]
 
 
 def resting(
-    draw: Draw, number: int, parts: int = 1, low: float = 0.14, high: float = 0.4
+    draw: Draw, number: int, parts: int = 1, low: float = 0.18, high: float = 0.42
 ) -> Tracks:
     """Parts that lie about."""
     shape = (number, parts, 1)
     return Tracks(
-        x=draw.uniform(-0.6, 0.6, *shape),
-        y=draw.uniform(-0.6, 0.6, *shape),
+        x=draw.uniform(-0.5, 0.5, *shape),
+        y=draw.uniform(-0.5, 0.5, *shape),
         size=draw.log_uniform(low, high, *shape),
         angle=draw.uniform(0, math.tau, *shape),
     )

@@ -47,11 +47,14 @@ class Batches:
         ramp_steps: In so many steps the clips would go from plain to as difficult as they get;
             they begin at `EASIEST`.
         device: Where to render, and where the batches are.
+        ahead: Motions rendered before the first of them is used.
     """
 
     def __init__(
         self, config: VideoMAEConfig, seed: int, purpose: str, motions: int, uses: int,
         ramp_steps: float, device: torch.device,
+        *,
+        ahead: int = CHUNK_MOTIONS,
     ) -> None:  # fmt: skip
         self.config = config
         self.seed = seed
@@ -60,7 +63,7 @@ class Batches:
         self.uses = uses
         self.ramp_steps = ramp_steps
         self.device = device
-        self.batches_a_pass = max(1, CHUNK_MOTIONS // motions)
+        self.batches_a_pass = max(1, ahead // motions)
         self._chunk: tuple[int, Batch] | None = None
 
     def __getitem__(self, step: int) -> Batch:

@@ -14,7 +14,7 @@ from vidx.embedder.videomae.outputs import PreTrainingOutput
 
 # True motion comes in half frames a frame: times this it is about 1 where things move.
 MOTION_SCALE = 20.0
-COPY_TEMPERATURE = 0.07
+COPY_TEMPERATURE = 0.05
 TEMPERATURE = 0.1
 LABEL_SMOOTHING = 0.05
 

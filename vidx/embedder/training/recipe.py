@@ -43,6 +43,7 @@ class Recipe:
         steps: Of fine-tuning.
         motions: Different motions a step there, each in `VIEWS` clips.
         uses: How often a rendered clip is used.
+        ahead: Motions rendered before the first of them is used.
         kept: Share of tokens kept in fine-tuning.
         full_from: Share of the steps after which all tokens are kept.
         ramp: Share of the steps in which videos would go from plain to as difficult as they get;
@@ -64,21 +65,22 @@ class Recipe:
     pretraining_steps: int = 200
     pretraining_clips: int = 48
     mask_ratio: float = 0.75
-    steps: int = 3800
+    steps: int = 4000
     motions: int = 16
     uses: int = 3
+    ahead: int = 192
     kept: float = 0.5
-    full_from: float = 0.9
-    ramp: float = 0.4
+    full_from: float = 0.85
+    ramp: float = 0.3
     matrix_rate: float = 0.02
     rate: float = 1e-3
     weight_decay: float = 0.05
     warmup_steps: int = 60
     average: float = 0.998
     flow_weight: float = 1.0
-    copy_weight: float = 0.5
-    motion_weight: float = 0.5
-    class_weight: float = 0.5
+    copy_weight: float = 0.75
+    motion_weight: float = 0.25
+    class_weight: float = 0.75
 
     def rates(self) -> Rates:
         """How fast weights change."""
@@ -113,11 +115,12 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
         "minute": Recipe(
             hidden_size=64,
             num_hidden_layers=2,
-            pretraining_steps=60,
+            pretraining_steps=20,
             pretraining_clips=12,
             steps=40,
             motions=4,
             uses=2,
+            ahead=24,
             warmup_steps=5,
             average=0.9,
         ),

@@ -76,7 +76,9 @@ def _pretraining(recipe: Recipe, device: torch.device) -> Stage:
     model = VideoMAEForPreTraining(config, attn_implementation=ATTENTION[device.type]).to(device)
     module = PreTraining(model)
     motions = max(1, recipe.pretraining_clips // VIEWS)
-    batches = Batches(config, recipe.seed, PRETRAINING, motions, recipe.uses, 1.0, device)
+    batches = Batches(
+        config, recipe.seed, PRETRAINING, motions, recipe.uses, 1.0, device, ahead=recipe.ahead
+    )
     start_projection(model.encoder.tubelet_embedding, normalized(batches[0].frames))
 
     def losses(step: int) -> dict[str, Tensor]:
@@ -113,7 +115,7 @@ def _finetuning(
     module = FineTuning(model, recipe).to(device)
     batches = Batches(
         config, recipe.seed, FINETUNING, recipe.motions, recipe.uses,
-        max(1.0, recipe.ramp * recipe.steps), device,
+        max(1.0, recipe.ramp * recipe.steps), device, ahead=recipe.ahead,
     )  # fmt: skip
 
     def losses(step: int) -> dict[str, Tensor]:
