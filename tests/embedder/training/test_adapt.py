@@ -96,7 +96,7 @@ def test_adapting_lowers_the_loss_of_videos_never_trained_on(
         failed={},
     )
     numbers = Adaptation(
-        steps=60, clips=16, warmup_steps=5, average=0.9, rate=1e-3, matrix_rate=0.02
+        steps=60, clips=8, warmup_steps=5, average=0.9, rate=1e-3, matrix_rate=0.02
     )
     after = held_out_at_the_end(begin(tmp_path / "both", encoder, videos, footage, numbers))
     before = next(
