@@ -6,7 +6,9 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -72,3 +74,15 @@ def embedded_once(
 def embedded(tmp_path: Path, embedded_once: Path) -> Path:
     """A copy of the collection of `library`, to do with as one likes."""
     return shutil.copytree(embedded_once, tmp_path / "collection")
+
+
+@pytest.fixture(scope="session")
+def benchmark(checkout: Path) -> Callable[[str], ModuleType]:
+    """A function that imports a module of benchmarks/."""
+
+    def load(name: str) -> ModuleType:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.syspath_prepend(checkout / "benchmarks")
+            return import_module(name)
+
+    return load

@@ -2,28 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
 MODEL = "builtin:tiny"
 
 pytestmark = pytest.mark.long
-
-
-@pytest.fixture(scope="module")
-def benchmark(checkout: Path) -> Callable[[str], ModuleType]:
-    """A function that imports a module of benchmarks/."""
-
-    def load(name: str) -> ModuleType:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.syspath_prepend(checkout / "benchmarks")
-            return import_module(name)
-
-    return load
 
 
 def test_it_tells_motions_apart_in_looks_it_was_not_trained_on(benchmark) -> None:

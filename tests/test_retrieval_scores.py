@@ -8,25 +8,12 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
 import av
 import numpy as np
 import pytest
-
-
-@pytest.fixture(scope="module")
-def benchmark(checkout: Path) -> Callable[[str], ModuleType]:
-    """A function that imports a module of benchmarks/."""
-
-    def load(name: str) -> ModuleType:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.syspath_prepend(checkout / "benchmarks")
-            return import_module(name)
-
-    return load
 
 
 @pytest.fixture(scope="module")

@@ -8,14 +8,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-
-from vidx.cli import main
 
 EMBED_KEYS = [
     "files", "embedded", "partial", "unchanged", "duplicate", "moved", "failed", "failed_before",
@@ -25,20 +22,6 @@ HIT_KEYS = [
     "rank", "clip_id", "video_id", "score", "path", "locations", "start_seconds", "end_seconds",
     "query_start_seconds", "query_end_seconds", "labels",
 ]  # fmt: skip
-
-
-@pytest.fixture
-def vidx(capfd: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
-    """Run a command in this process: (exit code, standard output, standard error)."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as ended:
-            main([str(argument) for argument in arguments])
-        captured = capfd.readouterr()
-        assert "Traceback" not in captured.err
-        return int(ended.value.code or 0), captured.out, captured.err
-
-    return run
 
 
 def test_embed_reports_counts_that_add_up(vidx, library, tiny_checkpoint, tmp_path) -> None:

@@ -15,7 +15,6 @@ from pathlib import Path
 import pytest
 
 import vidx as package
-from vidx.cli import main
 from vidx.cli.train import RECIPES
 
 TRAIN_KEYS = ["model", "recipe", "steps", "losses", "seconds"]
@@ -28,20 +27,6 @@ COMMAND = (
     "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
     "from vidx.cli import main; main(sys.argv[1:])"
 )
-
-
-@pytest.fixture
-def vidx(capfd: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
-    """Run a command in this process: (exit code, standard output, standard error)."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as ended:
-            main([str(argument) for argument in arguments])
-        captured = capfd.readouterr()
-        assert "Traceback" not in captured.err
-        return int(ended.value.code or 0), captured.out, captured.err
-
-    return run
 
 
 @pytest.fixture(scope="module")

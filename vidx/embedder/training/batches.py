@@ -99,29 +99,15 @@ def three_views(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Render a copy pair and a twin of another look for each label: a batch's three tensors."""
     size, frames = config.frame_shape[0], config.num_frames
-    same = views(
-        seed,
-        seed + 1,
-        [seed + 2, seed + 3],
-        labels,
-        look=TRAINING,
-        size=size,
-        num_frames=frames,
-        difficulty=difficulty,
-        device=device,
-    )
-    other = views(
-        seed,
-        seed + 4,
-        [seed + 5],
-        labels,
-        look=TRAINING,
-        size=size,
-        num_frames=frames,
-        difficulty=difficulty,
-        device=device,
-    )
-    clips = [*same, *other]
+    looks = ((seed + 1, [seed + 2, seed + 3]), (seed + 4, [seed + 5]))
+    clips = [
+        view
+        for look_seed, view_seeds in looks
+        for view in views(
+            seed, look_seed, view_seeds, labels,
+            look=TRAINING, size=size, num_frames=frames, difficulty=difficulty, device=device,
+        )
+    ]  # fmt: skip
     return (
         torch.stack([clip.frames for clip in clips], dim=1).flatten(0, 1),
         labels.to(device).repeat_interleave(VIEWS),

@@ -9,6 +9,7 @@ run/
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import pickle
@@ -108,12 +109,15 @@ class Run:
         path = self.folder / STATE_FILE
         partial = path.with_suffix(PARTIAL)
         try:
+            # By way of memory: torch tells of a full disk in its own words.
+            whole = io.BytesIO()
+            torch.save({"recipe": dict(self.recipe), **state}, whole)
             with partial.open("wb") as file:
-                torch.save({"recipe": dict(self.recipe), **state}, file)
+                file.write(whole.getbuffer())
                 file.flush()
                 os.fsync(file.fileno())
             partial.replace(path)
-        except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
+        except OSError as error:
             partial.unlink(missing_ok=True)
             raise self._unwritable(error) from error
 
