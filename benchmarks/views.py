@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +13,10 @@ import torch.nn.functional as F  # noqa: N812  (torch's own documentation calls 
 from numpy.typing import NDArray
 from scores import unit
 
-from vidx.embedder.encoder import DTYPES, Encoder, set_precision
+from vidx.embedder.devices import DTYPES
+from vidx.embedder.encoder import Encoder
+from vidx.embedder.inference.engine import Engine
+from vidx.embedder.inference.lean import LeanEncoder
 
 UNTRAINED_SEEDS = (0, 1, 2)
 
@@ -27,7 +31,7 @@ class Views:
     """
 
     def __init__(self, encoder: Encoder) -> None:
-        self.space, self.geometry = encoder.space, encoder.geometry
+        self.space, self.geometry, self.ahead = encoder.space, encoder.geometry, 0
         self.ways: dict[str, Callable[[NDArray[np.uint8]], NDArray[Any]]] = {
             "model": lambda frames: encoder.encode(frames)[0],
             "colour": colour,
@@ -36,6 +40,12 @@ class Views:
         for seed in UNTRAINED_SEEDS:
             self.ways[f"untrained {seed}"] = untrained(encoder, seed)
         self.widths: list[int] = []
+
+    def start(self, frames: NDArray[np.uint8]) -> Future[tuple[NDArray[np.float32], None]]:
+        """Describe a batch of clips at once, and give what holds the description."""
+        future: Future[tuple[NDArray[np.float32], None]] = Future()
+        future.set_result(self.encode(frames))
+        return future
 
     def encode(self, frames: NDArray[np.uint8]) -> tuple[NDArray[np.float32], None]:
         """Describe a batch of clips, uint8, shape (batch, frames, height, width, 3)."""
@@ -83,7 +93,9 @@ def motion(frames: NDArray[np.uint8]) -> NDArray[np.float64]:
 def untrained(encoder: Encoder, seed: int) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
     """The same network, preprocessing and precision with new random weights."""
     torch.manual_seed(seed)
-    model = type(encoder.model)(encoder.model.config)
-    set_precision(model, DTYPES[encoder.dtype])
-    fresh = replace(encoder, model=model.to(encoder.device).eval())
+    model = type(encoder.model)(encoder.model.config).requires_grad_(requires_grad=False)
+    lean = LeanEncoder(
+        model, encoder.preprocessing, device=encoder.device, dtype=DTYPES[encoder.dtype]
+    )
+    fresh = replace(encoder, model=model, engine=Engine(lean))
     return lambda frames: fresh.encode(frames)[0]

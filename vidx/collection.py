@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
 Paths: TypeAlias = "str | os.PathLike[str] | Sequence[str | os.PathLike[str]]"
 
-DEFAULT_BATCH_SIZE = 8
 MAX_DEFAULT_WORKERS = 16
 
 
@@ -99,6 +98,8 @@ class Collection:
 
     def close(self) -> None:
         """Let go of the model. Nothing else stays open between calls."""
+        for encoder in self._encoders.values():
+            encoder.close()
         self._encoders.clear()
 
     def embed(
@@ -111,7 +112,7 @@ class Collection:
         num_frames: int | None = None,
         fps: float | None = None,
         stride_seconds: float | None = None,
-        batch_size: int = DEFAULT_BATCH_SIZE,
+        batch_size: int | None = None,
         workers: int | None = None,
         limit: int | None = None,
         retry_failed: bool = False,
@@ -126,12 +127,13 @@ class Collection:
                 extensions in `docs/cli.md`.
             model: Checkpoint folder, or hub id with optional `@revision`, or `builtin:tiny`. None:
                 the collection's own, and for a new collection the Kinetics checkpoint.
-            device: `cpu`, `cuda` or `cuda:N`. None: cuda where there is one.
+            device: `cpu`, `cuda` (all there are) or `cuda:N`; several, separated by commas, share
+                the work. None: cuda where there is one.
             dtype: `float32`, `float16` or `bfloat16`. None: float16 on cuda, float32 on the CPU.
             num_frames: Frames sampled from a clip. None: the collection's, or the model's.
             fps: Frames sampled a second. None: the collection's, or 7.5.
             stride_seconds: From one clip's start to the next one's. None: back to back.
-            batch_size: Clips in one forward pass.
+            batch_size: Clips in one batch. None: what suits the device and its free memory.
             workers: Decoding processes; 0 decodes in this one, without isolation. None: one a
                 core, at most 16.
             limit: Look only at the first so many files, in sorted order. None: at all.
@@ -154,7 +156,7 @@ class Collection:
         _check_at_least(1, batch_size=batch_size, limit=limit)
         _check_at_least(0, workers=workers)
         files = _files(paths, limit)
-        choice = EncoderChoice(model, device, dtype, num_frames, fps)
+        choice = EncoderChoice(model, device, dtype, num_frames, fps).on_every_device()
         space = self._manifest().space if self._layout.exists() else None
         # What was named is checked even when there turns out to be nothing to embed.
         named = self._encoder(choice, space) if space is None or choice.names_a_space() else None
@@ -239,7 +241,7 @@ class Collection:
                 pattern that begins with neither `/` nor `*` may begin at any folder.
             exclude_self: Whether to leave out the query's own content, under whatever path.
             model: Where the collection's model lies now, if it has moved.
-            device: As for `embed`.
+            device: As for `embed`, but `cuda` is one device.
             dtype: As for `embed`.
 
         Returns:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vidx.embedder.builtin import is_builtin
 from vidx.embedder.checkpoint import DEFAULT_MODEL
+from vidx.embedder.devices import every_device
 from vidx.embedder.encoder import Encoder, load
 from vidx.embedder.sampling import Sampling
 from vidx.errors import FingerprintMismatch, ModelNotFound
@@ -19,7 +20,7 @@ class EncoderChoice:
 
     Attributes:
         model: Checkpoint folder, or hub id with optional `@revision`, or `builtin:tiny`.
-        device: `cpu`, `cuda` or `cuda:N`.
+        device: `cpu`, `cuda` or `cuda:N`, or several, separated by commas.
         dtype: `float32`, `float16` or `bfloat16`.
         num_frames: Frames sampled from a clip.
         fps: Frames sampled a second.
@@ -38,6 +39,10 @@ class EncoderChoice:
     def of_collection(self) -> EncoderChoice:
         """The choice that leaves to the collection what decides the values of vectors."""
         return EncoderChoice(None, self.device, self.dtype)
+
+    def on_every_device(self) -> EncoderChoice:
+        """The choice that takes all CUDA devices where none is named by number."""
+        return replace(self, device=every_device(self.device))
 
     def load(self, space: Space | None, collection: str) -> Encoder:
         """Load the encoder and see to it that its vectors fit the collection's.

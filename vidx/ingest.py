@@ -66,7 +66,7 @@ class Ingest:
         load_encoder: Callable[[], Encoder],
         *,
         workers: int,
-        batch_size: int,
+        batch_size: int | None,
         retry_failed: bool,
     ) -> EmbedReport:
         """Embed what is new or changed among some files.
@@ -75,7 +75,7 @@ class Ingest:
             files: Absolute paths, each once, sorted.
             load_encoder: Called once there is something to embed.
             workers: Decoding processes.
-            batch_size: Clips in one forward pass.
+            batch_size: Clips in one batch; None: what suits the device.
             retry_failed: Whether files that failed before are tried again.
 
         Returns:
@@ -99,7 +99,7 @@ class Ingest:
         load_encoder: Callable[[], Encoder],
         *,
         workers: int,
-        batch_size: int,
+        batch_size: int | None,
     ) -> None:
         first = next(jobs, None)
         if first is None:

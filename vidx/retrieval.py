@@ -26,7 +26,7 @@ from vidx.store.survey import content_id
 if TYPE_CHECKING:
     from vidx.embedder.encoder import Encoder
 
-_QUERY_BATCH = 8  # clips in one forward pass
+_QUERY_BATCH = 8  # clips in one batch: a query is short, and measures no memory
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,16 +134,14 @@ def test_a_device_that_is_not_there_is_a_device_error(tiny_checkpoint) -> None:
     "error",
     [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("you tried: not enough memory")],
 )
-def test_a_full_memory_is_a_device_error_that_names_the_batch_size(
-    tiny_checkpoint, monkeypatch, error
-) -> None:
+def test_a_memory_that_holds_no_clip_is_a_device_error(tiny_checkpoint, monkeypatch, error) -> None:
     encoder = load(tiny_checkpoint, device="cpu")
 
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(encoder.model.encoder, "forward", fail)
-    with pytest.raises(DeviceError, match="smaller --batch-size"):
+    monkeypatch.setattr(encoder.engine.encoder, "forward", fail)
+    with pytest.raises(DeviceError, match="no memory for one clip"):
         encoder.encode(random_frames(3))
 
 

@@ -248,7 +248,7 @@ def test_workers_vanish_with_a_parent_that_is_killed(videos: list[Path]) -> None
 
 
 def test_a_worker_ends_when_its_lifeline_is_cut() -> None:
-    worker = WorkerProcess(memory_bytes=1 << 30, timeout_seconds=10)
+    worker = WorkerProcess("vidx.embedder.worker", 1 << 30, timeout_seconds=10)
     try:
         worker.channel.receive()  # it has started
         assert worker.process.stdin is not None

@@ -18,7 +18,7 @@ from vidx.cli.options import (
 )
 from vidx.cli.progress import showing_progress
 from vidx.cli.render import count, print_json, print_table, shown_path
-from vidx.collection import DEFAULT_BATCH_SIZE, Collection, open_collection
+from vidx.collection import Collection, open_collection
 from vidx.records import EmbedReport, Finding, Progress, Status
 
 SHOWN_FAILURES = 10
@@ -50,9 +50,7 @@ SHOWN_FAILURES = 10
     "--batch-size",
     metavar="N",
     type=click.IntRange(min=1),
-    show_default=True,
-    default=DEFAULT_BATCH_SIZE,
-    help="Clips in one forward pass.",
+    help="Clips in one batch. Default: what suits the device and its free memory.",
 )
 @click.option(
     "--workers",

@@ -50,7 +50,8 @@ def model_options(command: Command) -> Command:
         click.option(
             "--device",
             metavar="DEVICE",
-            help="cpu, cuda or cuda:N. Default: cuda where there is one, else cpu.",
+            help="cpu, cuda or cuda:N, or several with commas between, which share the work. "
+            "Default: cuda where there is one (embed: all there are), else cpu.",
         ),
         click.option(
             "--model",

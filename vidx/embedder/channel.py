@@ -1,4 +1,4 @@
-"""Messages between a decoding worker and its parent, over a socket."""
+"""Messages between a process and its parent, over a socket."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ import pickle
 import socket
 import struct
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from vidx.embedder.container import FileState
 from vidx.embedder.geometry import FrameGeometry
 from vidx.embedder.sampling import Plan, Sampling
+
+if TYPE_CHECKING:
+    from vidx.embedder.container import FileState
 
 _PREFIX = struct.Struct("!II")  # bytes of the pickle, number of buffers
 _LENGTH = struct.Struct("!Q")

@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch import Tensor, nn
 
 from vidx.embedder.builtin import is_builtin
 from vidx.embedder.checkpoint import DEFAULT_MODEL, Checkpoint, find
+from vidx.embedder.devices import DTYPES, find_device, find_dtype
 from vidx.embedder.fingerprint import cached_digest, digest_tensors, file_state, fingerprint
+from vidx.embedder.inference.engine import Engine, Output, Pending
+from vidx.embedder.inference.lean import LeanEncoder, Model
+from vidx.embedder.inference.team import Setup, Team
 from vidx.embedder.preprocess import Preprocessing
 from vidx.embedder.sampling import Sampling
 from vidx.embedder.videomae.config import VideoMAEConfig
 from vidx.embedder.videomae.model import VideoMAEForVideoClassification, VideoMAEModel
-from vidx.embedder.videomae.pretrained import DTYPES
 from vidx.embedder.videomae.weights import hub_name, read_tensors
 from vidx.errors import CheckpointError, DeviceError, UsageError
 from vidx.records import Space
@@ -29,25 +31,22 @@ if TYPE_CHECKING:
 
 DEFAULT_FPS = Sampling().fps
 
-DEVICES = ("cpu", "cuda", "mps")
-
-# With the classifier where the checkpoint has one.
-Model = VideoMAEModel | VideoMAEForVideoClassification
-
 
 @dataclass(frozen=True, slots=True)
 class Encoder:
     """Frames of the model's size to embeddings and logits.
 
     Attributes:
-        model: On its device, in its precision.
+        engine: The encoder at work on its device, in its precision.
+        model: As it was stored, on the CPU.
         preprocessing: From frames of any size to the model's input.
         space: What the embeddings are comparable with.
         checkpoint: The files it was read from.
-        device: Where it computes, such as `cpu` or `cuda`.
+        device: Where it computes, such as `cpu`, `cuda` or `cuda:0,cuda:1`.
         dtype: Precision, such as `float32`.
     """
 
+    engine: Engine | Team = field(repr=False)
     model: Model = field(repr=False)
     preprocessing: Preprocessing
     space: Space
@@ -71,40 +70,44 @@ class Encoder:
             "torch": torch.__version__,
         }
 
-    def encode(
-        self, frames: NDArray[np.uint8]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-        """Embed a batch of clips.
+    @property
+    def ahead(self) -> int:
+        """Batches that may be started before the first one's result is asked for."""
+        return self.engine.ahead
+
+    @property
+    def batch_size(self) -> int:
+        """Clips in one batch that suit the device."""
+        return self.engine.batch_size
+
+    def start(self, frames: NDArray[np.uint8]) -> Pending:
+        """Begin to embed a batch of clips; on a GPU this does not wait.
 
         Args:
             frames: uint8, shape (batch, frames, height, width, 3), of the model's size.
 
         Returns:
-            Embeddings float32, shape (batch, dim), and logits float32, shape (batch, labels), or
-            None when the checkpoint has no head.
+            What gives the embeddings and logits.
 
         Raises:
             UsageError: Frames of another shape or type.
-            DeviceError: The device's memory does not hold the batch.
+            DeviceError: The device's memory does not hold one clip, or the device failed.
         """
         self._check_frames(frames)
-        try:
-            with torch.inference_mode():
-                # Copied, because torch wants memory that it may write to.
-                pixels = self.preprocessing.normalize(torch.tensor(frames, device=self.device))
-                embeddings, logits = embed(self.model, pixels)
-                return (
-                    embeddings.cpu().numpy(),
-                    None if logits is None else logits.cpu().numpy(),
-                )
-        except RuntimeError as error:
-            # torch has a class for a full GPU, and only this text for full main memory.
-            if isinstance(error, torch.OutOfMemoryError) or "not enough memory" in str(error):
-                raise DeviceError(
-                    f"{self.device} has no memory for a batch of {len(frames)} clips",
-                    "Choose a smaller --batch-size.",
-                ) from error
-            raise
+        return self.engine.start(frames)
+
+    def encode(self, frames: NDArray[np.uint8]) -> Output:
+        """Embed a batch of clips, as `start` does, and wait for it.
+
+        Returns:
+            Embeddings float32, shape (batch, dim), and logits float32, shape (batch, labels), or
+            None when the checkpoint has no head.
+        """
+        return self.start(frames).result()
+
+    def close(self) -> None:
+        """Let go of the device, and of the processes of several ones."""
+        self.engine.close()
 
     def _check_frames(self, frames: NDArray[np.uint8]) -> None:
         height, width = self.geometry.crop or self.geometry.resize_to or (0, 0)
@@ -114,35 +117,6 @@ class Encoder:
                 f"frames are {frames.dtype} of shape {frames.shape}, they must be uint8 of shape "
                 f"(batch, {', '.join(map(str, expected))})"
             )
-
-
-def embed(model: Model, pixel_values: Tensor) -> tuple[Tensor, Tensor | None]:
-    """Embed clips, and classify them in the same pass where the model can.
-
-    Args:
-        model: Norms, pooling and classifier in float32, see `set_precision`.
-        pixel_values: Normalised pixels, float, shape (batch, frames, 3, height, width).
-
-    Returns:
-        The mean over tokens of the last hidden state, shape (batch, dim), and class scores, shape
-        (batch, labels), or None; both float32.
-    """
-    hidden = model.encoder(pixel_values).last_hidden_state.float()  # (batch, tokens, dim)
-    logits = model.head(hidden) if isinstance(model, VideoMAEForVideoClassification) else None
-    return hidden.mean(dim=1), logits  # (batch, dim), (batch, labels)
-
-
-def set_precision(model: Model, dtype: torch.dtype) -> None:
-    """Compute in a dtype; norms, pooling and classifier stay in float32.
-
-    Args:
-        model: Changed in place.
-        dtype: Of the encoder's matrix products and of the values between its blocks.
-    """
-    model.float()
-    for module in model.encoder.modules():
-        if isinstance(module, nn.Linear | nn.Conv3d):
-            module.to(dtype)
 
 
 def load(
@@ -159,6 +133,7 @@ def load(
         model: A folder, or a hub id with optional revision (`organisation/name@revision`), or
             `builtin:tiny`.
         device: `cpu`, `cuda`, `cuda:1`, `mps`; None takes cuda when there is one, else cpu.
+            Several, separated by commas, share the work, each with a process of its own.
         dtype: `float32`, `float16`, `bfloat16`; None is float16 on cuda and float32 elsewhere.
         num_frames: Frames of a clip; None takes the checkpoint's. Another number gets a position
             table of its own.
@@ -170,11 +145,11 @@ def load(
     Raises:
         ModelNotFound: No checkpoint under that name.
         CheckpointError: Config, preprocessing and weights do not make a VideoMAE encoder.
-        DeviceError: A device that this machine lacks.
+        DeviceError: A device that this machine lacks, or that lacks memory or the precision.
         UsageError: An unknown device or dtype, or an impossible number of frames or rate.
     """
-    device = _device(device)
-    dtype = _dtype(dtype, device)
+    devices = [find_device(name) for name in (device.split(",") if device else [None])]
+    dtype = find_dtype(dtype, devices[0])
     checkpoint = find(model)
     config = _with_frames(VideoMAEConfig.from_file(checkpoint.config), num_frames)
     preprocessing = Preprocessing.from_file(checkpoint.preprocessor)
@@ -190,9 +165,12 @@ def load(
         dim=config.hidden_size,
         labels=config.labels if isinstance(videomae, VideoMAEForVideoClassification) else (),
     )
-    return Encoder(
-        _placed(videomae, device, dtype), preprocessing, space, checkpoint, device, dtype
-    )
+    if len(devices) > 1:
+        setup = Setup(space.source, dtype, sampling.num_frames, sampling.fps, space.fingerprint)
+        engine: Engine | Team = Team(devices, setup)
+    else:
+        engine = _engine(videomae, preprocessing, devices[0], dtype)
+    return Encoder(engine, videomae, preprocessing, space, checkpoint, ",".join(devices), dtype)
 
 
 def _read_model(checkpoint: Checkpoint, config: VideoMAEConfig) -> tuple[Model, str]:
@@ -206,17 +184,17 @@ def _read_model(checkpoint: Checkpoint, config: VideoMAEConfig) -> tuple[Model, 
     tensors = read_tensors(checkpoint.weights)
     with_head = config.has_head or hub_name("head.classifier.weight") in tensors
     kind = VideoMAEForVideoClassification if with_head else VideoMAEModel
-    model: Model = kind.from_tensors(config, tensors)
+    model: Model = kind.from_tensors(config, tensors).eval().requires_grad_(requires_grad=False)
     if is_builtin(checkpoint.name):
         # Installers may give the files of all versions the same time of change.
         return model, digest_tensors(model.state_dict())
     return model, cached_digest(state, model.state_dict())
 
 
-def _placed(model: Model, device: str, dtype: str) -> Model:
-    set_precision(model, DTYPES[dtype])
+def _engine(model: Model, preprocessing: Preprocessing, device: str, dtype: str) -> Engine:
     try:
-        return model.to(device).eval().requires_grad_(requires_grad=False)
+        encoder = LeanEncoder(model, preprocessing, device=device, dtype=DTYPES[dtype])
+        return Engine(encoder.eval())
     except torch.OutOfMemoryError as error:
         raise DeviceError(f"{device} has no memory for the model", "Try --device cpu.") from error
 
@@ -241,26 +219,3 @@ def _check_same_size(config: VideoMAEConfig, geometry: FrameGeometry) -> None:
             f"its preprocessor_config.json makes {made or 'frames of any size'}",
             "Take both from the same checkpoint.",
         )
-
-
-def _device(name: str | None) -> str:
-    if name is None:
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if name.partition(":")[0] not in DEVICES:
-        raise UsageError(f"device {name!r} is unknown", f"Choose one of {', '.join(DEVICES)}.")
-    try:
-        torch.empty(1, device=name)
-    except (RuntimeError, AssertionError) as error:
-        problem = str(error).partition("\n")[0]
-        raise DeviceError(
-            f"device {name!r} is not to be had here: {problem}", "Try --device cpu."
-        ) from error
-    return name
-
-
-def _dtype(name: str | None, device: str) -> str:
-    if name is None:
-        return "float16" if device.startswith("cuda") else "float32"
-    if name not in DTYPES:
-        raise UsageError(f"dtype {name!r} is unknown", f"Choose one of {', '.join(DTYPES)}.")
-    return name

@@ -5,15 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import platformdirs
 import torch
 from torch import Tensor
+
+from vidx.embedder.cache import read_cache, remember
 
 if TYPE_CHECKING:
     from vidx.embedder.preprocess import Preprocessing
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 # Raise it when decoding, sampling, preprocessing or pooling change what a vector holds.
 ALGORITHM_VERSION = 1
 POOLING = "mean over tokens"
+# By version: another version may name the tensors otherwise.
+CACHE_FILE = f"weights-{ALGORITHM_VERSION}.json"
 
 # Of the config, what an encoder's shape and arithmetic depend on. Another key, another fingerprint.
 FORWARD = (
@@ -103,37 +105,10 @@ def cached_digest(state: tuple[str, int, int], tensors: Mapping[str, Tensor]) ->
         64 hexadecimal digits.
     """
     path, size, mtime_ns = state
-    known = _read_cache()
-    match known.get(path):
+    match read_cache(CACHE_FILE).get(path):
         case [int(known_size), int(known_mtime), str(digest)]:
             if (known_size, known_mtime) == (size, mtime_ns):
                 return digest
     digest = digest_tensors(tensors)
-    _write_cache(known | {path: [size, mtime_ns, digest]})
+    remember(CACHE_FILE, path, [size, mtime_ns, digest])
     return digest
-
-
-def _cache_file() -> Path:
-    folder = os.environ.get("VIDX_CACHE_DIR") or platformdirs.user_cache_dir("vidx")
-    # By version: another version may name the tensors otherwise.
-    return Path(folder) / f"weights-{ALGORITHM_VERSION}.json"
-
-
-def _read_cache() -> dict[str, Any]:
-    try:
-        known = json.loads(_cache_file().read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return known if isinstance(known, dict) else {}
-
-
-def _write_cache(known: dict[str, Any]) -> None:
-    """Replace the cache at one stroke; one that cannot be written only costs time."""
-    target = _cache_file()
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=target.parent, delete=False) as file:
-            json.dump(known, file)
-        Path(file.name).replace(target)
-    except OSError:
-        return

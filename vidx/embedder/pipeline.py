@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from vidx.records import Clip, EmbeddedVideo, Problem
 
 if TYPE_CHECKING:
     from vidx.embedder.encoder import Encoder
+    from vidx.embedder.inference.engine import Pending
 
 
 @dataclass(slots=True)
@@ -35,7 +37,7 @@ def embed_videos(
     jobs: Iterable[Job],
     *,
     workers: int,
-    batch_size: int,
+    batch_size: int | None,
 ) -> Generator[tuple[Job, EmbeddedVideo | Problem], None, None]:
     """Embed videos, several at a time; batches are filled across videos.
 
@@ -43,12 +45,12 @@ def embed_videos(
         encoder: The model with its preprocessing.
         jobs: The videos, each with a key of its own; taken as workers become free.
         workers: Decoding processes; 0 decodes in this one, without isolation.
-        batch_size: Clips in one forward pass.
+        batch_size: Clips in one batch; None: what suits the device.
 
     Yields:
         Each job once, as it is finished, with its vectors or the reason why there are none.
     """
-    batcher = _Batcher(encoder, batch_size)
+    batcher = _Batcher(encoder, batch_size or encoder.batch_size)
     events = decode(
         jobs,
         sampling=Sampling(encoder.space.num_frames, encoder.space.fps),
@@ -66,19 +68,24 @@ def embed_videos(
                 batcher.drop(event.job)
                 yield event.job, event.problem
     yield from batcher.flush()
+    yield from batcher.collect()
 
 
 class _Batcher:
-    """Collects clips until a batch is full, and hands each vector to the video it belongs to."""
+    """Collects clips until a batch is full, and hands each vector to the video it belongs to.
+
+    Batches are computed while further clips come in.
+    """
 
     def __init__(self, encoder: Encoder, batch_size: int) -> None:
         self.encoder = encoder
         self.batch_size = batch_size
         self.attempts: dict[tuple[int | str, int], _Attempt] = {}
         self.waiting: list[tuple[_Attempt, int, NDArray[np.uint8]]] = []
+        self.started: deque[tuple[list[tuple[_Attempt, int]], Pending]] = deque()
 
     def add(self, event: ClipDecoded) -> Iterator[tuple[Job, EmbeddedVideo | Problem]]:
-        """Take a clip; yields the videos that its batch completes."""
+        """Take a clip; yields the videos that are complete by now."""
         attempt = self.attempts.setdefault((event.job.key, event.attempt), _Attempt())
         self.waiting.append((attempt, len(attempt.clips), event.frames))
         attempt.clips.append(event.clip)
@@ -100,18 +107,32 @@ class _Batcher:
         self.waiting = [item for item in self.waiting if not any(item[0] is one for one in void)]
 
     def flush(self) -> Iterator[tuple[Job, EmbeddedVideo | Problem]]:
-        """Compute the waiting clips; yields the videos that this completes."""
+        """Begin with the waiting clips; yields the videos that are complete by now."""
         batch, self.waiting = self.waiting, []
-        if not batch:
-            return
-        embeddings, logits = self.encoder.encode(np.stack([frames for _, _, frames in batch]))
-        for row, (attempt, number, _) in enumerate(batch):
-            attempt.embeddings[number] = embeddings[row]
-            if logits is not None:
-                attempt.logits[number] = logits[row]
-        for attempt in {id(attempt): attempt for attempt, _, _ in batch}.values():
-            if attempt.done is not None and attempt.is_complete():
-                yield attempt.done.job, _assemble(attempt)
+        if batch:
+            pending = self.encoder.start(np.stack([frames for _, _, frames in batch]))
+            self.started.append(([item[:2] for item in batch], pending))
+        yield from self.collect(ahead=self.encoder.ahead)
+
+    def collect(self, ahead: int = 0) -> Iterator[tuple[Job, EmbeddedVideo | Problem]]:
+        """Take the results that are there, and wait for those that are one too many.
+
+        Args:
+            ahead: Batches that need not be waited for.
+
+        Yields:
+            The videos that this completes.
+        """
+        while self.started and (len(self.started) > ahead or self.started[0][1].done()):
+            batch, pending = self.started.popleft()
+            embeddings, logits = pending.result()
+            for row, (attempt, number) in enumerate(batch):
+                attempt.embeddings[number] = embeddings[row]
+                if logits is not None:
+                    attempt.logits[number] = logits[row]
+            for attempt in {id(attempt): attempt for attempt, _ in batch}.values():
+                if attempt.done is not None and attempt.is_complete():
+                    yield attempt.done.job, _assemble(attempt)
 
 
 def _assemble(attempt: _Attempt) -> EmbeddedVideo | Problem:

@@ -165,6 +165,21 @@ class _Attempt:
     number: int = 1
 
 
+class _Decoder(WorkerProcess):
+    """A decoding worker.
+
+    Attributes:
+        is_started: Whether it has spoken yet.
+        silent_seconds: How long it has not spoken.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        module, timeout = "vidx.embedder.worker", limits.deadline_seconds
+        super().__init__(module, limits.memory_bytes, timeout_seconds=timeout)
+        self.is_started = False
+        self.silent_seconds = 0.0
+
+
 class _Pool:
     """Gives attempts to workers and turns what they say, or their silence, into events."""
 
@@ -182,8 +197,8 @@ class _Pool:
         self.size = size
         self.limits = limits
         self.again: deque[_Attempt] = deque()
-        self.idle: list[WorkerProcess] = []
-        self.busy: dict[WorkerProcess, _Attempt] = {}
+        self.idle: list[_Decoder] = []
+        self.busy: dict[_Decoder, _Attempt] = {}
         self.failed_starts = 0
 
     def events(self) -> Iterator[Event]:
@@ -223,15 +238,15 @@ class _Pool:
         job = next(self.jobs, None)
         return None if job is None else _Attempt(job)
 
-    def _free_worker(self) -> WorkerProcess:
+    def _free_worker(self) -> _Decoder:
         while self.idle:
             worker = self.idle.pop()
             if worker.process.poll() is None:
                 return worker
             worker.end()
-        return WorkerProcess(self.limits.memory_bytes, self.limits.deadline_seconds)
+        return _Decoder(self.limits)
 
-    def _listen(self) -> list[WorkerProcess]:
+    def _listen(self) -> list[_Decoder]:
         """Wait until some workers can be heard; the others' silence is counted.
 
         Only time that was spent waiting here counts: not that of a long forward pass meanwhile,
@@ -247,7 +262,7 @@ class _Pool:
             worker.silent_seconds = 0.0
         return heard
 
-    def _hear(self, worker: WorkerProcess) -> Iterator[Event]:
+    def _hear(self, worker: _Decoder) -> Iterator[Event]:
         try:
             message = worker.channel.receive()
         except TimeoutError:
@@ -259,7 +274,7 @@ class _Pool:
             self.failed_starts = 0
             yield from self._understand(worker, message)
 
-    def _understand(self, worker: WorkerProcess, message: object) -> Iterator[Event]:
+    def _understand(self, worker: _Decoder, message: object) -> Iterator[Event]:
         attempt = self.busy[worker]
         if isinstance(message, DecodedVideo | VidxError):
             del self.busy[worker]
@@ -271,7 +286,7 @@ class _Pool:
         elif isinstance(message, DecodedClip | DecodedVideo):
             yield _event(attempt.job, attempt.number, message)
 
-    def _time_out(self, worker: WorkerProcess) -> Iterator[Event]:
+    def _time_out(self, worker: _Decoder) -> Iterator[Event]:
         if not worker.is_started:
             yield from self._bury(worker)
             return
@@ -281,7 +296,7 @@ class _Pool:
         problem = Problem("decode_timeout", f"the decoder did not get on for {seconds:g} s")
         yield VideoFailed(attempt.job, problem)
 
-    def _bury(self, worker: WorkerProcess) -> Iterator[Event]:
+    def _bury(self, worker: _Decoder) -> Iterator[Event]:
         """Try a dead worker's video once more, unless that was the second time."""
         attempt = self.busy.pop(worker)
         death = worker.death()

@@ -1,4 +1,4 @@
-"""The parent's handle on one decoding worker."""
+"""A process that decodes or computes: its parent's handle on it, and its own tie to the parent."""
 
 from __future__ import annotations
 
@@ -8,42 +8,46 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 from vidx.embedder.channel import Channel
 
 
 class WorkerProcess:
-    """A process of `vidx.embedder.worker`, killed and reaped by `end`.
+    """`python -m MODULE FD ARGUMENTS...`, killed and reaped by `end`.
 
     Args:
-        memory_bytes: What it may take for decoding.
-        timeout_seconds: How long to wait for the rest of a message that has begun.
+        module: What it runs; it speaks and hears through the socket FD.
+        arguments: What the module takes besides.
+        timeout_seconds: How long to wait for the rest of a message that has begun; None: for ever.
+        stderr: Where its complaints go; None: where ours go.
 
     Attributes:
         process: The process.
         channel: What it says and hears.
-        is_started: Whether it has spoken yet; set by the listener.
-        silent_seconds: How long it has not spoken; set by the listener.
     """
 
-    def __init__(self, memory_bytes: int, timeout_seconds: float) -> None:
+    def __init__(
+        self,
+        module: str,
+        *arguments: object,
+        timeout_seconds: float | None,
+        stderr: int | None = subprocess.DEVNULL,
+    ) -> None:
         ours, theirs = socket.socketpair()
         with theirs:
-            arguments = [theirs.fileno(), memory_bytes]
             self.process = subprocess.Popen(
                 # -P: nothing in the current folder stands in for a module.
-                [sys.executable, "-P", "-m", "vidx.embedder.worker", *map(str, arguments)],
-                stdin=subprocess.PIPE,  # its lifeline: see the worker
+                [sys.executable, "-P", "-m", module, *map(str, (theirs.fileno(), *arguments))],
+                stdin=subprocess.PIPE,  # its lifeline: see end_with_parent
                 stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
+                stderr=stderr,
                 pass_fds=[theirs.fileno()],
                 env=_environment(),
             )
         ours.settimeout(timeout_seconds)
         self.channel = Channel(ours)
-        self.is_started = False
-        self.silent_seconds = 0.0
 
     def end(self) -> None:
         """Kill the process and leave nothing of it behind."""
@@ -70,3 +74,14 @@ def _environment() -> dict[str, str]:
     root = str(Path(__file__).parents[2])
     inherited = os.environ.get("PYTHONPATH")
     return {**os.environ, "PYTHONPATH": os.pathsep.join([root, inherited] if inherited else [root])}
+
+
+def end_with_parent() -> None:
+    """End this process once its standard input is closed, even while a decoder hangs."""
+
+    def watch() -> None:
+        while os.read(0, 1):
+            pass
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

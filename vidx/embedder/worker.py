@@ -8,16 +8,15 @@ when the parent ends in whatever way.
 from __future__ import annotations
 
 import contextlib
-import os
 import resource
 import signal
 import socket
 import sys
-import threading
 import time
 from pathlib import Path
 
 from vidx.embedder.channel import Alive, Channel, Task
+from vidx.embedder.process import end_with_parent
 from vidx.embedder.video import decode_clips
 from vidx.errors import VideoError, VidxError
 
@@ -63,17 +62,6 @@ class _Pulse:
         if time.monotonic() - self._last >= TICK_SECONDS:
             self._channel.send(Alive())
             self._last = time.monotonic()
-
-
-def end_with_parent() -> None:
-    """End this process once its standard input is closed, even while a decoder hangs."""
-
-    def watch() -> None:
-        while os.read(0, 1):
-            pass
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def cap_memory(more_bytes: int) -> None:

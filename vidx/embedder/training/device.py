@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import torch
 
-from vidx.embedder.encoder import _device
+from vidx.embedder.devices import find_device, is_out_of_memory
 from vidx.errors import DeviceError, UsageError
 
 DEVICES = ("cpu", "cuda")
@@ -26,7 +26,7 @@ def training_device(name: str | None) -> torch.device:
         DeviceError: This machine lacks it, or its torch is too old.
         UsageError: It is unknown, or training has not been made for it.
     """
-    device = torch.device(_device(name))
+    device = torch.device(find_device(name))
     if device.type not in DEVICES:
         raise UsageError(
             f"training does not run on {name!r}", f"Choose one of {', '.join(DEVICES)}."
@@ -53,7 +53,6 @@ def telling_full_memory(device: torch.device, way_out: str) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        # torch has a class for a full GPU, and only this text for full main memory.
-        if isinstance(error, torch.OutOfMemoryError) or "not enough memory" in str(error):
+        if is_out_of_memory(error):
             raise DeviceError(f"{device} has no memory for a step of training", way_out) from error
         raise

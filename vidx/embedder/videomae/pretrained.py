@@ -14,6 +14,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from vidx.embedder.checkpoint import find_weights
+from vidx.embedder.devices import DTYPES
 from vidx.embedder.hub import CONFIG_FILE, WEIGHTS_FILES
 from vidx.embedder.videomae.checks import check_attn_implementation
 from vidx.embedder.videomae.config import VideoMAEConfig
@@ -21,7 +22,6 @@ from vidx.embedder.videomae.original import read_original
 from vidx.embedder.videomae.weights import fit, read_tensors, to_hub
 from vidx.errors import UsageError
 
-DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 AS_STORED = "auto"
 
 

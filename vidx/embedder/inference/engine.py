@@ -1,0 +1,264 @@
+"""Engine: a lean encoder at work on one device, batch after batch."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vidx.embedder.cache import cache_folder
+from vidx.embedder.devices import device_failed, is_out_of_memory
+from vidx.embedder.inference.batch_size import DEFAULT_BATCH_SIZE, fitting_batch_size
+from vidx.errors import DeviceError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from vidx.embedder.inference.lean import LeanEncoder
+
+# A compiler takes about a minute: worth it for work that takes several. On a CPU it gains nothing
+# (benchmarks/encoder.py).
+CUDA_COMPILE_AFTER_SECONDS = 60.0
+
+Tensors = tuple[Tensor, Tensor | None]
+
+logger = logging.getLogger("vidx")
+
+
+class Output(NamedTuple):
+    """What a batch gives.
+
+    Attributes:
+        embeddings: float32, shape (batch, dim).
+        logits: float32, shape (batch, labels), or None when the checkpoint has no head.
+    """
+
+    embeddings: NDArray[np.float32]
+    logits: NDArray[np.float32] | None
+
+
+class Pending(Protocol):
+    """A batch that has been started."""
+
+    def done(self) -> bool:
+        """Whether `result` would give it at once."""
+
+    def result(self) -> Output:
+        """Wait for it."""
+
+
+class Engine:
+    """Runs batches of any size; what one pass cannot hold goes through in parts.
+
+    On CUDA, `start` returns before the device is done: pinned buffers take turns, so that copies
+    of one batch overlap with the arithmetic of another. After some time of work the encoder is
+    compiled, as CUDA graphs of one batch shape; a compiler that fails is told of once.
+
+    Args:
+        encoder: On its device.
+        compile_after_seconds: Work before it is compiled; None: 60 on CUDA, never elsewhere.
+
+    Attributes:
+        ahead: Batches that may be started before the first one's result is asked for.
+    """
+
+    def __init__(self, encoder: LeanEncoder, *, compile_after_seconds: float | None = None) -> None:
+        self.encoder = encoder
+        self.device = encoder.device
+        self.on_cuda = self.device.type == "cuda"
+        self.ahead = 1 if self.on_cuda else 0
+        self._run: Callable[..., Tensors] = encoder
+        self._compiled = False
+        if compile_after_seconds is None:
+            compile_after_seconds = CUDA_COMPILE_AFTER_SECONDS if self.on_cuda else math.inf
+        self._compile_after = compile_after_seconds
+        self._compile_at: float | None = None  # set by the first batch
+        self._most: float = math.inf  # clips in one pass, lowered when memory ran out
+        self._lanes: list[_Lane] = []
+        self._batch_size: int | None = None
+
+    @property
+    def batch_size(self) -> int:
+        """Clips in one pass that the device's memory holds, and that keep it busy."""
+        if self._batch_size is None:
+            if self.on_cuda:
+                self._batch_size = fitting_batch_size(self.encoder)
+            elif self.device.type == "cpu":
+                self._batch_size = self.encoder.clips_at_once
+            else:
+                self._batch_size = DEFAULT_BATCH_SIZE
+        return self._batch_size
+
+    def start(self, frames: NDArray[np.uint8]) -> Pending:
+        """Begin with a batch.
+
+        Args:
+            frames: uint8, shape (batch, frames, height, width, 3), of the model's size.
+
+        Returns:
+            What to ask for the result.
+
+        Raises:
+            DeviceError: The device's memory does not hold one clip, or the device failed.
+        """
+        while True:
+            size = int(min(len(frames), self._most))
+            try:
+                parts = [
+                    self._launch(frames[begin : begin + size])
+                    for begin in range(0, len(frames), size)
+                ]
+            except RuntimeError as error:
+                if not is_out_of_memory(error):
+                    raise device_failed(str(self.device), first_line(error)) from error
+                if size == 1:
+                    raise DeviceError(
+                        f"{self.device} has no memory for one clip",
+                        "Free some of it, or choose another --device or --dtype.",
+                    ) from error
+                self._halve(size)
+            else:
+                return _Batch(parts, self.device)
+
+    def close(self) -> None:
+        """Let go of the buffers."""
+        self._lanes.clear()
+
+    def _halve(self, size: int) -> None:
+        self._most = size // 2
+        self._lanes.clear()
+        if self.on_cuda:
+            torch.cuda.empty_cache()
+        message = "%s has no memory for %d clips at once: going on with %d"
+        logger.warning(message, self.device, size, self._most)
+
+    @torch.inference_mode()
+    def _launch(self, frames: NDArray[np.uint8]) -> _Part:
+        self._compile_if_due()
+        if self.on_cuda:
+            return self._lane(len(frames)).launch(frames, self._forward, padded=self._compiled)
+        # Copied, because torch wants memory that it may write to.
+        return _Part(*self._forward(torch.tensor(frames, device=self.device)))
+
+    def _lane(self, clips: int) -> _Lane:
+        """The buffers whose turn it is, made anew when a batch is larger than all before."""
+        if not self._lanes or self._lanes[0].clips < clips:
+            shape = clips, *self.encoder.frames_shape
+            self._lanes = [_Lane(shape, self.device) for _ in range(1 + self.ahead)]
+        self._lanes.append(self._lanes.pop(0))
+        return self._lanes[-1]
+
+    def _compile_if_due(self) -> None:
+        now = time.monotonic()
+        if self._compile_at is None:
+            self._compile_at = now + self._compile_after
+        if self._compiled or now < self._compile_at:
+            return
+        # Kept across runs; torch reads this when it first compiles.
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_folder() / "inductor"))
+        logger.info("compiling for %s", self.device)
+        mode = "reduce-overhead" if self.on_cuda else "default"
+        self._run = torch.compile(self.encoder, mode=mode, dynamic=False)
+        self._compiled = True
+
+    def _forward(self, frames: Tensor) -> Tensors:
+        try:
+            outputs: Tensors = self._run(frames)
+        except Exception as error:
+            # Any: a compiler is many programs, and fails in as many ways.
+            if not self._compiled or is_out_of_memory(error):
+                raise
+            logger.warning("going on without a compiler, which failed: %s", first_line(error))
+            self._run, self._compiled, self._compile_at = self.encoder, False, math.inf
+            outputs = self.encoder(frames)
+        return outputs
+
+
+class _Lane:
+    """Pinned and device buffers of one batch on its way through a CUDA device."""
+
+    def __init__(self, shape: tuple[int, ...], device: torch.device) -> None:
+        self.clips = shape[0]
+        self.device = device
+        # Copies in, while another batch is computed.
+        self.stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        self.host = torch.zeros(shape, dtype=torch.uint8, pin_memory=True)
+        self.frames = torch.zeros(shape, dtype=torch.uint8, device=device)
+        self.part: _Part | None = None
+
+    def launch(
+        self, frames: NDArray[np.uint8], run: Callable[[Tensor], Tensors], *, padded: bool
+    ) -> _Part:
+        """Start a batch; waits for the one that these buffers still hold."""
+        if self.part:
+            self.part.wait()
+        clips = len(frames)
+        self.host[:clips].numpy()[...] = frames
+        compute = torch.cuda.current_stream(self.device)
+        with torch.cuda.stream(self.stream):
+            self.frames[:clips].copy_(self.host[:clips], non_blocking=True)
+        compute.wait_stream(self.stream)
+        # A compiled encoder knows one shape: what an older batch left fills it up.
+        if padded:  # the outputs of the last CUDA graph are on their way already
+            torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
+        embeddings, logits = run(self.frames if padded else self.frames[:clips])
+        self.part = _Part(
+            _to_host(embeddings[:clips]), None if logits is None else _to_host(logits[:clips])
+        )
+        self.part.event = compute.record_event()
+        return self.part
+
+
+class _Part:
+    """Outputs on their way to the host."""
+
+    def __init__(self, embeddings: Tensor, logits: Tensor | None) -> None:
+        self.embeddings = embeddings
+        self.logits = logits
+        self.event: torch.cuda.Event | None = None
+
+    def done(self) -> bool:
+        return self.event is None or bool(self.event.query())  # type: ignore[no-untyped-call]
+
+    def wait(self) -> None:
+        if self.event:
+            self.event.synchronize()
+
+
+class _Batch:
+    """The parts of a batch."""
+
+    def __init__(self, parts: list[_Part], device: torch.device) -> None:
+        self.parts = parts
+        self.device = device
+
+    def done(self) -> bool:
+        return all(part.done() for part in self.parts)
+
+    def result(self) -> Output:
+        try:
+            for part in self.parts:
+                part.wait()
+        except RuntimeError as error:
+            raise device_failed(str(self.device), first_line(error)) from error
+        embeddings = torch.cat([part.embeddings for part in self.parts]).cpu().numpy()
+        logits = [part.logits for part in self.parts if part.logits is not None]
+        return Output(embeddings, torch.cat(logits).cpu().numpy() if logits else None)
+
+
+def _to_host(values: Tensor) -> Tensor:
+    """Begin to copy to pinned memory."""
+    host = torch.empty(values.shape, dtype=values.dtype, pin_memory=True)
+    return host.copy_(values, non_blocking=True)
+
+
+def first_line(error: Exception) -> str:
+    """What an error says, without its traceback of C++."""
+    return str(error).strip().partition("\n")[0]
