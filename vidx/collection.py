@@ -21,6 +21,7 @@ from vidx.records import (
     RemoveReport,
     Space,
 )
+from vidx.stages import stage
 from vidx.store import layout as layouts
 from vidx.store.layout import Layout, Manifest
 
@@ -253,16 +254,18 @@ class Collection:
             VideoError: The query cannot be decoded.
             FingerprintMismatch: The model is not the collection's.
         """
-        from vidx import retrieval
-        from vidx.embedder.sampling import Plan
-        from vidx.encoder_choice import EncoderChoice
+        with stage("start Python's libraries"):
+            from vidx import retrieval
+            from vidx.embedder.sampling import Plan
+            from vidx.encoder_choice import EncoderChoice
 
         k = operator.index(k)
         _check_at_least(1, k=k)
         if by not in ("clip", "video"):
             raise UsageError(f"by={by!r}: it is 'clip' or 'video'.")
-        catalogue = self._catalogue()
-        index = self._index(catalogue)
+        with stage("open catalogue and index"):
+            catalogue = self._catalogue()
+            index = self._index(catalogue)
         if not isinstance(query, str | os.PathLike):
             if start_seconds is not None or end_seconds is not None:
                 raise UsageError("A span is of a file: a stored clip has its own start and end.")
@@ -271,11 +274,14 @@ class Collection:
             span = Plan(start_seconds=start_seconds or 0.0, end_seconds=end_seconds)
             file = retrieval.query_file(query)
             choice = EncoderChoice(model, device, dtype)
-            encoder = self._encoder(choice, self._manifest().space)
-            wanted = retrieval.file_query(encoder, file, span, needs_id=exclude_self)
+            with stage("load the model"):
+                encoder = self._encoder(choice, self._manifest().space)
+            with stage("decode and embed the query"):
+                wanted = retrieval.file_query(encoder, file, span, needs_id=exclude_self)
         names = (labels,) if isinstance(labels, str) else tuple(labels)
         filters = retrieval.Filters(names, path_glob, wanted.video_id if exclude_self else None)
-        return retrieval.search(catalogue, index, wanted, k, filters, by_video=by == "video")
+        with stage("search the index"):
+            return retrieval.search(catalogue, index, wanted, k, filters, by_video=by == "video")
 
     def clips(self) -> pa.Table:
         """All clips by clip_id: clip_id, video_id, path, start_seconds, end_seconds, labels."""

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from vidx.cli import main
+
+
+@pytest.fixture(autouse=True)
+def own_log() -> Iterator[None]:
+    """What --verbose and --quiet do to the log ends with the test."""
+    log = logging.getLogger("vidx")
+    before = log.level, list(log.handlers)
+    yield
+    log.level, log.handlers[:] = before
+    log.manager._clear_cache()
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
@@ -54,6 +55,46 @@ def test_search_prints_documented_objects(vidx, embedded, library) -> None:
     assert hits[0]["score"] >= 0.999
     assert len(hits[0]["labels"]) == 5
     assert list(hits[0]["labels"][0]) == ["label", "score"]
+
+
+def test_a_verbose_search_tells_its_stages_and_compiles_nothing(embedded, library) -> None:
+    code = (
+        "import sys; from vidx.cli import main\n"
+        "try: main(sys.argv[1:])\n"
+        "finally: print('torch._inductor' in sys.modules, 'torch' in sys.modules)"
+    )
+    command = [sys.executable, "-c", code, "search", library / "bowl.mp4", "-v"]
+    command += ["--collection", embedded, "--json"]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=True)
+    assert done.stdout.endswith("\nFalse True\n")
+    stages = [line.split(" s  ") for line in done.stderr.splitlines()]
+    assert [name for _, name in stages] == [
+        "start Python's libraries",
+        "open catalogue and index",
+        "load the model",
+        "decode and embed the query",
+        "search the index",
+    ]
+    assert all(float(seconds) >= 0 for seconds, _ in stages)
+
+
+def test_embed_shares_the_work_between_the_devices_that_are_named(
+    vidx, embedded, library, tiny_checkpoint, tmp_path
+) -> None:
+    where = ("--collection", tmp_path / "new")
+    options = ("--model", tiny_checkpoint, "--device", "cpu,cpu", "--batch-size", 1)
+    code, _, _ = vidx("embed", library, *where, *options)
+    assert code == 3
+    one, two = (_clips_by_content(vidx, folder, tmp_path) for folder in (embedded, where[1]))
+    assert one.keys() == two.keys()
+    assert len(one) > 5
+    assert all(np.allclose(one[key], two[key], atol=1e-4) for key in one)
+
+
+def _clips_by_content(vidx, collection, tmp_path) -> dict[tuple[str, float], list[float]]:
+    vidx("export", tmp_path / "all.parquet", "--collection", collection)
+    rows = pq.read_table(tmp_path / "all.parquet").to_pylist()
+    return {(row["video_id"], row["start_seconds"]): row["embedding"] for row in rows}
 
 
 def test_a_number_is_a_clip_id(vidx, embedded) -> None:

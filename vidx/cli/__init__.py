@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import click
 
+from vidx.cli.bench import bench
 from vidx.cli.embed import embed
 from vidx.cli.inspect import failures, info, videos
 from vidx.cli.maintain import export, rebuild, remove, verify
@@ -37,7 +38,7 @@ def cli() -> None:
 
 COMMANDS = (
     *(embed, search, info, videos, failures, remove, verify, rebuild, export),
-    *(models, train, adapt),
+    *(models, bench, train, adapt),
 )
 for command in COMMANDS:
     cli.add_command(command)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -30,7 +31,10 @@ def json_option(command: Command) -> Command:
 def quiet_option(command: Command) -> Command:
     """No progress."""
     return click.option(
-        "--quiet", is_flag=True, help="Print nothing but results asked for with --json, and errors."
+        "--quiet",
+        is_flag=True,
+        callback=_silence_log,
+        help="Print nothing but results asked for with --json, and errors.",
     )(command)
 
 
@@ -39,8 +43,8 @@ def limit_option(what: str) -> Callable[[Command], Command]:
     return click.option("--limit", metavar="N", type=click.IntRange(min=1), help=what)
 
 
-def model_options(command: Command) -> Command:
-    """Which model, where and how precisely."""
+def device_options(command: Command) -> Command:
+    """Where, and how precisely."""
     for option in (
         click.option(
             "--dtype",
@@ -53,13 +57,43 @@ def model_options(command: Command) -> Command:
             help="cpu, cuda or cuda:N, or several with commas between, which share the work. "
             "Default: cuda where there is one (embed: all there are), else cpu.",
         ),
-        click.option(
-            "--model",
-            metavar="MODEL",
-            help="builtin:tiny, which vidx brings, or a checkpoint's folder, or a hub id with "
-            "optional @revision. Default: the collection's own; for a new one "
-            "MCG-NJU/videomae-base-finetuned-kinetics, from the hub or its cache.",
-        ),
     ):
         command = option(command)
     return command
+
+
+def model_options(command: Command) -> Command:
+    """Which model, where and how precisely."""
+    return click.option(
+        "--model",
+        metavar="MODEL",
+        help="builtin:tiny, which vidx brings, or a checkpoint's folder, or a hub id with "
+        "optional @revision. Default: the collection's own; for a new one "
+        "MCG-NJU/videomae-base-finetuned-kinetics, from the hub or its cache.",
+    )(device_options(command))
+
+
+def verbose_option(command: Command) -> Command:
+    """The log."""
+    return click.option(
+        "-v",
+        "--verbose",
+        is_flag=True,
+        expose_value=False,
+        callback=_show_log,
+        help="Tell on standard error how long each stage takes.",
+    )(command)
+
+
+def _show_log(_context: click.Context, _option: click.Parameter, verbose: bool) -> None:
+    if verbose:
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(message)s"))
+        logging.getLogger("vidx").addHandler(handler)
+        logging.getLogger("vidx").setLevel(logging.INFO)
+
+
+def _silence_log(_context: click.Context, _option: click.Parameter, quiet: bool) -> bool:
+    if quiet:
+        logging.getLogger("vidx").setLevel(logging.ERROR)
+    return quiet

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from vidx.cli.options import collection_option, json_option, model_options
+from vidx.cli.options import collection_option, json_option, model_options, verbose_option
 from vidx.cli.render import print_json, print_table, shown_path, span
 from vidx.collection import open_collection
 from vidx.records import Hit
@@ -68,6 +68,7 @@ SHOWN_LABELS = 2
 )
 @model_options
 @json_option
+@verbose_option
 def search(query: str, collection: str | None, as_json: bool, **options: Any) -> None:
     """Find the clips that are most similar to QUERY.
 

@@ -134,4 +134,4 @@ def test_on_a_cpu_nothing_is_compiled_by_itself(lean, clips) -> None:
     engine = Engine(lean)
     engine.start(clips).result()
     assert engine._compile_at == float("inf")
-    assert engine.batch_size == lean.clips_at_once
+    assert engine.batch_size == 8

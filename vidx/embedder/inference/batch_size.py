@@ -13,7 +13,7 @@ from vidx.errors import DeviceError
 if TYPE_CHECKING:
     from vidx.embedder.inference.lean import LeanEncoder
 
-DEFAULT_BATCH_SIZE = 8
+DEFAULT_BATCH_SIZE = 8  # where memory is not the limit, so that results come often
 MOST_CLIPS = 128  # by then a device is as busy as it gets, and a batch is 0.3 GB of frames
 USED = 0.8  # of the free memory; the rest is for fragments and neighbours
 BUFFERS = 2  # of frames, on the device

@@ -86,14 +86,10 @@ class Engine:
 
     @property
     def batch_size(self) -> int:
-        """Clips in one pass that the device's memory holds, and that keep it busy."""
+        """Clips in one batch that a GPU's memory holds and that keep it busy; 8 on a CPU."""
         if self._batch_size is None:
-            if self.on_cuda:
-                self._batch_size = fitting_batch_size(self.encoder)
-            elif self.device.type == "cpu":
-                self._batch_size = self.encoder.clips_at_once
-            else:
-                self._batch_size = DEFAULT_BATCH_SIZE
+            on_cuda = self.on_cuda
+            self._batch_size = fitting_batch_size(self.encoder) if on_cuda else DEFAULT_BATCH_SIZE
         return self._batch_size
 
     def start(self, frames: NDArray[np.uint8]) -> Pending:
@@ -127,6 +123,19 @@ class Engine:
             else:
                 return _Batch(parts, self.device)
 
+    @torch.inference_mode()
+    def run(self, frames: Tensor) -> Tensors:
+        """Compute a batch that is on the device, and leave the outputs there.
+
+        Args:
+            frames: uint8, shape (batch, frames, height, width, 3).
+
+        Returns:
+            As of the encoder; on CUDA they may be overwritten by the next batch.
+        """
+        self._compile_if_due()
+        return self._forward(frames)
+
     def close(self) -> None:
         """Let go of the buffers."""
         self._lanes.clear()
@@ -141,7 +150,7 @@ class Engine:
 
     @torch.inference_mode()
     def _launch(self, frames: NDArray[np.uint8]) -> _Part:
-        self._compile_if_due()
+        self._compile_if_due()  # here, because it decides whether the batch is padded
         if self.on_cuda:
             return self._lane(len(frames)).launch(frames, self._forward, padded=self._compiled)
         # Copied, because torch wants memory that it may write to.
@@ -169,6 +178,8 @@ class Engine:
         self._compiled = True
 
     def _forward(self, frames: Tensor) -> Tensors:
+        if self._compiled and self.on_cuda:  # nobody holds the outputs of the last graph any more
+            torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
         try:
             outputs: Tensors = self._run(frames)
         except Exception as error:
@@ -206,8 +217,6 @@ class _Lane:
             self.frames[:clips].copy_(self.host[:clips], non_blocking=True)
         compute.wait_stream(self.stream)
         # A compiled encoder knows one shape: what an older batch left fills it up.
-        if padded:  # the outputs of the last CUDA graph are on their way already
-            torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
         embeddings, logits = run(self.frames if padded else self.frames[:clips])
         self.part = _Part(
             _to_host(embeddings[:clips]), None if logits is None else _to_host(logits[:clips])

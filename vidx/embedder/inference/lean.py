@@ -35,9 +35,9 @@ Model = VideoMAEModel | VideoMAEForVideoClassification
 # Pixels enter the projection as (pixel - MIDDLE) / SCALE: exact in every precision, and of a size
 # that keeps the projection's weights about as large as they were.
 MIDDLE, SCALE = 128, 64
-# On a CPU the widest values of one pass, an MLP's, should stay in the cache, and below the size
-# from which malloc gets memory from the system (and zeroed) each time: 32 MiB in glibc. Measured.
-CPU_BYTES = 20 << 20
+# On a CPU the widest values of one pass, an MLP's, should stay in the cache. Beyond 32 MiB, glibc's
+# malloc would also get them from the system each time, zeroed.
+CPU_BYTES = 10 << 20
 # The kernel that writes all scores to memory is not among them: it is never taken in silence.
 FUSED_ATTENTION = [
     SDPBackend.CUDNN_ATTENTION,

@@ -44,7 +44,8 @@ class PreTrained(nn.Module):
     def initialize(self) -> None:
         """Draw new weights: normal, of the config's `initializer_range`; biases are zero."""
         for module in self.modules():
-            if isinstance(module, nn.Linear | nn.Conv3d):
+            # What is yet without storage is replaced; drawing it would import torch's compiler.
+            if isinstance(module, nn.Linear | nn.Conv3d) and not module.weight.is_meta:
                 nn.init.normal_(module.weight, std=self.config.initializer_range)
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)

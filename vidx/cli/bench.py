@@ -1,0 +1,87 @@
+"""`vidx bench`."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+
+import click
+
+from vidx.cli.options import device_options, json_option, quiet_option
+from vidx.cli.render import print_json, print_table, printable
+
+
+@click.command()
+@click.option(
+    "--model",
+    metavar="MODEL",
+    help="builtin:tiny, which vidx brings, or a checkpoint's folder, or a hub id with optional "
+    "@revision. Default: MCG-NJU/videomae-base-finetuned-kinetics, from the hub or its cache.",
+)
+@device_options
+@click.option(
+    "--batch-size",
+    metavar="N",
+    type=click.IntRange(min=1),
+    help="Clips in one batch. Default: what suits the device and its free memory.",
+)
+@click.option(
+    "--seconds",
+    metavar="S",
+    type=click.FloatRange(min=0, min_open=True),
+    default=20.0,
+    show_default=True,
+    help="How long to measure; it takes longer where ten batches do.",
+)
+@json_option
+@quiet_option
+def bench(
+    model: str | None,
+    device: str | None,
+    dtype: str | None,
+    batch_size: int | None,
+    seconds: float,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Measure how fast a model embeds on this machine, decoding left aside.
+
+    Random clips are embedded, from frames that lie on the device already and from frames in main
+    memory. Decoding can be slower than this; `vidx embed` tells its own rate.
+    """
+    from vidx.embedder.checkpoint import DEFAULT_MODEL
+    from vidx.embedder.devices import every_device
+    from vidx.embedder.encoder import load
+    from vidx.embedder.inference.rate import measure
+
+    encoder = load(model or DEFAULT_MODEL, device=every_device(device), dtype=dtype)
+    show = _silent if quiet else _show
+    rate = measure(encoder, batch_size=batch_size, seconds=seconds, progress=show)
+    encoder.close()
+    if as_json:
+        print_json(asdict(rate))
+        return
+    if quiet:
+        return
+    ready = rate.ready_clips_per_second
+    rows = [
+        ("model", printable(rate.model)),
+        ("device", f"{rate.device}, {rate.dtype}, batches of {rate.batch_size}"),
+        ("frames on the device", f"{ready:.2f} clips/s" if ready else "not for several devices"),
+        ("frames in main memory", f"{rate.host_clips_per_second:.2f} clips/s"),
+        ("which is", f"{rate.video_hours_per_hour:.1f} hours of video an hour"),
+    ]
+    print_table(("", ""), rows)
+
+
+def _silent(_done: int, _of: int) -> None:
+    """No progress."""
+
+
+def _show(done: int, of: int) -> None:
+    """A line that is written over on a terminal; elsewhere one line at the start."""
+    if sys.stderr.isatty():
+        text = f"measuring, {done} of {of}" if done < of else ""
+        click.echo(f"\r{text:24}" + ("" if text else "\r"), nl=False, err=True)
+    elif not done:
+        click.echo("measuring", err=True)

@@ -1,0 +1,156 @@
+"""How fast an encoder is on this machine: from frames on the device, and from the host's memory."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from vidx.embedder.inference.engine import Engine
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from vidx.embedder.encoder import Encoder
+    from vidx.embedder.inference.engine import Pending
+    from vidx.embedder.inference.team import Team
+
+ROUNDS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """What was measured.
+
+    Attributes:
+        model: The checkpoint.
+        device: Where.
+        dtype: Precision.
+        batch_size: Clips in one batch.
+        clip_seconds: Video that one clip stands for.
+        ready_clips_per_second: From frames that are on the device; None for several devices.
+        host_clips_per_second: From frames in the host's memory, copies included.
+        video_hours_per_hour: What the latter means for clips that lie back to back.
+    """
+
+    model: str
+    device: str
+    dtype: str
+    batch_size: int
+    clip_seconds: float
+    ready_clips_per_second: float | None
+    host_clips_per_second: float
+    video_hours_per_hour: float
+
+
+def measure(
+    encoder: Encoder,
+    *,
+    batch_size: int | None = None,
+    seconds: float = 10.0,
+    progress: Callable[[int, int], None] = lambda _done, _of: None,
+) -> Rate:
+    """Embed random clips for some seconds, as `embed` does once it is under way.
+
+    Args:
+        encoder: Loaded.
+        batch_size: Clips in one batch; None: what suits the device.
+        seconds: How long, besides what the device takes to be ready, and a batch at least for each
+            of ten measurements.
+        progress: Called with the measurements done, and how many there are.
+
+    Returns:
+        Medians of rounds that measure both in turn.
+    """
+    runner = encoder.engine
+    if isinstance(runner, Engine) and runner.on_cuda:
+        runner = Engine(runner.encoder, compile_after_seconds=0)  # as a long run ends up
+    size = batch_size or encoder.batch_size
+    height, width = encoder.geometry.crop or encoder.geometry.resize_to or (0, 0)
+    frames = random_frames(size, encoder.space.num_frames, height, width)
+    ways = [from_host(runner, frames)]
+    if isinstance(runner, Engine):
+        ways.append(from_device(runner, frames))
+    total = ROUNDS * len(ways)
+    rates: list[list[float]] = [[] for _ in ways]
+    for run in ways:
+        run(1)  # whatever compiles does so now
+    for number in range(total):
+        progress(number, total)
+        way = number % len(ways)
+        rates[way].append(size * batches_per_second(ways[way], seconds / total))
+    progress(total, total)
+    host, *ready = (statistics.median(each) for each in rates)
+    clip_seconds = encoder.space.num_frames / encoder.space.fps
+    return Rate(
+        model=encoder.space.source,
+        device=encoder.device,
+        dtype=encoder.dtype,
+        batch_size=size,
+        clip_seconds=clip_seconds,
+        ready_clips_per_second=ready[0] if ready else None,
+        host_clips_per_second=host,
+        video_hours_per_hour=host * clip_seconds,
+    )
+
+
+def from_host(runner: Engine | Team, frames: NDArray[np.uint8]) -> Callable[[int], None]:
+    """A function that embeds the same frames so many times, and takes the results as `embed` does.
+
+    Args:
+        runner: At work on its device, or devices.
+        frames: uint8, shape (batch, frames, height, width, 3).
+    """
+
+    def run(batches: int) -> None:
+        started: deque[Pending] = deque()
+        for _ in range(batches):
+            started.append(runner.start(frames))
+            if len(started) > runner.ahead:
+                started.popleft().result()
+        for pending in started:
+            pending.result()
+
+    return run
+
+
+def from_device(engine: Engine, frames: NDArray[np.uint8]) -> Callable[[int], None]:
+    """A function that embeds frames on the device so many times, and leaves the results there.
+
+    Args:
+        engine: At work on its device.
+        frames: uint8, shape (batch, frames, height, width, 3).
+    """
+    ready = torch.from_numpy(frames).to(engine.device)
+
+    def run(batches: int) -> None:
+        for _ in range(batches):
+            engine.run(ready)
+        if engine.on_cuda:
+            torch.cuda.synchronize(engine.device)
+
+    return run
+
+
+def batches_per_second(run: Callable[[int], None], seconds: float) -> float:
+    """Run batches for about so long, one at least."""
+    batches, spent = 0, 0.0
+    while spent < seconds or not batches:
+        more = max(1, min(batches, int(batches * (seconds / spent - 1)))) if spent else 1
+        started = time.perf_counter()
+        run(more)
+        spent += time.perf_counter() - started
+        batches += more
+    return batches / spent
+
+
+def random_frames(batch: int, num_frames: int, height: int, width: int) -> NDArray[np.uint8]:
+    """Noise, uint8, shape (batch, num_frames, height, width, 3)."""
+    shape = batch, num_frames, height, width, 3
+    return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
