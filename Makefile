@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long test-wheel lint docs bench clean
+.PHONY: help demo test test-long test-wheel lint docs bench report clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -48,8 +48,14 @@ docs: $(READY) ## write the generated pages (docs/cli.md) anew
 
 bench: $(READY) ## the benchmarks that need no media; results as JSON in benchmarks/results
 	$(BIN)/python benchmarks/embed.py
+	$(BIN)/python benchmarks/encoder.py --out benchmarks/results/encoder-cpu.json
+	$(BIN)/python benchmarks/cold_search.py --out benchmarks/results/cold-search.json
 	$(BIN)/python benchmarks/builtin.py --out benchmarks/results/builtin-cpu.json
 	$(BIN)/python benchmarks/procedural.py --model builtin:tiny --out benchmarks/results/procedural.json
+
+report: $(READY) ## draw the results of benchmarks/encoder.py, and write their tables, in docs
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	$(BIN)/python benchmarks/report.py
 
 clean: ## remove what the other targets made
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

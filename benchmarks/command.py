@@ -9,13 +9,13 @@ import os
 import platform
 import sys
 from collections.abc import Callable
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import torch
 
-PACKAGES = ("vidx", "torch", "av", "numpy")
+PACKAGES = ("vidx", "torch", "transformers", "av", "numpy")
 
 Result = dict[str, Any]
 
@@ -56,8 +56,17 @@ def circumstances(script: str) -> Result:
     return {
         "command": " ".join([f"python benchmarks/{script}", *sys.argv[1:]]),
         "machine": machine(),
-        "versions": {"python": platform.python_version(), **{p: version(p) for p in PACKAGES}},
+        "versions": {"python": platform.python_version(), **versions()},
     }
+
+
+def versions() -> dict[str, str]:
+    """Of the packages that are installed."""
+    found = {}
+    for package in PACKAGES:
+        with contextlib.suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found
 
 
 def machine() -> Result:

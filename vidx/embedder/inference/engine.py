@@ -7,6 +7,7 @@ import math
 import os
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
@@ -123,6 +124,11 @@ class Engine:
             else:
                 return _Batch(parts, self.device)
 
+    @property
+    def has_halved(self) -> bool:
+        """Whether memory ran out for some batch."""
+        return self._most < math.inf
+
     @torch.inference_mode()
     def run(self, frames: Tensor) -> Tensors:
         """Compute a batch that is on the device, and leave the outputs there.
@@ -134,7 +140,8 @@ class Engine:
             As of the encoder; on CUDA they may be overwritten by the next batch.
         """
         self._compile_if_due()
-        return self._forward(frames)
+        with torch.cuda.device(self.device) if self.on_cuda else nullcontext():
+            return self._forward(frames)
 
     def close(self) -> None:
         """Let go of the buffers."""
@@ -152,7 +159,9 @@ class Engine:
     def _launch(self, frames: NDArray[np.uint8]) -> _Part:
         self._compile_if_due()  # here, because it decides whether the batch is padded
         if self.on_cuda:
-            return self._lane(len(frames)).launch(frames, self._forward, padded=self._compiled)
+            with torch.cuda.device(self.device):
+                lane = self._lane(len(frames))
+                return lane.launch(frames, self._forward, padded=self._compiled)
         # Copied, because torch wants memory that it may write to.
         return _Part(*self._forward(torch.tensor(frames, device=self.device)))
 
@@ -174,7 +183,7 @@ class Engine:
         os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_folder() / "inductor"))
         logger.info("compiling for %s", self.device)
         mode = "reduce-overhead" if self.on_cuda else "default"
-        self._run = torch.compile(self.encoder, mode=mode, dynamic=False)
+        self._run = torch.compile(self.encoder, mode=mode, dynamic=False, fullgraph=True)
         self._compiled = True
 
     def _forward(self, frames: Tensor) -> Tensors:
