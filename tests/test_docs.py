@@ -32,6 +32,12 @@ def test_the_command_line_reference_is_that_of_the_code(checkout: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_the_benchmarks_tables_are_those_of_the_results(checkout: Path, benchmark) -> None:
+    page = (checkout / "docs/benchmarks.md").read_text(encoding="utf-8")
+    assert "| 1 |" in page
+    assert benchmark("report").with_tables(page) == page
+
+
 def test_links_between_documents_lead_somewhere(checkout: Path) -> None:
     import re
 

@@ -106,6 +106,7 @@ def test_a_pretraining_checkpoint_equals_transformers_encoder(make_checkpoint, t
     assert difference(ours(folder, pixels)[0], hidden) <= TOLERANCE
 
 
+@pytest.mark.long
 def test_the_base_shape_equals_transformers(make_checkpoint, tmp_path) -> None:
     folder = make_checkpoint(tmp_path / "made", old_layout=True, **BASE)
     pixels = random_pixels(config_of(folder), batch=1)

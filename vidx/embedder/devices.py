@@ -94,6 +94,14 @@ def is_out_of_memory(error: Exception) -> bool:
     return isinstance(error, torch.OutOfMemoryError) or "not enough memory" in str(error)
 
 
+def no_memory_for_one_clip(device: str) -> DeviceError:
+    """The error of a memory that holds no batch of whatever size."""
+    return DeviceError(
+        f"{device} has no memory for one clip",
+        "Free some of it, or choose another --device or --dtype.",
+    )
+
+
 def device_failed(device: str, problem: str) -> DeviceError:
     """The error of a device, driver or process that does not go on."""
     return DeviceError(

@@ -84,8 +84,12 @@ def test_a_memory_that_holds_no_clip_is_an_error(small, clips) -> None:
 def test_a_device_that_fails_is_an_error_that_says_so(small, clips) -> None:
     small.holds = 0
     small.error = lambda: RuntimeError("CUDA error: unspecified launch failure\nC++ stack")
-    with pytest.raises(DeviceError, match=r"cpu failed: CUDA error: unspecified launch failure\n"):
-        Engine(small).start(clips)
+    engine = Engine(small)
+    with pytest.raises(RuntimeError):  # on a CPU it is a bug
+        engine.start(clips)
+    engine.device = torch.device("meta")
+    with pytest.raises(DeviceError, match=r"meta failed: CUDA error: unspecified launch failure\n"):
+        engine.start(clips)
 
 
 def test_compiled_vectors_equal_eager_ones(lean, clips, caplog) -> None:
@@ -99,6 +103,23 @@ def test_compiled_vectors_equal_eager_ones(lean, clips, caplog) -> None:
     for result in (compiled, again):
         assert cosines(result.embeddings, eager.embeddings).min() >= 0.99999
         assert cosines(result.logits, eager.logits).min() >= 0.99999
+
+
+def test_queries_with_pauses_between_never_wait_for_a_compiler(
+    lean, clips, caplog, monkeypatch
+) -> None:
+    clock = [1000.0]
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+    engine = Engine(lean, compile_after_seconds=60)
+    with caplog.at_level(logging.INFO, "vidx"):
+        for _ in range(20):
+            engine.start(clips[:1]).result()
+            clock[0] += 10
+        assert caplog.messages == []
+        for _ in range(20):
+            engine.start(clips[:1]).result()
+            clock[0] += 4
+    assert caplog.messages == ["compiling for cpu"]
 
 
 WITHOUT_A_COMPILER = """
@@ -133,5 +154,5 @@ def test_a_missing_compiler_falls_back_with_one_warning_line(
 def test_on_a_cpu_nothing_is_compiled_by_itself(lean, clips) -> None:
     engine = Engine(lean)
     engine.start(clips).result()
-    assert engine._compile_at == float("inf")
+    assert engine._compile_after == float("inf")
     assert engine.batch_size == 8

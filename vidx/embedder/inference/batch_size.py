@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from vidx.embedder.cache import read_cache, remember
-from vidx.errors import DeviceError
+from vidx.embedder.devices import no_memory_for_one_clip
 
 if TYPE_CHECKING:
     from vidx.embedder.inference.lean import LeanEncoder
@@ -79,7 +79,4 @@ def clip_bytes(encoder: LeanEncoder) -> int:
             continue
         taken = torch.cuda.max_memory_allocated(encoder.device) - before
         return taken // clips + BUFFERS * math.prod(encoder.frames_shape)
-    raise DeviceError(
-        f"{encoder.device} has no memory for one clip",
-        "Free some of it, or choose another --device or --dtype.",
-    )
+    raise no_memory_for_one_clip(str(encoder.device))

@@ -7,6 +7,7 @@ frames with what they give, in order. It ends with its parent.
 from __future__ import annotations
 
 import contextlib
+import logging
 import queue
 import signal
 import socket
@@ -47,6 +48,7 @@ def _load(channel: Channel, device: str) -> Encoder:
     setup = channel.receive()
     if not isinstance(setup, Setup):
         raise TypeError(f"{setup!r} is no setup")
+    logging.getLogger("vidx").setLevel(setup.log_level)
     encoder = load(
         setup.model,
         device=device,

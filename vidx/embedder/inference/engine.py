@@ -8,16 +8,15 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, NoReturn, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from vidx.embedder.cache import cache_folder
-from vidx.embedder.devices import device_failed, is_out_of_memory
+from vidx.embedder.devices import device_failed, is_out_of_memory, no_memory_for_one_clip
 from vidx.embedder.inference.batch_size import DEFAULT_BATCH_SIZE, fitting_batch_size
-from vidx.errors import DeviceError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
 # A compiler takes about a minute: worth it for work that takes several. On a CPU it gains nothing
 # (benchmarks/encoder.py).
 CUDA_COMPILE_AFTER_SECONDS = 60.0
+PAUSE_SECONDS = 5.0  # without a batch, after which work counts anew
 
 Tensors = tuple[Tensor, Tensor | None]
 
@@ -64,7 +64,8 @@ class Engine:
 
     Args:
         encoder: On its device.
-        compile_after_seconds: Work before it is compiled; None: 60 on CUDA, never elsewhere.
+        compile_after_seconds: Unbroken work before it is compiled; None: 60 on CUDA, never
+            elsewhere.
 
     Attributes:
         ahead: Batches that may be started before the first one's result is asked for.
@@ -80,7 +81,7 @@ class Engine:
         if compile_after_seconds is None:
             compile_after_seconds = CUDA_COMPILE_AFTER_SECONDS if self.on_cuda else math.inf
         self._compile_after = compile_after_seconds
-        self._compile_at: float | None = None  # set by the first batch
+        self._busy_since = self._last_work = -math.inf
         self._most: float = math.inf  # clips in one pass, lowered when memory ran out
         self._lanes: list[_Lane] = []
         self._batch_size: int | None = None
@@ -105,24 +106,34 @@ class Engine:
         Raises:
             DeviceError: The device's memory does not hold one clip, or the device failed.
         """
+        self._note_work()
         while True:
             size = int(min(len(frames), self._most))
+            cuts = range(0, len(frames), size)
             try:
-                parts = [
-                    self._launch(frames[begin : begin + size])
-                    for begin in range(0, len(frames), size)
-                ]
+                parts = [self._launch(frames[cut : cut + size]) for cut in cuts]
             except RuntimeError as error:
                 if not is_out_of_memory(error):
-                    raise device_failed(str(self.device), first_line(error)) from error
+                    self._raise(error)
                 if size == 1:
-                    raise DeviceError(
-                        f"{self.device} has no memory for one clip",
-                        "Free some of it, or choose another --device or --dtype.",
-                    ) from error
-                self._halve(size)
+                    raise no_memory_for_one_clip(str(self.device)) from error
             else:
-                return _Batch(parts, self.device)
+                return _Batch(self, parts)
+            # Not in the handler, where the error still holds what the failed pass had made.
+            self._halve(size)
+
+    def finish(self, parts: list[_Part]) -> Output:
+        """Wait for the parts of a batch, and put them together."""
+        try:
+            for part in parts:
+                part.wait()
+            embeddings = torch.cat([part.embeddings for part in parts]).cpu().numpy()
+            logits = [part.logits for part in parts if part.logits is not None]
+            output = Output(embeddings, torch.cat(logits).cpu().numpy() if logits else None)
+        except RuntimeError as error:
+            self._raise(error)
+        self._last_work = time.monotonic()
+        return output
 
     @property
     def has_halved(self) -> bool:
@@ -139,6 +150,7 @@ class Engine:
         Returns:
             As of the encoder; on CUDA they may be overwritten by the next batch.
         """
+        self._note_work()
         self._compile_if_due()
         with torch.cuda.device(self.device) if self.on_cuda else nullcontext():
             return self._forward(frames)
@@ -173,11 +185,21 @@ class Engine:
         self._lanes.append(self._lanes.pop(0))
         return self._lanes[-1]
 
-    def _compile_if_due(self) -> None:
+    def _raise(self, error: RuntimeError) -> NoReturn:
+        """On a CPU it is a fault of ours; elsewhere most likely the device's, or its driver's."""
+        if self.device.type == "cpu":
+            raise error
+        raise device_failed(str(self.device), first_line(error)) from error
+
+    def _note_work(self) -> None:
+        """Tell lasting work from single queries with pauses between."""
         now = time.monotonic()
-        if self._compile_at is None:
-            self._compile_at = now + self._compile_after
-        if self._compiled or now < self._compile_at:
+        if now - self._last_work > PAUSE_SECONDS:
+            self._busy_since = now
+        self._last_work = now
+
+    def _compile_if_due(self) -> None:
+        if self._compiled or time.monotonic() - self._busy_since < self._compile_after:
             return
         # Kept across runs; torch reads this when it first compiles.
         os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_folder() / "inductor"))
@@ -196,7 +218,7 @@ class Engine:
             if not self._compiled or is_out_of_memory(error):
                 raise
             logger.warning("going on without a compiler, which failed: %s", first_line(error))
-            self._run, self._compiled, self._compile_at = self.encoder, False, math.inf
+            self._run, self._compiled, self._compile_after = self.encoder, False, math.inf
             outputs = self.encoder(frames)
         return outputs
 
@@ -207,10 +229,12 @@ class _Lane:
     def __init__(self, shape: tuple[int, ...], device: torch.device) -> None:
         self.clips = shape[0]
         self.device = device
-        # Copies in, while another batch is computed.
-        self.stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         self.host = torch.zeros(shape, dtype=torch.uint8, pin_memory=True)
         self.frames = torch.zeros(shape, dtype=torch.uint8, device=device)
+        # Copies in, while another batch is computed; not before the zeros, nor while whoever had
+        # this memory before still reads it.
+        self.stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        self.stream.wait_stream(torch.cuda.current_stream(device))
         self.part: _Part | None = None
 
     def launch(
@@ -253,22 +277,15 @@ class _Part:
 class _Batch:
     """The parts of a batch."""
 
-    def __init__(self, parts: list[_Part], device: torch.device) -> None:
+    def __init__(self, engine: Engine, parts: list[_Part]) -> None:
+        self.engine = engine
         self.parts = parts
-        self.device = device
 
     def done(self) -> bool:
         return all(part.done() for part in self.parts)
 
     def result(self) -> Output:
-        try:
-            for part in self.parts:
-                part.wait()
-        except RuntimeError as error:
-            raise device_failed(str(self.device), first_line(error)) from error
-        embeddings = torch.cat([part.embeddings for part in self.parts]).cpu().numpy()
-        logits = [part.logits for part in self.parts if part.logits is not None]
-        return Output(embeddings, torch.cat(logits).cpu().numpy() if logits else None)
+        return self.engine.finish(self.parts)
 
 
 def _to_host(values: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ import threading
 import weakref
 from collections import deque
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -36,6 +36,7 @@ class Setup:
         num_frames: Frames of a clip.
         fps: Frames sampled a second.
         fingerprint: Of the parent's encoder, which the process's must have too.
+        log_level: Of the parent's log.
     """
 
     model: str
@@ -43,6 +44,7 @@ class Setup:
     num_frames: int
     fps: float
     fingerprint: str
+    log_level: int = field(default_factory=logger.getEffectiveLevel)
 
 
 @dataclass(frozen=True, slots=True)
