@@ -130,8 +130,12 @@ class Bench:
 
     def cell(self, batch: int, names: list[str]) -> Result:
         """Measure some ways at one batch size, in turns."""
+        self.clear()
         frames = random_frames(batch, *self.lean.frames_shape[:3])
         ways = {name: self.prepared(name, frames) for name in names}
+        for way, _ in ways.values():
+            if way is not None:
+                way(1)
         rounds = [self.one_round(ways, batch) for _ in range(self.rounds)]
         result = {
             "shape": self.shape,
@@ -149,8 +153,9 @@ class Bench:
 
     def prepared(self, name: str, frames: np.ndarray) -> tuple[Way | None, Result]:
         """A way, warmed up; None when it does not fit. And what it takes."""
-        self.clear()
+        before = 0
         if self.device.type == "cuda":
+            before = torch.cuda.memory_allocated(self.device)
             torch.cuda.reset_peak_memory_stats(self.device)
         try:
             way = self.way(name, frames)
@@ -159,15 +164,16 @@ class Bench:
             if not is_out_of_memory(error):
                 raise
             return None, {}
-        taken = torch.cuda.max_memory_allocated(self.device) if self.device.type == "cuda" else None
-        return way, {"memory_bytes": taken}
+        if self.device.type != "cuda":
+            return way, {"memory_bytes": None}
+        return way, {"memory_bytes": torch.cuda.max_memory_allocated(self.device) - before}
 
     def way(self, name: str, frames: np.ndarray) -> Way:
         """A function that computes so many batches."""
         if name in ("ready", "host"):
             after = 0 if self.device.type == "cuda" else None
             engine = Engine(self.lean, compile_after_seconds=after)
-            engine.start(frames).result()  # raises when it does not fit as it is
+            engine.start(frames, lasting=True).result()  # raises when it does not fit as it is
             if engine.has_halved:
                 raise torch.OutOfMemoryError
             return (from_device if name == "ready" else from_host)(engine, frames)

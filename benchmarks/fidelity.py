@@ -96,7 +96,7 @@ def compare(frames: NDArray[np.uint8], model: str, device: str) -> Result:
         for dtype in ("float16", "bfloat16")
     }
     compiled = Engine(exact.engine.encoder, compile_after_seconds=0)
-    found["compiled float32"] = compiled.start(frames).result().embeddings
+    found["compiled float32"] = compiled.start(frames, lasting=True).result().embeddings
     return {
         "model": exact.space.source,
         "device": device,

@@ -41,8 +41,11 @@ class Views:
             self.ways[f"untrained {seed}"] = untrained(encoder, seed)
         self.widths: list[int] = []
 
-    def start(self, frames: NDArray[np.uint8]) -> Future[tuple[NDArray[np.float32], None]]:
+    def start(
+        self, frames: NDArray[np.uint8], *, lasting: bool = False
+    ) -> Future[tuple[NDArray[np.float32], None]]:
         """Describe a batch of clips at once, and give what holds the description."""
+        del lasting
         future: Future[tuple[NDArray[np.float32], None]] = Future()
         future.set_result(self.encode(frames))
         return future

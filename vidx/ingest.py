@@ -107,7 +107,7 @@ class Ingest:
         encoder = load_encoder()
         self.provenance = {**encoder.provenance(), "vidx": version("vidx")}
         results = embed_videos(
-            encoder, chain([first], jobs), workers=workers, batch_size=batch_size
+            encoder, chain([first], jobs), workers=workers, batch_size=batch_size, lasting=True
         )
         with closing(results):
             for job, outcome in results:

@@ -78,6 +78,10 @@ class Channel:
         # The other side is our own process, started by us or starting us.
         return pickle.loads(data, buffers=[self._read(length) for length in lengths])  # noqa: S301
 
+    def wait_for_ever(self) -> None:
+        """Bound no wait for bytes any more."""
+        self._connection.settimeout(None)
+
     def close(self) -> None:
         """Close this end."""
         self._connection.close()

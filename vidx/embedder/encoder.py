@@ -11,7 +11,7 @@ import torch
 
 from vidx.embedder.builtin import is_builtin
 from vidx.embedder.checkpoint import DEFAULT_MODEL, Checkpoint, find
-from vidx.embedder.devices import DTYPES, find_device, find_dtype
+from vidx.embedder.devices import DTYPES, check_dtype, find_devices, find_dtype, telling_failure
 from vidx.embedder.fingerprint import cached_digest, digest_tensors, file_state, fingerprint
 from vidx.embedder.inference.engine import Engine, Output, Pending
 from vidx.embedder.inference.lean import LeanEncoder, Model
@@ -21,7 +21,7 @@ from vidx.embedder.sampling import Sampling
 from vidx.embedder.videomae.config import VideoMAEConfig
 from vidx.embedder.videomae.model import VideoMAEForVideoClassification, VideoMAEModel
 from vidx.embedder.videomae.weights import hub_name, read_tensors
-from vidx.errors import CheckpointError, DeviceError, UsageError
+from vidx.errors import CheckpointError, UsageError
 from vidx.records import Space
 
 if TYPE_CHECKING:
@@ -80,11 +80,12 @@ class Encoder:
         """Clips in one batch that suit the device."""
         return self.engine.batch_size
 
-    def start(self, frames: NDArray[np.uint8]) -> Pending:
+    def start(self, frames: NDArray[np.uint8], *, lasting: bool = False) -> Pending:
         """Begin to embed a batch of clips; on a GPU this does not wait.
 
         Args:
             frames: uint8, shape (batch, frames, height, width, 3), of the model's size.
+            lasting: Whether it is one of many, for which compiling may pay.
 
         Returns:
             What gives the embeddings and logits.
@@ -94,7 +95,7 @@ class Encoder:
             DeviceError: The device's memory does not hold one clip, or the device failed.
         """
         self._check_frames(frames)
-        return self.engine.start(frames)
+        return self.engine.start(frames, lasting=lasting)
 
     def encode(self, frames: NDArray[np.uint8]) -> Output:
         """Embed a batch of clips, as `start` does, and wait for it.
@@ -112,7 +113,7 @@ class Encoder:
     def _check_frames(self, frames: NDArray[np.uint8]) -> None:
         height, width = self.geometry.crop or self.geometry.resize_to or (0, 0)
         expected = (self.space.num_frames, height, width, 3)
-        if frames.dtype != np.uint8 or frames.shape[1:] != expected:
+        if frames.dtype != np.uint8 or frames.shape[1:] != expected or not len(frames):
             raise UsageError(
                 f"frames are {frames.dtype} of shape {frames.shape}, they must be uint8 of shape "
                 f"(batch, {', '.join(map(str, expected))})"
@@ -148,7 +149,7 @@ def load(
         DeviceError: A device that this machine lacks, or that lacks memory or the precision.
         UsageError: An unknown device or dtype, or an impossible number of frames or rate.
     """
-    devices = [find_device(name) for name in (device.split(",") if device else [None])]
+    devices = find_devices(device)
     dtype = find_dtype(dtype, devices[0])
     checkpoint = find(model)
     config = _with_frames(VideoMAEConfig.from_file(checkpoint.config), num_frames)
@@ -192,11 +193,9 @@ def _read_model(checkpoint: Checkpoint, config: VideoMAEConfig) -> tuple[Model, 
 
 
 def _engine(model: Model, preprocessing: Preprocessing, device: str, dtype: str) -> Engine:
-    try:
-        encoder = LeanEncoder(model, preprocessing, device=device, dtype=DTYPES[dtype])
-        return Engine(encoder.eval())
-    except torch.OutOfMemoryError as error:
-        raise DeviceError(f"{device} has no memory for the model", "Try --device cpu.") from error
+    check_dtype(dtype, device)
+    with telling_failure(device):
+        return Engine(LeanEncoder(model, preprocessing, device=device, dtype=DTYPES[dtype]).eval())
 
 
 def _with_frames(config: VideoMAEConfig, num_frames: int | None) -> VideoMAEConfig:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -17,6 +18,11 @@ from vidx.records import Clip, EmbeddedVideo, Problem
 if TYPE_CHECKING:
     from vidx.embedder.encoder import Encoder
     from vidx.embedder.inference.engine import Pending
+
+
+# A batch that fills slowly is computed as it is, so that a crash loses no more than this and the
+# time between commits.
+LONGEST_WAIT_SECONDS = 10.0
 
 
 @dataclass(slots=True)
@@ -38,6 +44,7 @@ def embed_videos(
     *,
     workers: int,
     batch_size: int | None,
+    lasting: bool = False,
 ) -> Generator[tuple[Job, EmbeddedVideo | Problem], None, None]:
     """Embed videos, several at a time; batches are filled across videos.
 
@@ -46,11 +53,12 @@ def embed_videos(
         jobs: The videos, each with a key of its own; taken as workers become free.
         workers: Decoding processes; 0 decodes in this one, without isolation.
         batch_size: Clips in one batch; None: what suits the device.
+        lasting: Whether there may be work for minutes, for which compiling pays.
 
     Yields:
         Each job once, as it is finished, with its vectors or the reason why there are none.
     """
-    batcher = _Batcher(encoder, batch_size or encoder.batch_size)
+    batcher = _Batcher(encoder, batch_size or encoder.batch_size, lasting=lasting)
     events = decode(
         jobs,
         sampling=Sampling(encoder.space.num_frames, encoder.space.fps),
@@ -62,6 +70,7 @@ def embed_videos(
         match event:
             case ClipDecoded():
                 yield from batcher.add(event)
+                yield from batcher.collect(ahead=encoder.ahead)
             case VideoDone():
                 yield from batcher.finish(event)
             case VideoFailed():
@@ -77,9 +86,11 @@ class _Batcher:
     Batches are computed while further clips come in.
     """
 
-    def __init__(self, encoder: Encoder, batch_size: int) -> None:
+    def __init__(self, encoder: Encoder, batch_size: int, *, lasting: bool) -> None:
         self.encoder = encoder
         self.batch_size = batch_size
+        self.lasting = lasting
+        self.flushed = time.monotonic()
         self.attempts: dict[tuple[int | str, int], _Attempt] = {}
         self.waiting: list[tuple[_Attempt, int, NDArray[np.uint8]]] = []
         self.started: deque[tuple[list[tuple[_Attempt, int]], Pending]] = deque()
@@ -89,7 +100,8 @@ class _Batcher:
         attempt = self.attempts.setdefault((event.job.key, event.attempt), _Attempt())
         self.waiting.append((attempt, len(attempt.clips), event.frames))
         attempt.clips.append(event.clip)
-        if len(self.waiting) == self.batch_size:
+        late = time.monotonic() - self.flushed >= LONGEST_WAIT_SECONDS
+        if len(self.waiting) == self.batch_size or late:
             yield from self.flush()
 
     def finish(self, event: VideoDone) -> Iterator[tuple[Job, EmbeddedVideo | Problem]]:
@@ -108,9 +120,10 @@ class _Batcher:
 
     def flush(self) -> Iterator[tuple[Job, EmbeddedVideo | Problem]]:
         """Begin with the waiting clips; yields the videos that are complete by now."""
-        batch, self.waiting = self.waiting, []
+        batch, self.waiting, self.flushed = self.waiting, [], time.monotonic()
         if batch:
-            pending = self.encoder.start(np.stack([frames for _, _, frames in batch]))
+            frames = np.stack([frames for _, _, frames in batch])
+            pending = self.encoder.start(frames, lasting=self.lasting)
             self.started.append(([item[:2] for item in batch], pending))
         yield from self.collect(ahead=self.encoder.ahead)
 

@@ -54,8 +54,12 @@ def test_several_batches_may_be_under_way(lean, clips) -> None:
 
 @pytest.mark.parametrize(
     "error",
-    [torch.OutOfMemoryError, lambda: RuntimeError("you tried to allocate: not enough memory")],
-    ids=["gpu", "host"],
+    [
+        torch.OutOfMemoryError,
+        lambda: RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate"),
+        MemoryError,
+    ],
+    ids=["gpu", "host", "python"],
 )
 @pytest.mark.parametrize("holds", [1, 2, 5])
 def test_a_full_memory_halves_the_batch_and_gives_the_same_vectors(
@@ -96,30 +100,65 @@ def test_compiled_vectors_equal_eager_ones(lean, clips, caplog) -> None:
     eager = Engine(lean).start(clips[:3]).result()
     engine = Engine(lean, compile_after_seconds=0)
     with caplog.at_level(logging.INFO, "vidx"):
-        compiled = engine.start(clips[:3]).result()
-        again = engine.start(clips[:3]).result()
+        query = engine.start(clips[:3]).result()
+        assert caplog.messages == []
+        compiled = engine.start(clips[:3], lasting=True).result()
+        again = engine.start(clips[:3], lasting=True).result()
     assert caplog.messages == ["compiling for cpu"]
     assert type(engine._run) is not LeanEncoder
-    for result in (compiled, again):
+    for result in (query, compiled, again):
         assert cosines(result.embeddings, eager.embeddings).min() >= 0.99999
         assert cosines(result.logits, eager.logits).min() >= 0.99999
 
 
-def test_queries_with_pauses_between_never_wait_for_a_compiler(
-    lean, clips, caplog, monkeypatch
-) -> None:
+def test_only_lasting_work_is_compiled(lean, clips, caplog, monkeypatch) -> None:
     clock = [1000.0]
     monkeypatch.setattr("time.monotonic", lambda: clock[0])
     engine = Engine(lean, compile_after_seconds=60)
+
+    def batches(count: int, pause_seconds: float, *, lasting: bool) -> list[str]:
+        for _ in range(count):
+            engine.start(clips[:1], lasting=lasting).result()
+            clock[0] += pause_seconds
+        return caplog.messages
+
     with caplog.at_level(logging.INFO, "vidx"):
-        for _ in range(20):
-            engine.start(clips[:1]).result()
-            clock[0] += 10
-        assert caplog.messages == []
-        for _ in range(20):
-            engine.start(clips[:1]).result()
-            clock[0] += 4
-    assert caplog.messages == ["compiling for cpu"]
+        assert batches(20, pause_seconds=4, lasting=False) == []  # queries, one after the other
+        assert batches(20, pause_seconds=20, lasting=True) == []  # short jobs
+        assert batches(20, pause_seconds=8, lasting=True) == ["compiling for cpu"]
+
+
+def test_a_full_memory_leaves_the_compiler_and_gives_the_same_vectors(
+    lean, clips, monkeypatch
+) -> None:
+    expected = Engine(lean).start(clips).result()
+    engine = Engine(lean, compile_after_seconds=0)
+    engine.start(clips[:2], lasting=True).result()
+    compiled = engine._run
+
+    def full(frames: torch.Tensor) -> object:
+        if len(frames) > 2:
+            raise torch.OutOfMemoryError
+        return compiled(frames)
+
+    engine._run = full
+    result = engine.start(clips, lasting=True).result()
+    assert (engine.has_halved, engine._compiled) == (True, False)
+    np.testing.assert_allclose(result.embeddings, expected.embeddings, atol=1e-5)
+
+
+def test_what_torch_says_of_a_full_memory_is_understood() -> None:
+    from vidx.embedder.devices import is_out_of_memory
+
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(1 << 60)
+    assert is_out_of_memory(caught.value)
+    with pytest.raises(MemoryError) as memory:
+        np.empty(1 << 45)
+    assert is_out_of_memory(memory.value)
+    for text in ("CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED when calling"):
+        assert is_out_of_memory(RuntimeError(text))
+    assert not is_out_of_memory(RuntimeError("CUDA error: an illegal memory access"))
 
 
 WITHOUT_A_COMPILER = """
@@ -132,7 +171,7 @@ eager = load(sys.argv[1], device="cpu")
 clips = np.random.default_rng(0).integers(0, 256, (2, 16, 32, 32, 3), dtype=np.uint8)
 engine = Engine(eager.engine.encoder, compile_after_seconds=0)
 for _ in range(2):
-    result = engine.start(clips).result()
+    result = engine.start(clips, lasting=True).result()
     assert np.array_equal(result.embeddings, eager.encode(clips).embeddings)
 print("same vectors")
 """

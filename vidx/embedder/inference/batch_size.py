@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 DEFAULT_BATCH_SIZE = 8  # where memory is not the limit, so that results come often
 MOST_CLIPS = 128  # by then a device is as busy as it gets, and a batch is 0.3 GB of frames
 USED = 0.8  # of the free memory; the rest is for fragments and neighbours
-BUFFERS = 2  # of frames, on the device
+BUFFERS = 3  # of frames, on the device: two that take turns, and a graph's own
 TRIAL_CLIPS = 4
 CACHE_FILE = "clip-bytes.json"
 
@@ -31,6 +31,9 @@ def fitting_batch_size(encoder: LeanEncoder) -> int:
         DeviceError: Not even one clip fits.
     """
     free = torch.cuda.mem_get_info(encoder.device)[0]
+    # What torch keeps for later is as good as free.
+    free += torch.cuda.memory_reserved(encoder.device)
+    free -= torch.cuda.memory_allocated(encoder.device)
     return batch_size_of(free, remembered_clip_bytes(encoder))
 
 
@@ -48,7 +51,8 @@ def remembered_clip_bytes(encoder: LeanEncoder) -> int:
     """`clip_bytes`, measured once for each shape, device and precision."""
     config, device = encoder.config, torch.cuda.get_device_name(encoder.device)
     shape = [*encoder.frames_shape, config.tubelet_size, *config.patch_shape]
-    shape += [config.hidden_size, config.num_hidden_layers, config.intermediate_size]
+    shape += [config.hidden_size, config.num_attention_heads, config.num_hidden_layers]
+    shape += [config.intermediate_size]
     key = f"{device}, {encoder.dtype}, torch {torch.__version__}, {shape}"
     match read_cache(CACHE_FILE).get(key):
         case int(known) if known > 0:
@@ -68,15 +72,16 @@ def clip_bytes(encoder: LeanEncoder) -> int:
     Raises:
         DeviceError: Not even one clip fits.
     """
-    for clips in (TRIAL_CLIPS, 1):
+    taken = 0
+    for clips in (1, TRIAL_CLIPS):  # the first pass also takes what libraries keep for good
         before = torch.cuda.memory_allocated(encoder.device)
         torch.cuda.reset_peak_memory_stats(encoder.device)
         try:
             shape = clips, *encoder.frames_shape
             encoder(torch.zeros(shape, dtype=torch.uint8, device=encoder.device))
         except torch.OutOfMemoryError:
-            torch.cuda.empty_cache()
-            continue
-        taken = torch.cuda.max_memory_allocated(encoder.device) - before
-        return taken // clips + BUFFERS * math.prod(encoder.frames_shape)
-    raise no_memory_for_one_clip(str(encoder.device))
+            break
+        taken = (torch.cuda.max_memory_allocated(encoder.device) - before) // clips
+    if not taken:
+        raise no_memory_for_one_clip(str(encoder.device))
+    return taken + BUFFERS * math.prod(encoder.frames_shape)

@@ -15,17 +15,17 @@ import sys
 import threading
 from collections import deque
 
-import numpy as np
 import torch
 
 from vidx.embedder.channel import Channel
+from vidx.embedder.devices import device_failed, first_line
 from vidx.embedder.encoder import Encoder, load
 from vidx.embedder.inference.engine import Pending
-from vidx.embedder.inference.team import Loaded, Setup
+from vidx.embedder.inference.team import Asked, Loaded, Setup
 from vidx.embedder.process import end_with_parent
 from vidx.errors import VidxError
 
-Frames = np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
+POLL_SECONDS = 0.002  # how soon a result is sent once it is there
 
 
 def main() -> None:
@@ -34,21 +34,22 @@ def main() -> None:
     end_with_parent()
     channel = Channel(socket.socket(fileno=int(sys.argv[1])))
     device, sharing = sys.argv[2], int(sys.argv[3])
-    if device == "cpu":
-        torch.set_num_threads(max(1, torch.get_num_threads() // sharing))
-    with contextlib.suppress(EOFError, ConnectionError):
+    with contextlib.suppress(EOFError, OSError):
         try:
-            encoder = _load(channel, device)
-            _serve(channel, encoder)
+            _serve(channel, _load(channel, device, sharing))
         except VidxError as error:
             channel.send(error)
+        except Exception as error:  # a fault of ours, too, costs this device and not the run
+            channel.send(device_failed(device, f"{type(error).__name__}: {first_line(error)}"))
 
 
-def _load(channel: Channel, device: str) -> Encoder:
+def _load(channel: Channel, device: str, sharing: int) -> Encoder:
     setup = channel.receive()
     if not isinstance(setup, Setup):
         raise TypeError(f"{setup!r} is no setup")
     logging.getLogger("vidx").setLevel(setup.log_level)
+    if device.startswith("cpu"):
+        torch.set_num_threads(max(1, torch.get_num_threads() // sharing))
     encoder = load(
         setup.model,
         device=device,
@@ -56,34 +57,39 @@ def _load(channel: Channel, device: str) -> Encoder:
         num_frames=setup.num_frames,
         fps=setup.fps,
     )
-    channel.send(Loaded(encoder.space.fingerprint, encoder.batch_size))
+    # Those that share a device measure its memory at the same time.
+    batch_size = encoder.batch_size
+    if device.startswith("cuda"):
+        batch_size = max(1, batch_size // sharing)
+    channel.send(Loaded(encoder.space.fingerprint, batch_size))
     return encoder
 
 
 def _serve(channel: Channel, encoder: Encoder) -> None:
     """Read ahead in a thread, so that the device has its next batch when it is done with one."""
-    batches: queue.Queue[Frames | None] = queue.Queue(maxsize=1)
+    batches: queue.Queue[Asked | None] = queue.Queue(maxsize=1)
     threading.Thread(target=_read, args=(channel, batches), daemon=True).start()
     started: deque[Pending] = deque()
     while True:
-        idle = not started
         try:
-            frames = batches.get(block=idle)
+            asked = batches.get(timeout=POLL_SECONDS if started else None)
         except queue.Empty:
-            channel.send(started.popleft().result())
+            if started[0].done():
+                channel.send(started.popleft().result())
             continue
-        if frames is None:
+        if asked is None:
             return
-        started.append(encoder.start(frames))
-        if len(started) > encoder.ahead:
+        started.append(encoder.start(asked.frames, lasting=asked.lasting))
+        while len(started) > encoder.ahead:
             channel.send(started.popleft().result())
 
 
-def _read(channel: Channel, batches: queue.Queue[Frames | None]) -> None:
-    with contextlib.suppress(EOFError, OSError):
-        while isinstance(frames := channel.receive(), np.ndarray):
-            batches.put(frames)
-    batches.put(None)
+def _read(channel: Channel, batches: queue.Queue[Asked | None]) -> None:
+    try:
+        while isinstance(asked := channel.receive(), Asked):
+            batches.put(asked)
+    finally:
+        batches.put(None)
 
 
 if __name__ == "__main__":

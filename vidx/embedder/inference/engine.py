@@ -6,17 +6,23 @@ import logging
 import math
 import os
 import time
-from collections.abc import Callable
-from contextlib import nullcontext
-from typing import TYPE_CHECKING, NamedTuple, NoReturn, Protocol
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from vidx.embedder.cache import cache_folder
-from vidx.embedder.devices import device_failed, is_out_of_memory, no_memory_for_one_clip
+from vidx.embedder.devices import (
+    first_line,
+    is_out_of_memory,
+    no_memory_for_one_clip,
+    telling_failure,
+)
 from vidx.embedder.inference.batch_size import DEFAULT_BATCH_SIZE, fitting_batch_size
+from vidx.errors import DeviceError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,7 +32,7 @@ if TYPE_CHECKING:
 # A compiler takes about a minute: worth it for work that takes several. On a CPU it gains nothing
 # (benchmarks/encoder.py).
 CUDA_COMPILE_AFTER_SECONDS = 60.0
-PAUSE_SECONDS = 5.0  # without a batch, after which work counts anew
+PAUSE_SECONDS = 10.0  # between lasting batches, after which work counts anew
 
 Tensors = tuple[Tensor, Tensor | None]
 
@@ -90,15 +96,19 @@ class Engine:
     def batch_size(self) -> int:
         """Clips in one batch that a GPU's memory holds and that keep it busy; 8 on a CPU."""
         if self._batch_size is None:
-            on_cuda = self.on_cuda
-            self._batch_size = fitting_batch_size(self.encoder) if on_cuda else DEFAULT_BATCH_SIZE
+            with self._on_device():
+                self._batch_size = (
+                    fitting_batch_size(self.encoder) if self.on_cuda else DEFAULT_BATCH_SIZE
+                )
         return self._batch_size
 
-    def start(self, frames: NDArray[np.uint8]) -> Pending:
+    def start(self, frames: NDArray[np.uint8], *, lasting: bool = False) -> Pending:
         """Begin with a batch.
 
         Args:
             frames: uint8, shape (batch, frames, height, width, 3), of the model's size.
+            lasting: Whether it is one of many, for which compiling may pay. Others run as they are,
+                and wait for no compiler.
 
         Returns:
             What to ask for the result.
@@ -106,34 +116,30 @@ class Engine:
         Raises:
             DeviceError: The device's memory does not hold one clip, or the device failed.
         """
-        self._note_work()
+        if lasting:
+            self._note_work()
         while True:
             size = int(min(len(frames), self._most))
             cuts = range(0, len(frames), size)
             try:
-                parts = [self._launch(frames[cut : cut + size]) for cut in cuts]
-            except RuntimeError as error:
-                if not is_out_of_memory(error):
-                    self._raise(error)
+                with self._on_device():
+                    return _Batch(self, [self._launch(frames[c : c + size], lasting) for c in cuts])
+            except DeviceError as error:
+                if not is_out_of_memory(error.__cause__):
+                    raise
                 if size == 1:
                     raise no_memory_for_one_clip(str(self.device)) from error
-            else:
-                return _Batch(self, parts)
             # Not in the handler, where the error still holds what the failed pass had made.
             self._halve(size)
 
     def finish(self, parts: list[_Part]) -> Output:
         """Wait for the parts of a batch, and put them together."""
-        try:
+        with self._on_device():
             for part in parts:
                 part.wait()
             embeddings = torch.cat([part.embeddings for part in parts]).cpu().numpy()
             logits = [part.logits for part in parts if part.logits is not None]
-            output = Output(embeddings, torch.cat(logits).cpu().numpy() if logits else None)
-        except RuntimeError as error:
-            self._raise(error)
-        self._last_work = time.monotonic()
-        return output
+            return Output(embeddings, torch.cat(logits).cpu().numpy() if logits else None)
 
     @property
     def has_halved(self) -> bool:
@@ -142,7 +148,7 @@ class Engine:
 
     @torch.inference_mode()
     def run(self, frames: Tensor) -> Tensors:
-        """Compute a batch that is on the device, and leave the outputs there.
+        """Compute a lasting batch that is on the device, and leave the outputs there.
 
         Args:
             frames: uint8, shape (batch, frames, height, width, 3).
@@ -152,8 +158,8 @@ class Engine:
         """
         self._note_work()
         self._compile_if_due()
-        with torch.cuda.device(self.device) if self.on_cuda else nullcontext():
-            return self._forward(frames)
+        with self._on_device():
+            return self._forward(frames, self._compiled)
 
     def close(self) -> None:
         """Let go of the buffers."""
@@ -162,20 +168,23 @@ class Engine:
     def _halve(self, size: int) -> None:
         self._most = size // 2
         self._lanes.clear()
+        if self._compiled:  # graphs keep their memory, and each size would be compiled anew
+            self._leave_compiler()
+            torch.compiler.reset()
         if self.on_cuda:
             torch.cuda.empty_cache()
         message = "%s has no memory for %d clips at once: going on with %d"
         logger.warning(message, self.device, size, self._most)
 
     @torch.inference_mode()
-    def _launch(self, frames: NDArray[np.uint8]) -> _Part:
-        self._compile_if_due()  # here, because it decides whether the batch is padded
+    def _launch(self, frames: NDArray[np.uint8], lasting: bool) -> _Part:
+        if lasting:
+            self._compile_if_due()
+        compiled = lasting and self._compiled
         if self.on_cuda:
-            with torch.cuda.device(self.device):
-                lane = self._lane(len(frames))
-                return lane.launch(frames, self._forward, padded=self._compiled)
+            return self._lane(len(frames)).launch(frames, self._forward, compiled=compiled)
         # Copied, because torch wants memory that it may write to.
-        return _Part(*self._forward(torch.tensor(frames, device=self.device)))
+        return _Part(*self._forward(torch.tensor(frames, device=self.device), compiled))
 
     def _lane(self, clips: int) -> _Lane:
         """The buffers whose turn it is, made anew when a batch is larger than all before."""
@@ -185,14 +194,18 @@ class Engine:
         self._lanes.append(self._lanes.pop(0))
         return self._lanes[-1]
 
-    def _raise(self, error: RuntimeError) -> NoReturn:
-        """On a CPU it is a fault of ours; elsewhere most likely the device's, or its driver's."""
-        if self.device.type == "cpu":
-            raise error
-        raise device_failed(str(self.device), first_line(error)) from error
+    @contextmanager
+    def _on_device(self) -> Iterator[None]:
+        """Make it the one that torch means by `cuda`, and its errors ours."""
+        with telling_failure(str(self.device)):
+            if not self.on_cuda:
+                yield
+                return
+            with torch.cuda.device(self.device):
+                yield
 
     def _note_work(self) -> None:
-        """Tell lasting work from single queries with pauses between."""
+        """Tell unbroken work from short jobs with pauses between."""
         now = time.monotonic()
         if now - self._last_work > PAUSE_SECONDS:
             self._busy_since = now
@@ -208,19 +221,24 @@ class Engine:
         self._run = torch.compile(self.encoder, mode=mode, dynamic=False, fullgraph=True)
         self._compiled = True
 
-    def _forward(self, frames: Tensor) -> Tensors:
-        if self._compiled and self.on_cuda:  # nobody holds the outputs of the last graph any more
+    def _leave_compiler(self) -> None:
+        self._run, self._compiled, self._compile_after = self.encoder, False, math.inf
+
+    def _forward(self, frames: Tensor, compiled: bool) -> Tensors:
+        if not compiled:
+            outputs: Tensors = self.encoder(frames)
+            return outputs
+        if self.on_cuda:  # nobody holds the outputs of the last graph any more
             torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
         try:
-            outputs: Tensors = self._run(frames)
+            return self._run(frames)
         except Exception as error:
             # Any: a compiler is many programs, and fails in as many ways.
-            if not self._compiled or is_out_of_memory(error):
+            if is_out_of_memory(error):
                 raise
             logger.warning("going on without a compiler, which failed: %s", first_line(error))
-            self._run, self._compiled, self._compile_after = self.encoder, False, math.inf
-            outputs = self.encoder(frames)
-        return outputs
+        self._leave_compiler()
+        return self._forward(frames, compiled=False)
 
 
 class _Lane:
@@ -238,7 +256,7 @@ class _Lane:
         self.part: _Part | None = None
 
     def launch(
-        self, frames: NDArray[np.uint8], run: Callable[[Tensor], Tensors], *, padded: bool
+        self, frames: NDArray[np.uint8], run: Callable[[Tensor, bool], Tensors], *, compiled: bool
     ) -> _Part:
         """Start a batch; waits for the one that these buffers still hold."""
         if self.part:
@@ -250,11 +268,13 @@ class _Lane:
             self.frames[:clips].copy_(self.host[:clips], non_blocking=True)
         compute.wait_stream(self.stream)
         # A compiled encoder knows one shape: what an older batch left fills it up.
-        embeddings, logits = run(self.frames if padded else self.frames[:clips])
+        embeddings, logits = run(self.frames if compiled else self.frames[:clips], compiled)
         self.part = _Part(
             _to_host(embeddings[:clips]), None if logits is None else _to_host(logits[:clips])
         )
-        self.part.event = compute.record_event()
+        # Blocking: waiting leaves the core to the decoders.
+        self.part.event = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
+        self.part.event.record(compute)
         return self.part
 
 
@@ -267,7 +287,10 @@ class _Part:
         self.event: torch.cuda.Event | None = None
 
     def done(self) -> bool:
-        return self.event is None or bool(self.event.query())  # type: ignore[no-untyped-call]
+        try:
+            return self.event is None or bool(self.event.query())  # type: ignore[no-untyped-call]
+        except RuntimeError:  # for `wait` to tell
+            return True
 
     def wait(self) -> None:
         if self.event:
@@ -292,8 +315,3 @@ def _to_host(values: Tensor) -> Tensor:
     """Begin to copy to pinned memory."""
     host = torch.empty(values.shape, dtype=values.dtype, pin_memory=True)
     return host.copy_(values, non_blocking=True)
-
-
-def first_line(error: Exception) -> str:
-    """What an error says, without its traceback of C++."""
-    return str(error).strip().partition("\n")[0]

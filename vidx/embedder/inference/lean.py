@@ -258,7 +258,9 @@ def _attention_kernels(
     try:
         with sdpa_kernel(FUSED_ATTENTION):
             F.scaled_dot_product_attention(token, token, token)
-    except RuntimeError:
+    except RuntimeError as error:
+        if "No available kernel" not in str(error) and "No viable backend" not in str(error):
+            raise
         message = "attention will be slow: %s has no fused kernel for heads of %d values in %s"
         logger.warning(message, device, width, dtype)
         return [*FUSED_ATTENTION, SDPBackend.MATH]

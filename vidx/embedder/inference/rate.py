@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from vidx.embedder.devices import telling_failure
 from vidx.embedder.inference.engine import Engine
 
 if TYPE_CHECKING:
@@ -67,13 +68,17 @@ def measure(
 
     Returns:
         Medians of rounds that measure both in turn.
+
+    Raises:
+        DeviceError: The batch does not fit, or the device failed.
     """
     runner = encoder.engine
     if isinstance(runner, Engine) and runner.on_cuda:
         runner = Engine(runner.encoder, compile_after_seconds=0)  # as a long run ends up
     size = batch_size or encoder.batch_size
     height, width = encoder.geometry.crop or encoder.geometry.resize_to or (0, 0)
-    frames = random_frames(size, encoder.space.num_frames, height, width)
+    with telling_failure(encoder.device):
+        frames = random_frames(size, encoder.space.num_frames, height, width)
     ways = [from_host(runner, frames)]
     if isinstance(runner, Engine):
         ways.append(from_device(runner, frames))
@@ -111,7 +116,7 @@ def from_host(runner: Engine | Team, frames: NDArray[np.uint8]) -> Callable[[int
     def run(batches: int) -> None:
         started: deque[Pending] = deque()
         for _ in range(batches):
-            started.append(runner.start(frames))
+            started.append(runner.start(frames, lasting=True))
             if len(started) > runner.ahead:
                 started.popleft().result()
         for pending in started:
@@ -127,13 +132,14 @@ def from_device(engine: Engine, frames: NDArray[np.uint8]) -> Callable[[int], No
         engine: At work on its device.
         frames: uint8, shape (batch, frames, height, width, 3).
     """
-    ready = torch.from_numpy(frames).to(engine.device)
+    with torch.inference_mode():  # as the engine's own buffers: one graph serves both
+        ready = torch.tensor(frames, device=engine.device)
 
     def run(batches: int) -> None:
         for _ in range(batches):
             engine.run(ready)
-        if engine.on_cuda:
-            torch.cuda.synchronize(engine.device)
+        if engine.device.type != "cpu":
+            torch.accelerator.synchronize(engine.device)
 
     return run
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import queue
 import threading
@@ -16,12 +17,14 @@ import numpy as np
 from vidx.embedder.devices import device_failed
 from vidx.embedder.inference.engine import Output
 from vidx.embedder.process import WorkerProcess
-from vidx.errors import CheckpointError, VidxError
+from vidx.errors import CheckpointError, DeviceError, VidxError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 BATCHES_EACH = 2  # one computed, one on its way
+# A process that says nothing for so long has stopped; one that compiles takes a minute or two.
+SILENCE_SECONDS = 900.0
 
 logger = logging.getLogger("vidx")
 
@@ -55,6 +58,19 @@ class Loaded:
     batch_size: int
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A batch for a process.
+
+    Attributes:
+        frames: uint8, shape (batch, frames, height, width, 3).
+        lasting: As `Engine.start` takes it.
+    """
+
+    frames: NDArray[np.uint8]
+    lasting: bool
+
+
 class Team:
     """Gives each batch to the device with the least to do. A device that fails is left out.
 
@@ -72,12 +88,16 @@ class Team:
     """
 
     def __init__(self, devices: list[str], setup: Setup) -> None:
-        self.members = [_Member(device, devices.count(device)) for device in devices]
+        self.devices = ",".join(devices)
+        self.members: list[_Member] = []
         # A team that is forgotten leaves no process behind.
-        self._end = weakref.finalize(self, _end_all, list(self.members))
+        self._end = weakref.finalize(self, _end_all, self.members)
         try:
+            for device in devices:
+                self.members.append(_started(device, devices.count(device)))
             for member in self.members:
-                member.channel.send(setup)
+                with contextlib.suppress(OSError):  # a dead one is noticed when it is heard
+                    member.channel.send(setup)
             loaded = [member.loaded(setup) for member in self.members]
         except BaseException:
             self.close()
@@ -87,16 +107,22 @@ class Team:
         for member in self.members:
             member.serve()
 
-    def start(self, frames: NDArray[np.uint8]) -> _Batch:
+    def start(self, frames: NDArray[np.uint8], *, lasting: bool = False) -> _Batch:
         """Begin with a batch, as `Engine.start` does."""
-        return _Batch(self, frames)
+        return _Batch(self, Asked(frames, lasting))
 
-    def give(self, frames: NDArray[np.uint8]) -> tuple[_Member, Future[Output]]:
-        """Hand a batch to the member with the least to do."""
+    def give(self, asked: Asked) -> tuple[_Member, Future[Output]]:
+        """Hand a batch to the member with the least to do.
+
+        Raises:
+            DeviceError: There is none left.
+        """
+        if not self.members:
+            raise device_failed(self.devices, "no process is left")
         member = min(self.members, key=lambda one: len(one.asked))
-        return member, member.ask(frames)
+        return member, member.ask(asked)
 
-    def lose(self, member: _Member) -> None:
+    def lose(self, member: _Member, error: Exception) -> None:
         """Go on without a member.
 
         Raises:
@@ -104,27 +130,30 @@ class Team:
         """
         if member not in self.members:
             return
-        death = member.death()
+        if isinstance(error, DeviceError):
+            problem = error.problem
+        else:
+            problem = f"its process ended by {member.death()}"
         self.members.remove(member)
         member.end()
         if not self.members:
-            raise device_failed(member.device, f"its process ended by {death}")
+            raise device_failed(member.device, problem)
         left = ", ".join(one.device for one in self.members)
-        message = "the process of %s ended by %s: going on with %s"
-        logger.warning(message, member.device, death, left)
+        logger.warning("%s failed: %s; going on with %s", member.device, problem, left)
 
     def close(self) -> None:
         """End all processes."""
         self._end()
+        self.members.clear()
 
 
 class _Batch:
     """A batch that some member has; another one gets it when that member fails."""
 
-    def __init__(self, team: Team, frames: NDArray[np.uint8]) -> None:
+    def __init__(self, team: Team, asked: Asked) -> None:
         self.team = team
-        self.frames = frames
-        self.member, self.future = team.give(frames)
+        self.asked = asked
+        self.member, self.future = team.give(asked)
 
     def done(self) -> bool:
         return self.future.done()
@@ -132,10 +161,10 @@ class _Batch:
     def result(self) -> Output:
         while True:
             try:
-                return self.future.result()
-            except (EOFError, OSError):
-                self.team.lose(self.member)
-                self.member, self.future = self.team.give(self.frames)
+                return self.future.result(timeout=SILENCE_SECONDS)
+            except (EOFError, OSError, DeviceError) as error:  # a timeout is an OSError
+                self.team.lose(self.member, error)
+                self.member, self.future = self.team.give(self.asked)
 
 
 class _Member(WorkerProcess):
@@ -143,10 +172,10 @@ class _Member(WorkerProcess):
 
     def __init__(self, device: str, sharing: int) -> None:
         module = "vidx.embedder.inference.device_worker"
-        super().__init__(module, device, sharing, timeout_seconds=None, stderr=None)
+        super().__init__(module, device, sharing, timeout_seconds=SILENCE_SECONDS, stderr=None)
         self.device = device
         self.asked: deque[Future[Output]] = deque()
-        self.to_send: queue.SimpleQueue[NDArray[np.uint8] | None] = queue.SimpleQueue()
+        self.to_send: queue.SimpleQueue[Asked | None] = queue.SimpleQueue()
         self.guard = threading.Lock()
         self.is_gone = False
 
@@ -166,18 +195,19 @@ class _Member(WorkerProcess):
 
     def serve(self) -> None:
         """Begin to send and to listen."""
+        self.channel.wait_for_ever()  # how long a batch may take is for `result` to say
         for work in (self._send, self._listen):
             threading.Thread(target=work, daemon=True).start()
 
-    def ask(self, frames: NDArray[np.uint8]) -> Future[Output]:
-        """Have a batch computed; EOFError or OSError in the future tells that the process died."""
+    def ask(self, asked: Asked) -> Future[Output]:
+        """Have a batch computed; EOFError in the future tells that the process is gone."""
         future: Future[Output] = Future()
         with self.guard:
             if self.is_gone:
                 future.set_exception(EOFError())
                 return future
             self.asked.append(future)
-        self.to_send.put(frames)
+        self.to_send.put(asked)
         return future
 
     def end(self) -> None:
@@ -186,28 +216,40 @@ class _Member(WorkerProcess):
         super().end()
 
     def _send(self) -> None:
-        while (frames := self.to_send.get()) is not None:
-            try:
-                self.channel.send(frames)
-            except OSError:  # the other thread notices, too
-                return
+        try:
+            while asked := self.to_send.get():
+                self.channel.send(asked)
+        except Exception:  # whatever it is, the listener tells: the process is gone
+            self.process.kill()
 
     def _listen(self) -> None:
         try:
-            while True:
-                answer = self.channel.receive()
+            while isinstance(answer := self.channel.receive(), Output | VidxError):
                 future = self.asked.popleft()
-                if isinstance(answer, VidxError):
-                    future.set_exception(answer)
-                elif isinstance(answer, Output):
+                if isinstance(answer, Output):
                     future.set_result(answer)
-        except (EOFError, OSError) as error:
+                else:
+                    future.set_exception(answer)
+        except Exception:
+            logger.debug("%s is not heard any more", self.device, exc_info=True)
+        finally:
+            self.process.kill()
             with self.guard:
                 self.is_gone = True
             while self.asked:
-                self.asked.popleft().set_exception(error)
+                self.asked.popleft().set_exception(EOFError())
+
+
+def _started(device: str, sharing: int) -> _Member:
+    try:
+        return _Member(device, sharing)
+    except OSError as error:
+        problem = f"its process does not start: {error.strerror}"
+        raise device_failed(device, problem) from error
 
 
 def _end_all(members: list[_Member]) -> None:
+    for member in members:
+        member.process.kill()
     for member in members:
         member.end()
