@@ -61,6 +61,11 @@ def test_people_get_a_table_and_quiet_ones_nothing(bench) -> None:
         (["--device", "cuda:99"], 4, "device 'cuda:99' is not to be had here"),
         (["--device", "cpu,"], 2, "device '' is unknown"),
         (["--dtype", "int8"], 2, "Invalid value for '--dtype'"),
+        (
+            ["--batch-size", 10**9],
+            4,
+            "cpu has no memory for this\n",
+        ),
         (["--batch-size", 0], 2, "Invalid value for '--batch-size'"),
         (["--model", "./nowhere"], 4, "does not exist"),
     ],

@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 import click
 
-from vidx.cli.options import device_options, json_option, quiet_option
+from vidx.cli.options import batch_size_option, device_options, json_option, quiet_option
 from vidx.cli.render import print_json, print_table, printable
 
 
@@ -19,12 +19,7 @@ from vidx.cli.render import print_json, print_table, printable
     "@revision. Default: MCG-NJU/videomae-base-finetuned-kinetics, from the hub or its cache.",
 )
 @device_options
-@click.option(
-    "--batch-size",
-    metavar="N",
-    type=click.IntRange(min=1),
-    help="Clips in one batch. Default: what suits the device and its free memory.",
-)
+@batch_size_option
 @click.option(
     "--seconds",
     metavar="S",

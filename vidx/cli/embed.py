@@ -10,6 +10,7 @@ import click
 
 from vidx.cli.interrupt import remembering_interrupts
 from vidx.cli.options import (
+    batch_size_option,
     collection_option,
     json_option,
     limit_option,
@@ -46,12 +47,7 @@ SHOWN_FAILURES = 10
     type=click.FloatRange(min=0, min_open=True),
     help="From one clip's start to the next one's. Default: clips are back to back.",
 )
-@click.option(
-    "--batch-size",
-    metavar="N",
-    type=click.IntRange(min=1),
-    help="Clips in one batch. Default: what suits the device and its free memory.",
-)
+@batch_size_option
 @click.option(
     "--workers",
     metavar="N",

@@ -38,6 +38,16 @@ def quiet_option(command: Command) -> Command:
     )(command)
 
 
+def batch_size_option(command: Command) -> Command:
+    """How many at once."""
+    return click.option(
+        "--batch-size",
+        metavar="N",
+        type=click.IntRange(min=1),
+        help="Clips in one batch. Default: what suits the device and its free memory.",
+    )(command)
+
+
 def limit_option(what: str) -> Callable[[Command], Command]:
     """Not all of it."""
     return click.option("--limit", metavar="N", type=click.IntRange(min=1), help=what)
@@ -55,7 +65,7 @@ def device_options(command: Command) -> Command:
             "--device",
             metavar="DEVICE",
             help="cpu, cuda or cuda:N, or several with commas between, which share the work. "
-            "Default: cuda where there is one (embed: all there are), else cpu.",
+            "Default: cuda where there is one (embed, bench: all there are), else cpu.",
         ),
     ):
         command = option(command)

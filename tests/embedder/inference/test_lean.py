@@ -52,14 +52,7 @@ def cosines(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return (a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
 
 
-@pytest.mark.parametrize("batch", [1, 3])
-@pytest.mark.parametrize("shape", SHAPES)
-def test_embeddings_and_logits_equal_transformers(
-    make_checkpoint, tmp_path, monkeypatch, shape, batch
-) -> None:
-    # Documented for hidden_act, but not in every version's table.
-    monkeypatch.setitem(transformers.activations.ACT2FN, "selu", torch.nn.SELU)
-    folder = make_checkpoint(tmp_path / "made", **SHAPES[shape])
+def assert_equals_transformers(folder, batch: int) -> None:
     encoder = load(folder, device="cpu")
     clips = random_clips(encoder.model.config, batch)
     expected, expected_logits = reference(folder, clips)
@@ -70,6 +63,17 @@ def test_embeddings_and_logits_equal_transformers(
     if logits is not None and expected_logits is not None:
         assert logits.dtype == np.float32
         np.testing.assert_allclose(logits, expected_logits, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_embeddings_and_logits_equal_transformers(
+    make_checkpoint, tmp_path, monkeypatch, shape, batch
+) -> None:
+    # Documented for hidden_act, but not in every version's table.
+    monkeypatch.setitem(transformers.activations.ACT2FN, "selu", torch.nn.SELU)
+    folder = make_checkpoint(tmp_path / "made", **SHAPES[shape])
+    assert_equals_transformers(folder, batch)
 
 
 @pytest.mark.parametrize(
@@ -84,12 +88,7 @@ def test_the_folded_normalising_is_the_processors(
     tiny_checkpoint, edited, processor: dict[str, object]
 ) -> None:
     folder = edited(tiny_checkpoint, preprocessor=processor)
-    encoder = load(folder, device="cpu")
-    clips = random_clips(encoder.model.config, 2)
-    expected, expected_logits = reference(folder, clips)
-    embeddings, logits = encoder.encode(clips)
-    np.testing.assert_allclose(embeddings, expected, atol=TOLERANCE)
-    np.testing.assert_allclose(logits, expected_logits, atol=TOLERANCE)
+    assert_equals_transformers(folder, batch=2)
 
 
 def test_the_base_shape_equals_transformers(make_checkpoint, tmp_path) -> None:
@@ -102,12 +101,7 @@ def test_the_base_shape_equals_transformers(make_checkpoint, tmp_path) -> None:
         "patch_size": 16,
     }
     folder = make_checkpoint(tmp_path / "made", **base)
-    encoder = load(folder, device="cpu")
-    clips = random_clips(encoder.model.config, 1)
-    expected, expected_logits = reference(folder, clips)
-    embeddings, logits = encoder.encode(clips)
-    np.testing.assert_allclose(embeddings, expected, atol=TOLERANCE)
-    np.testing.assert_allclose(logits, expected_logits, atol=TOLERANCE)
+    assert_equals_transformers(folder, batch=1)
 
 
 @pytest.mark.parametrize(("dtype", "least"), [("float16", 0.9999), ("bfloat16", 0.999)])

@@ -22,6 +22,7 @@ from vidx.embedder.devices import (
     telling_failure,
 )
 from vidx.embedder.inference.batch_size import DEFAULT_BATCH_SIZE, fitting_batch_size
+from vidx.embedder.inference.lane import Lane, Part, Tensors
 from vidx.errors import DeviceError
 
 if TYPE_CHECKING:
@@ -29,12 +30,10 @@ if TYPE_CHECKING:
 
     from vidx.embedder.inference.lean import LeanEncoder
 
-# A compiler takes about a minute: worth it for work that takes several. On a CPU it gains nothing
-# (benchmarks/encoder.py).
+# A compiler takes about a minute: worth it for work that takes several. On a CPU little is left to
+# gain (docs/benchmarks.md).
 CUDA_COMPILE_AFTER_SECONDS = 60.0
 PAUSE_SECONDS = 10.0  # between lasting batches, after which work counts anew
-
-Tensors = tuple[Tensor, Tensor | None]
 
 logger = logging.getLogger("vidx")
 
@@ -89,7 +88,7 @@ class Engine:
         self._compile_after = compile_after_seconds
         self._busy_since = self._last_work = -math.inf
         self._most: float = math.inf  # clips in one pass, lowered when memory ran out
-        self._lanes: list[_Lane] = []
+        self._lanes: list[Lane] = []
         self._batch_size: int | None = None
 
     @property
@@ -132,7 +131,7 @@ class Engine:
             # Not in the handler, where the error still holds what the failed pass had made.
             self._halve(size)
 
-    def finish(self, parts: list[_Part]) -> Output:
+    def finish(self, parts: list[Part]) -> Output:
         """Wait for the parts of a batch, and put them together."""
         with self._on_device():
             for part in parts:
@@ -177,20 +176,20 @@ class Engine:
         logger.warning(message, self.device, size, self._most)
 
     @torch.inference_mode()
-    def _launch(self, frames: NDArray[np.uint8], lasting: bool) -> _Part:
+    def _launch(self, frames: NDArray[np.uint8], lasting: bool) -> Part:
         if lasting:
             self._compile_if_due()
         compiled = lasting and self._compiled
         if self.on_cuda:
             return self._lane(len(frames)).launch(frames, self._forward, compiled=compiled)
         # Copied, because torch wants memory that it may write to.
-        return _Part(*self._forward(torch.tensor(frames, device=self.device), compiled))
+        return Part(*self._forward(torch.tensor(frames, device=self.device), compiled))
 
-    def _lane(self, clips: int) -> _Lane:
+    def _lane(self, clips: int) -> Lane:
         """The buffers whose turn it is, made anew when a batch is larger than all before."""
         if not self._lanes or self._lanes[0].clips < clips:
             shape = clips, *self.encoder.frames_shape
-            self._lanes = [_Lane(shape, self.device) for _ in range(1 + self.ahead)]
+            self._lanes = [Lane(shape, self.device) for _ in range(1 + self.ahead)]
         self._lanes.append(self._lanes.pop(0))
         return self._lanes[-1]
 
@@ -241,66 +240,10 @@ class Engine:
         return self._forward(frames, compiled=False)
 
 
-class _Lane:
-    """Pinned and device buffers of one batch on its way through a CUDA device."""
-
-    def __init__(self, shape: tuple[int, ...], device: torch.device) -> None:
-        self.clips = shape[0]
-        self.device = device
-        self.host = torch.zeros(shape, dtype=torch.uint8, pin_memory=True)
-        self.frames = torch.zeros(shape, dtype=torch.uint8, device=device)
-        # Copies in, while another batch is computed; not before the zeros, nor while whoever had
-        # this memory before still reads it.
-        self.stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
-        self.stream.wait_stream(torch.cuda.current_stream(device))
-        self.part: _Part | None = None
-
-    def launch(
-        self, frames: NDArray[np.uint8], run: Callable[[Tensor, bool], Tensors], *, compiled: bool
-    ) -> _Part:
-        """Start a batch; waits for the one that these buffers still hold."""
-        if self.part:
-            self.part.wait()
-        clips = len(frames)
-        self.host[:clips].numpy()[...] = frames
-        compute = torch.cuda.current_stream(self.device)
-        with torch.cuda.stream(self.stream):
-            self.frames[:clips].copy_(self.host[:clips], non_blocking=True)
-        compute.wait_stream(self.stream)
-        # A compiled encoder knows one shape: what an older batch left fills it up.
-        embeddings, logits = run(self.frames if compiled else self.frames[:clips], compiled)
-        self.part = _Part(
-            _to_host(embeddings[:clips]), None if logits is None else _to_host(logits[:clips])
-        )
-        # Blocking: waiting leaves the core to the decoders.
-        self.part.event = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
-        self.part.event.record(compute)
-        return self.part
-
-
-class _Part:
-    """Outputs on their way to the host."""
-
-    def __init__(self, embeddings: Tensor, logits: Tensor | None) -> None:
-        self.embeddings = embeddings
-        self.logits = logits
-        self.event: torch.cuda.Event | None = None
-
-    def done(self) -> bool:
-        try:
-            return self.event is None or bool(self.event.query())  # type: ignore[no-untyped-call]
-        except RuntimeError:  # for `wait` to tell
-            return True
-
-    def wait(self) -> None:
-        if self.event:
-            self.event.synchronize()
-
-
 class _Batch:
     """The parts of a batch."""
 
-    def __init__(self, engine: Engine, parts: list[_Part]) -> None:
+    def __init__(self, engine: Engine, parts: list[Part]) -> None:
         self.engine = engine
         self.parts = parts
 
@@ -309,9 +252,3 @@ class _Batch:
 
     def result(self) -> Output:
         return self.engine.finish(self.parts)
-
-
-def _to_host(values: Tensor) -> Tensor:
-    """Begin to copy to pinned memory."""
-    host = torch.empty(values.shape, dtype=values.dtype, pin_memory=True)
-    return host.copy_(values, non_blocking=True)

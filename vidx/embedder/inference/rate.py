@@ -79,9 +79,9 @@ def measure(
     height, width = encoder.geometry.crop or encoder.geometry.resize_to or (0, 0)
     with telling_failure(encoder.device):
         frames = random_frames(size, encoder.space.num_frames, height, width)
-    ways = [from_host(runner, frames)]
-    if isinstance(runner, Engine):
-        ways.append(from_device(runner, frames))
+        ways = [from_host(runner, frames)]
+        if isinstance(runner, Engine):
+            ways.append(from_device(runner, frames))
     total = ROUNDS * len(ways)
     rates: list[list[float]] = [[] for _ in ways]
     for run in ways:

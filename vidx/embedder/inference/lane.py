@@ -1,0 +1,90 @@
+"""Lane: the way of one batch through a CUDA device, and what comes out at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Tensors = tuple[Tensor, Tensor | None]
+
+
+class Lane:
+    """Pinned and device buffers of one batch on its way through a CUDA device."""
+
+    def __init__(self, shape: tuple[int, ...], device: torch.device) -> None:
+        self.clips = shape[0]
+        self.device = device
+        self.host = torch.zeros(shape, dtype=torch.uint8, pin_memory=True)
+        self.frames = torch.zeros(shape, dtype=torch.uint8, device=device)
+        # Copies in, while another batch is computed; not before the zeros, nor while whoever had
+        # this memory before still reads it.
+        self.stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        self.stream.wait_stream(torch.cuda.current_stream(device))
+        self.part: Part | None = None
+
+    def launch(
+        self, frames: NDArray[np.uint8], run: Callable[[Tensor, bool], Tensors], *, compiled: bool
+    ) -> Part:
+        """Start a batch; waits for the one that these buffers still hold.
+
+        Args:
+            frames: uint8, shape (batch, frames, height, width, 3), no more than the buffers hold.
+            run: Computes frames on the device, compiled or not.
+            compiled: Whether it is; then it gets all of the buffer.
+        """
+        if self.part:
+            self.part.wait()
+        clips = len(frames)
+        self.host[:clips].numpy()[...] = frames
+        compute = torch.cuda.current_stream(self.device)
+        with torch.cuda.stream(self.stream):
+            self.frames[:clips].copy_(self.host[:clips], non_blocking=True)
+        compute.wait_stream(self.stream)
+        # A compiled encoder knows one shape: what an older batch left fills it up.
+        embeddings, logits = run(self.frames if compiled else self.frames[:clips], compiled)
+        self.part = Part(
+            _to_host(embeddings[:clips]), None if logits is None else _to_host(logits[:clips])
+        )
+        # Blocking: waiting leaves the core to the decoders.
+        self.part.event = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
+        self.part.event.record(compute)
+        return self.part
+
+
+class Part:
+    """Outputs on their way to the host; without an event they are there.
+
+    Args:
+        embeddings: Shape (batch, dim).
+        logits: Shape (batch, labels), or None.
+    """
+
+    def __init__(self, embeddings: Tensor, logits: Tensor | None) -> None:
+        self.embeddings = embeddings
+        self.logits = logits
+        self.event: torch.cuda.Event | None = None
+
+    def done(self) -> bool:
+        """Whether `wait` would return at once."""
+        try:
+            return self.event is None or bool(self.event.query())  # type: ignore[no-untyped-call]
+        except RuntimeError:  # for `wait` to tell
+            return True
+
+    def wait(self) -> None:
+        """Wait until they are there."""
+        if self.event:
+            self.event.synchronize()
+
+
+def _to_host(values: Tensor) -> Tensor:
+    """Begin to copy to pinned memory."""
+    host = torch.empty(values.shape, dtype=values.dtype, pin_memory=True)
+    return host.copy_(values, non_blocking=True)
