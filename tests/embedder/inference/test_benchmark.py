@@ -1,0 +1,66 @@
+"""The benchmark and the GPU's tests stand on torch and transformers: no av, faiss, pyarrow, SQL."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+WITHOUT = """
+import sys
+
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {"av", "faiss", "pyarrow", "sqlalchemy", "platformdirs"}:
+            raise ModuleNotFoundError(f"no {name} here", name=name)
+
+sys.meta_path.insert(0, Missing())
+sys.path.insert(0, sys.argv.pop(1))
+"""
+# A small shape, so that it takes seconds.
+RUN = """
+import encoder
+
+encoder.SHAPES["small"] = {"hidden_size": 96, "num_hidden_layers": 2, "image_size": 32,
+    "patch_size": 8, "num_attention_heads": 3, "intermediate_size": 128}
+encoder.CEILING_SIZES["cpu"] = (64, 128)
+encoder.ROUND_SECONDS = 0.01
+encoder.main()
+"""
+
+
+@pytest.mark.long  # compiles transformers' model
+def test_the_benchmark_needs_no_av_faiss_pyarrow_or_sqlalchemy(
+    checkout: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out.json"
+    options = ["--device", "cpu", "--shapes", "small", "--batches", "1", "2", "--rounds", "2"]
+    command = [
+        sys.executable,
+        "-c",
+        WITHOUT + RUN,
+        str(checkout / "benchmarks"),
+        *options,
+        "--out",
+        str(out),
+    ]
+    environment = {**os.environ, "PYTHONPATH": str(checkout)}
+    subprocess.run(command, check=True, capture_output=True, env=environment)
+    cells = json.loads(out.read_text())["cells"]
+    ways = [(cell["batch"], *cell["ways"]) for cell in cells]
+    assert ways[:2] == [(1, "eager", "sdpa", "ready", "host"), (2, "sdpa", "ready", "host")]
+    # At batch 1, and at sdpa's best when that is another.
+    assert ways[2:] in ([(1, "compiled", "ready")], [(b, "compiled", "ready") for b in (1, 2)])
+    assert all(way["clips_per_second"] > 0 for cell in cells for way in cell["ways"].values())
+
+
+def test_the_gpus_tests_and_a_devices_process_are_imported_without_them(checkout: Path) -> None:
+    code = WITHOUT + "import test_gpu, vidx.embedder.inference.device_worker"
+    command = [sys.executable, "-c", code, str(checkout / "tests/gpu")]
+    environment = {**os.environ, "PYTHONPATH": str(checkout)}
+    done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
