@@ -147,6 +147,17 @@ def test_a_memory_that_holds_no_clip_is_a_device_error(tiny_checkpoint, monkeypa
         encoder.encode(random_frames(3))
 
 
+def test_a_precision_that_the_device_lacks_is_a_device_error(tiny_checkpoint, monkeypatch) -> None:
+    from vidx.embedder import devices
+
+    def lacking(*_: object) -> None:
+        raise RuntimeError("\"attention\" not implemented for 'Half'\nC++ stack")
+
+    monkeypatch.setattr(devices, "scaled_dot_product_attention", lacking)
+    with pytest.raises(DeviceError, match="cpu has no float16: .*'Half'\nTry --dtype float32"):
+        load(tiny_checkpoint, device="cpu", dtype="float16")
+
+
 def test_loading_leaves_the_weights_file_alone(edited, tiny_checkpoint) -> None:
     folder = edited(tiny_checkpoint)
     encoder = load(folder, device="cpu")
