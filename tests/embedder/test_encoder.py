@@ -154,7 +154,7 @@ def test_a_precision_that_the_device_lacks_is_a_device_error(tiny_checkpoint, mo
         raise RuntimeError("\"attention\" not implemented for 'Half'\nC++ stack")
 
     monkeypatch.setattr(devices, "scaled_dot_product_attention", lacking)
-    with pytest.raises(DeviceError, match="cpu has no float16: .*'Half'\nTry --dtype float32"):
+    with pytest.raises(DeviceError, match=r"cpu has no float16: .*'Half'\nTry --dtype float32"):
         load(tiny_checkpoint, device="cpu", dtype="float16")
 
 
