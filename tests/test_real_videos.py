@@ -73,6 +73,7 @@ def test_a_file_finds_itself_first(good: vidx.Collection) -> None:
         assert first.score >= 0.999
 
 
+@pytest.mark.long
 def test_a_changed_copy_finds_its_source_or_its_twin_first(good, tmp_path) -> None:
     videos = [Path(path) for path in good.videos().column("path").to_pylist()]
     missed = []

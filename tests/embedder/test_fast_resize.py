@@ -43,6 +43,7 @@ def cosines(paths: list[Path], model: Path) -> list[float]:
     return found
 
 
+@pytest.mark.long
 def test_fast_and_exact_resize_agree_on_real_clips(media: Path, sharp: Path) -> None:
     paths = sorted(path for path in (media / "good").rglob("*") if path.is_file())[::4]
     assert min(cosines(paths, sharp)) >= 0.999
