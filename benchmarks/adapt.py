@@ -35,9 +35,9 @@ from scores import Rows, figures, item_vector, queries, query_scores
 
 import vidx
 from vidx.embedder.encoder import Encoder, load
-from vidx.embedder.training.adapt import ADAPTING, HELD_OUT, Adaptation, adapt, run_of
-from vidx.embedder.training.footage import Footage, Video, read_footage
-from vidx.embedder.training.run import LOG_FILE, MODEL_FOLDER
+from vidx.training.adapt import ADAPTING, HELD_OUT, Adaptation, adapt, run_of
+from vidx.training.footage import Footage, Video, read_footage
+from vidx.training.run import LOG_FILE, MODEL_FOLDER
 
 NUMBERS = Adaptation()
 

@@ -14,8 +14,8 @@ from av.filter import Graph
 from av.video.frame import PictureType, VideoFrame
 from av.video.stream import VideoStream
 
-from vidx.embedder.container import opened
-from vidx.embedder.scaler import quarter_turns
+from vidx.embedder.decoding.container import opened
+from vidx.embedder.decoding.scaler import quarter_turns
 from vidx.records import VideoInfo
 
 COPY_SECONDS = 3.0  # one clip of 16 frames at 7.5 a second, and some more

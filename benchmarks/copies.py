@@ -32,10 +32,10 @@ from command import about, cores, run
 from numpy.typing import NDArray
 from scores import unit
 
+from vidx.embedder.decoding.files import find_videos
+from vidx.embedder.decoding.pool import Job
 from vidx.embedder.encoder import Encoder, load
-from vidx.embedder.files import find_videos
 from vidx.embedder.pipeline import embed_videos
-from vidx.embedder.pool import Job
 from vidx.records import EmbeddedVideo, Problem, VideoInfo
 from vidx.store.survey import content_id
 

@@ -126,8 +126,8 @@ def run_recipe(options: argparse.Namespace) -> dict[str, Any]:
         VideoMAEImageProcessorPil,
     )
 
-    from vidx.embedder.files import find_videos
-    from vidx.embedder.sampling import Plan, Sampling, clip_spans, frame_times
+    from vidx.embedder.decoding.files import find_videos
+    from vidx.embedder.decoding.sampling import Plan, Sampling, clip_spans, frame_times
 
     half = options.device.startswith("cuda")
     model = VideoMAEForVideoClassification.from_pretrained(

@@ -39,13 +39,14 @@ import transformers
 from command import circumstances
 from torch import Tensor
 
-from vidx.embedder.devices import DTYPES, is_out_of_memory
+from vidx.embedder.inference.devices import is_out_of_memory
 from vidx.embedder.inference.engine import Engine
 from vidx.embedder.inference.lean import LeanEncoder
 from vidx.embedder.inference.operations import operations_per_clip
 from vidx.embedder.inference.rate import from_device, from_host, random_frames
-from vidx.embedder.preprocess import Preprocessing
 from vidx.embedder.videomae import VideoMAEModel
+from vidx.embedder.videomae.preprocess import Preprocessing
+from vidx.embedder.videomae.weights import DTYPES
 
 SHAPES: dict[str, dict[str, int]] = {
     "small": {"hidden_size": 384, "num_attention_heads": 6, "intermediate_size": 1536},

@@ -62,10 +62,10 @@ def make(folder: Path, model: str, count: int) -> tuple[list[str], NDArray[np.ui
     Returns:
         The videos' names, and uint8, shape (clips, frames, height, width, 3).
     """
+    from vidx.embedder.decoding.files import find_videos
+    from vidx.embedder.decoding.pool import ClipDecoded, Job, decode
+    from vidx.embedder.decoding.sampling import Plan, Sampling
     from vidx.embedder.encoder import load
-    from vidx.embedder.files import find_videos
-    from vidx.embedder.pool import ClipDecoded, Job, decode
-    from vidx.embedder.sampling import Plan, Sampling
 
     encoder = load(model, device="cpu")
     paths = sorted(map(str, find_videos([folder]).paths))

@@ -22,9 +22,9 @@ from command import about, circumstances
 
 import vidx
 from vidx.embedder import pipeline
+from vidx.embedder.decoding.pool import ClipDecoded, Event, Job, VideoDone
 from vidx.embedder.encoder import Encoder, load
 from vidx.embedder.inference.rate import measure, random_frames
-from vidx.embedder.pool import ClipDecoded, Event, Job, VideoDone
 from vidx.records import Clip, VideoInfo
 
 FILES = 16

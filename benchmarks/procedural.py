@@ -25,8 +25,8 @@ from scores import chance_scores, figures, query_scores, unit
 from views import UNTRAINED_SEEDS, untrained
 
 from vidx.embedder.encoder import load
-from vidx.embedder.procedural.clips import HELD_OUT, views
-from vidx.embedder.procedural.motions import LABELS
+from vidx.training.procedural.clips import HELD_OUT, views
+from vidx.training.procedural.motions import LABELS
 
 SEED = 2_000_000_000  # training's seeds come from a hash, which hardly gives this
 

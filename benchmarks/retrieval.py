@@ -44,10 +44,10 @@ from scores import (
 )
 from views import UNTRAINED_SEEDS, Views
 
+from vidx.embedder.decoding.files import find_videos
+from vidx.embedder.decoding.pool import Job
 from vidx.embedder.encoder import Encoder, load
-from vidx.embedder.files import find_videos
 from vidx.embedder.pipeline import embed_videos
-from vidx.embedder.pool import Job
 from vidx.records import EmbeddedVideo
 
 BASELINES = ("untrained", "colour", "motion")

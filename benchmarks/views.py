@@ -13,10 +13,10 @@ import torch.nn.functional as F  # noqa: N812  (torch's own documentation calls 
 from numpy.typing import NDArray
 from scores import unit
 
-from vidx.embedder.devices import DTYPES
 from vidx.embedder.encoder import Encoder
 from vidx.embedder.inference.engine import Engine
 from vidx.embedder.inference.lean import LeanEncoder
+from vidx.embedder.videomae.weights import DTYPES
 
 UNTRAINED_SEEDS = (0, 1, 2)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from vidx.cli import cli
-from vidx.embedder.files import VIDEO_EXTENSIONS
+from vidx.embedder.decoding.files import VIDEO_EXTENSIONS
 
 PAGE = Path(__file__).parent / "cli.md"
 

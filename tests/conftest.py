@@ -25,6 +25,13 @@ def own_environment(tmp_path_factory: pytest.TempPathFactory) -> None:
     os.environ.pop("VIDX_COLLECTION", None)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def few_threads() -> None:
+    import torch
+
+    torch.set_num_threads(2)
+
+
 @pytest.fixture(scope="session")
 def media() -> Path:
     """Real videos with a manifest, where they are at hand."""

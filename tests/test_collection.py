@@ -343,7 +343,8 @@ def test_one_bad_video_does_not_hold_up_the_rest(
     """A decoder that hangs: the worker is stopped by a signal in the middle of its work."""
     import psutil
 
-    from vidx.embedder import pipeline, pool
+    from vidx.embedder import pipeline
+    from vidx.embedder.decoding import pool
 
     monkeypatch.setattr(pipeline, "Limits", lambda: pool.Limits(deadline_seconds=1.5))
     folder = tmp_path / "videos"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from vidx.embedder import container
+from vidx.embedder.decoding import container
 from vidx.store import shards, tables
 
 

@@ -253,9 +253,9 @@ def picture_of(path: Path, number: int = 0) -> np.ndarray:
 
 @pytest.fixture
 def copy_of(benchmark, tmp_path, make_video) -> Callable[[str], tuple[Path, Path]]:
-    from vidx.embedder.geometry import FrameGeometry
-    from vidx.embedder.sampling import Plan, Sampling
-    from vidx.embedder.video import decode_clips
+    from vidx.embedder.decoding.geometry import FrameGeometry
+    from vidx.embedder.decoding.sampling import Plan, Sampling
+    from vidx.embedder.decoding.video import decode_clips
 
     def make(kind: str, **how: object) -> tuple[Path, Path]:
         source = make_video(tmp_path / "source.mp4", **{"seconds": 5.0, "size": (160, 120)} | how)

@@ -3,8 +3,9 @@
     python tools/ship_builtin.py CHECKPOINT
 
 CHECKPOINT is a folder in the hub's layout, of any precision. Its config, its preprocessing and its
-weights in float16 go to vidx/embedder/builtin/tiny, and their SHA-256 to digests.json beside that
-folder. What only pre-training needs is left out. The model card, README.md there, is not touched.
+weights in float16 go to vidx/embedder/checkpoints/builtin/tiny, and their SHA-256 to digests.json
+beside that folder. What only pre-training needs is left out. The model card, README.md there, is
+not touched.
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ from pathlib import Path
 
 import torch
 
-from vidx.embedder.hub import CONFIG_FILE, PREPROCESSOR_FILE, WEIGHTS_FILES
+from vidx.embedder.checkpoints.hub import CONFIG_FILE, PREPROCESSOR_FILE, WEIGHTS_FILES
 from vidx.embedder.videomae import VideoMAEForVideoClassification, VideoMAEImageProcessor
 
 NAME = "tiny"
 # Of this checkout, wherever the vidx that is imported lies.
-BUILTIN = Path(__file__).resolve().parents[1] / "vidx/embedder/builtin"
+BUILTIN = Path(__file__).resolve().parents[1] / "vidx/embedder/checkpoints/builtin"
 FILES = (CONFIG_FILE, PREPROCESSOR_FILE, WEIGHTS_FILES[0])
 MAX_BYTES = 12_000_000
 

@@ -41,7 +41,7 @@ from vidx.records import (
     Space,
     Status,
 )
-from vidx.training import AdaptReport, LeftOut, TrainingStep, TrainReport, adapt, train
+from vidx.training.verbs import AdaptReport, LeftOut, TrainingStep, TrainReport, adapt, train
 
 __all__ = [
     "AdaptReport",

@@ -197,7 +197,7 @@ class Collection:
         Returns:
             One finding a file, in sorted order.
         """
-        from vidx.embedder.sampling import Plan, Sampling
+        from vidx.embedder.decoding.sampling import Plan, Sampling
         from vidx.store.survey import survey
 
         files = _files(paths, limit)
@@ -256,7 +256,7 @@ class Collection:
         """
         with stage("start Python's libraries"):
             from vidx import retrieval
-            from vidx.embedder.sampling import Plan
+            from vidx.embedder.decoding.sampling import Plan
             from vidx.encoder_choice import EncoderChoice
 
         k = operator.index(k)
@@ -494,7 +494,7 @@ def _as_list(paths: Paths) -> list[str | os.PathLike[str]]:
 
 def _files(paths: Paths, limit: int | None) -> list[str]:
     """The video files among some paths, sorted, and the folders that cannot be listed."""
-    from vidx.embedder.files import find_videos
+    from vidx.embedder.decoding.files import find_videos
 
     found = find_videos(_as_list(paths))
     files = sorted(map(str, (*found.paths, *(folder for folder, _ in found.unreadable))))

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, replace
 
-from vidx.embedder.builtin import is_builtin
-from vidx.embedder.checkpoint import DEFAULT_MODEL
-from vidx.embedder.devices import every_device
+from vidx.embedder.checkpoints.builtin import is_builtin
+from vidx.embedder.checkpoints.finding import DEFAULT_MODEL
+from vidx.embedder.decoding.sampling import Sampling
 from vidx.embedder.encoder import Encoder, load
-from vidx.embedder.sampling import Sampling
+from vidx.embedder.inference.devices import every_device
 from vidx.errors import FingerprintMismatch, ModelNotFound
 from vidx.records import Space
 

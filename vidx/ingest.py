@@ -9,10 +9,10 @@ from importlib.metadata import version
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from vidx.embedder.container import FileState
+from vidx.embedder.decoding.container import FileState
+from vidx.embedder.decoding.pool import Job
+from vidx.embedder.decoding.sampling import Plan, Sampling
 from vidx.embedder.pipeline import embed_videos
-from vidx.embedder.pool import Job
-from vidx.embedder.sampling import Plan, Sampling
 from vidx.errors import VidxError
 from vidx.records import EmbeddedVideo, EmbedReport, Finding, Problem, Progress, Source, Status
 from vidx.store.catalogue import Catalogue

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from vidx.embedder.decoding.pool import Job
+from vidx.embedder.decoding.sampling import Plan
 from vidx.embedder.pipeline import embed_videos
-from vidx.embedder.pool import Job
-from vidx.embedder.sampling import Plan
 from vidx.errors import CollectionDamaged, UsageError, VideoError
 from vidx.index import Index
 from vidx.records import Clip, Hit, Problem

@@ -55,7 +55,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict, str]:
 
 
 def test_the_recipes_of_the_command_are_those_there_are() -> None:
-    from vidx.embedder.training.recipe import RECIPES as THERE
+    from vidx.training.recipe import RECIPES as THERE
 
     assert tuple(THERE) == RECIPES
 

@@ -10,13 +10,6 @@ from pathlib import Path
 import pytest
 
 
-@pytest.fixture(scope="session", autouse=True)
-def few_threads() -> None:
-    import torch
-
-    torch.set_num_threads(2)
-
-
 @pytest.fixture
 def edited(tmp_path: Path) -> Callable[..., Path]:
     """edited(checkpoint, tensors=function, pickle=False, **config) -> a changed copy of it.

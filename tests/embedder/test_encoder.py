@@ -148,7 +148,7 @@ def test_a_memory_that_holds_no_clip_is_a_device_error(tiny_checkpoint, monkeypa
 
 
 def test_a_precision_that_the_device_lacks_is_a_device_error(tiny_checkpoint, monkeypatch) -> None:
-    from vidx.embedder import devices
+    from vidx.embedder.inference import devices
 
     def lacking(*_: object) -> None:
         raise RuntimeError("\"attention\" not implemented for 'Half'\nC++ stack")
@@ -169,7 +169,7 @@ def test_loading_leaves_the_weights_file_alone(edited, tiny_checkpoint) -> None:
 
 def test_the_geometry_needs_no_torch() -> None:
     code = (
-        "import json, sys, vidx.embedder.geometry; "
+        "import json, sys, vidx.embedder.decoding.geometry; "
         "print(json.dumps([m for m in ('torch', 'av', 'numpy') if m in sys.modules]))"
     )
     output = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)

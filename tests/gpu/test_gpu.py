@@ -15,14 +15,14 @@ import numpy as np
 import pytest
 import torch
 
-from vidx.embedder.devices import DTYPES
 from vidx.embedder.encoder import load
 from vidx.embedder.inference import batch_size
 from vidx.embedder.inference.engine import Engine
 from vidx.embedder.inference.lean import LeanEncoder
 from vidx.embedder.inference.rate import batches_per_second, from_device, from_host, random_frames
-from vidx.embedder.preprocess import Preprocessing
 from vidx.embedder.videomae import VideoMAEConfig, VideoMAEModel
+from vidx.embedder.videomae.preprocess import Preprocessing
+from vidx.embedder.videomae.weights import DTYPES
 
 pytestmark = [
     pytest.mark.gpu,

@@ -44,9 +44,9 @@ def bench(
     Random clips are embedded, from frames that lie on the device already and from frames in main
     memory. Decoding can be slower than this; `vidx embed` tells its own rate.
     """
-    from vidx.embedder.checkpoint import DEFAULT_MODEL
-    from vidx.embedder.devices import every_device
+    from vidx.embedder.checkpoints.finding import DEFAULT_MODEL
     from vidx.embedder.encoder import load
+    from vidx.embedder.inference.devices import every_device
     from vidx.embedder.inference.rate import measure
 
     encoder = load(model or DEFAULT_MODEL, device=every_device(device), dtype=dtype)

@@ -111,9 +111,9 @@ def embed(
 
 def _tell_licence(collection: Collection, model: str | None) -> None:
     """Say under which licence weights that are not vidx's own are, before their first use."""
-    from vidx.embedder.builtin import is_builtin
-    from vidx.embedder.checkpoint import DEFAULT_MODEL
-    from vidx.embedder.known_models import licence_of
+    from vidx.embedder.checkpoints.builtin import is_builtin
+    from vidx.embedder.checkpoints.finding import DEFAULT_MODEL
+    from vidx.embedder.checkpoints.known_models import licence_of
 
     named = model or DEFAULT_MODEL
     if collection.exists() or is_builtin(named):

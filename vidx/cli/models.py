@@ -17,7 +17,7 @@ def models(context: click.Context, /, as_json: bool) -> None:
     """List VideoMAE checkpoints: vidx's own, the published ones, those in the hub's local cache."""
     if context.invoked_subcommand is not None:
         return
-    from vidx.embedder.known_models import KNOWN_MODELS, builtin, cached
+    from vidx.embedder.checkpoints.known_models import KNOWN_MODELS, builtin, cached
 
     in_package, in_cache = builtin(), cached()
     if as_json:
@@ -70,7 +70,7 @@ def _size(size_bytes: int) -> str:
 @json_option
 def check(model: str, as_json: bool) -> None:
     """Load MODEL, account for every tensor, run a fixed input, and print the fingerprint."""
-    from vidx.embedder.model_check import check as check_model
+    from vidx.embedder.checkpoints.model_check import check as check_model
 
     report = check_model(model)
     if as_json:

@@ -12,11 +12,11 @@ from vidx.cli.options import collection_option, json_option, quiet_option
 from vidx.cli.render import count, print_json, shown_path
 from vidx.cli.steps import losses, showing_steps
 from vidx.collection import open_collection
-from vidx.training import DEFAULT_RECIPE, AdaptReport
-from vidx.training import adapt as adapt_encoder
-from vidx.training import train as train_encoder
+from vidx.training.verbs import DEFAULT_RECIPE, AdaptReport
+from vidx.training.verbs import adapt as adapt_encoder
+from vidx.training.verbs import train as train_encoder
 
-# Of vidx.embedder.training.recipe, which needs torch.
+# Of vidx.training.recipe, which needs torch.
 RECIPES = ("minute", "cpu", "gpu")
 DEFAULT_FPS = 7.5
 

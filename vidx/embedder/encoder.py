@@ -9,25 +9,30 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from vidx.embedder.builtin import is_builtin
-from vidx.embedder.checkpoint import DEFAULT_MODEL, Checkpoint, find
-from vidx.embedder.devices import DTYPES, check_dtype, find_devices, find_dtype, telling_failure
-from vidx.embedder.fingerprint import cached_digest, digest_tensors, file_state, fingerprint
+from vidx.embedder.checkpoints.builtin import is_builtin
+from vidx.embedder.checkpoints.finding import DEFAULT_MODEL, Checkpoint, find
+from vidx.embedder.checkpoints.fingerprint import (
+    cached_digest,
+    digest_tensors,
+    file_state,
+    fingerprint,
+)
+from vidx.embedder.decoding.sampling import Sampling
+from vidx.embedder.inference.devices import check_dtype, find_devices, find_dtype, telling_failure
 from vidx.embedder.inference.engine import Engine, Output, Pending
 from vidx.embedder.inference.lean import LeanEncoder, Model
 from vidx.embedder.inference.team import Setup, Team
-from vidx.embedder.preprocess import Preprocessing
-from vidx.embedder.sampling import Sampling
 from vidx.embedder.videomae.config import VideoMAEConfig
 from vidx.embedder.videomae.model import VideoMAEForVideoClassification, VideoMAEModel
-from vidx.embedder.videomae.weights import hub_name, read_tensors
+from vidx.embedder.videomae.preprocess import Preprocessing
+from vidx.embedder.videomae.weights import DTYPES, hub_name, read_tensors
 from vidx.errors import CheckpointError, UsageError
 from vidx.records import Space
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from vidx.embedder.geometry import FrameGeometry
+    from vidx.embedder.decoding.geometry import FrameGeometry
 
 DEFAULT_FPS = Sampling().fps
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from vidx.embedder.pool import ClipDecoded, Job, Limits, VideoDone, VideoFailed, decode
-from vidx.embedder.sampling import Sampling
+from vidx.embedder.decoding.pool import ClipDecoded, Job, Limits, VideoDone, VideoFailed, decode
+from vidx.embedder.decoding.sampling import Sampling
 from vidx.records import Clip, EmbeddedVideo, Problem
 
 if TYPE_CHECKING:

@@ -148,7 +148,7 @@ def test_a_full_memory_leaves_the_compiler_and_gives_the_same_vectors(
 
 
 def test_what_torch_says_of_a_full_memory_is_understood() -> None:
-    from vidx.embedder.devices import is_out_of_memory
+    from vidx.embedder.inference.devices import is_out_of_memory
 
     with pytest.raises(RuntimeError) as caught:
         torch.empty(1 << 60)

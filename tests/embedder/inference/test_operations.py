@@ -7,8 +7,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 from vidx.embedder.inference.operations import operations_per_clip
-from vidx.embedder.preprocess import Preprocessing
 from vidx.embedder.videomae import VideoMAEConfig, VideoMAEModel
+from vidx.embedder.videomae.preprocess import Preprocessing
 
 CONFIGS = {
     "base": VideoMAEConfig(),

@@ -14,8 +14,8 @@ import numpy as np
 import psutil
 import pytest
 
-from vidx.embedder.devices import every_device, find_devices
 from vidx.embedder.encoder import Encoder, load
+from vidx.embedder.inference.devices import every_device, find_devices
 from vidx.errors import CheckpointError, DeviceError, UsageError
 
 

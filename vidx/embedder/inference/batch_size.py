@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from vidx.embedder.cache import read_cache, remember
-from vidx.embedder.devices import no_memory_for_one_clip
+from vidx.embedder.inference.devices import no_memory_for_one_clip
 
 if TYPE_CHECKING:
     from vidx.embedder.inference.lean import LeanEncoder

@@ -17,12 +17,12 @@ from collections import deque
 
 import torch
 
-from vidx.embedder.channel import Channel
-from vidx.embedder.devices import device_failed, first_line
 from vidx.embedder.encoder import Encoder, load
+from vidx.embedder.inference.devices import device_failed, first_line
 from vidx.embedder.inference.engine import Pending
 from vidx.embedder.inference.team import Asked, Loaded, Setup
-from vidx.embedder.process import end_with_parent
+from vidx.embedder.workers.channel import Channel
+from vidx.embedder.workers.process import end_with_parent
 from vidx.errors import VidxError
 
 POLL_SECONDS = 0.002  # how soon a result is sent once it is there

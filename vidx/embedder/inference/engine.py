@@ -15,13 +15,13 @@ import torch
 from torch import Tensor
 
 from vidx.embedder.cache import cache_folder
-from vidx.embedder.devices import (
+from vidx.embedder.inference.batch_size import DEFAULT_BATCH_SIZE, fitting_batch_size
+from vidx.embedder.inference.devices import (
     first_line,
     is_out_of_memory,
     no_memory_for_one_clip,
     telling_failure,
 )
-from vidx.embedder.inference.batch_size import DEFAULT_BATCH_SIZE, fitting_batch_size
 from vidx.embedder.inference.lane import Lane, Part, Tensors
 from vidx.errors import DeviceError
 

@@ -26,8 +26,8 @@ from vidx.embedder.videomae.model import (
 )
 
 if TYPE_CHECKING:
-    from vidx.embedder.preprocess import Preprocessing
     from vidx.embedder.videomae.config import VideoMAEConfig
+    from vidx.embedder.videomae.preprocess import Preprocessing
 
 # With the classifier where the checkpoint has one.
 Model = VideoMAEModel | VideoMAEForVideoClassification

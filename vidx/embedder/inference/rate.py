@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from vidx.embedder.devices import telling_failure
+from vidx.embedder.inference.devices import telling_failure
 from vidx.embedder.inference.engine import Engine
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vidx.embedder.devices import device_failed
+from vidx.embedder.inference.devices import device_failed
 from vidx.embedder.inference.engine import Output
-from vidx.embedder.process import WorkerProcess
+from vidx.embedder.workers.process import WorkerProcess
 from vidx.errors import CheckpointError, DeviceError, VidxError
 
 if TYPE_CHECKING:

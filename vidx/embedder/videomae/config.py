@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from vidx.embedder.checkpoint import find_config
-from vidx.embedder.jsonfile import read_json_object
+from vidx.embedder.checkpoints.finding import find_config
+from vidx.embedder.checkpoints.jsonfile import read_json_object
 from vidx.errors import CheckpointError
 
 MODEL_TYPE = "videomae"

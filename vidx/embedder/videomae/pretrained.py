@@ -13,13 +13,12 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from vidx.embedder.checkpoint import find_weights
-from vidx.embedder.devices import DTYPES
-from vidx.embedder.hub import CONFIG_FILE, WEIGHTS_FILES
+from vidx.embedder.checkpoints.finding import find_weights
+from vidx.embedder.checkpoints.hub import CONFIG_FILE, WEIGHTS_FILES
 from vidx.embedder.videomae.checks import check_attn_implementation
 from vidx.embedder.videomae.config import VideoMAEConfig
 from vidx.embedder.videomae.original import read_original
-from vidx.embedder.videomae.weights import fit, read_tensors, to_hub
+from vidx.embedder.videomae.weights import DTYPES, fit, read_tensors, to_hub
 from vidx.errors import UsageError
 
 AS_STORED = "auto"

@@ -17,10 +17,9 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from vidx.embedder.checkpoint import find_preprocessor
-from vidx.embedder.hub import PREPROCESSOR_FILE
-from vidx.embedder.jsonfile import read_json_object
-from vidx.embedder.preprocess import Preprocessing
+from vidx.embedder.checkpoints.finding import find_preprocessor
+from vidx.embedder.checkpoints.hub import PREPROCESSOR_FILE
+from vidx.embedder.checkpoints.jsonfile import read_json_object
 from vidx.embedder.videomae.frames import (
     DATA_FORMATS,
     DataFormat,
@@ -29,6 +28,7 @@ from vidx.embedder.videomae.frames import (
     in_bytes,
     in_range,
 )
+from vidx.embedder.videomae.preprocess import Preprocessing
 from vidx.errors import CheckpointError, UsageError
 
 Size = int | Mapping[str, int]

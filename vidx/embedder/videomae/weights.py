@@ -14,6 +14,8 @@ from torch import Tensor
 
 from vidx.errors import CheckpointError
 
+DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+
 # Parts that one class of models has and another has no use for, by their names in the hub's layout.
 DECODER_PARTS = re.compile(r"(decoder|encoder_to_decoder)\..+|mask_token")
 HEAD_PARTS = re.compile(r"(fc_norm|classifier)\..+")

@@ -1,0 +1,147 @@
+"""Promises of the cut of a video into clips."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+
+from vidx.embedder.decoding.sampling import Plan, Sampling, clip_spans, frame_times, whole_windows
+from vidx.errors import UsageError
+from vidx.records import Clip
+
+TWO_SECONDS = Sampling(num_frames=4, fps=2.0)
+
+
+def spans(duration: float, plan: Plan | None = None) -> list[tuple[float, float]]:
+    clips = clip_spans(duration, TWO_SECONDS, plan or Plan())
+    return [(round(c.start_seconds, 4), round(c.end_seconds, 4)) for c in clips]
+
+
+def test_sixteen_frames_at_seven_and_a_half_a_second_are_the_default() -> None:
+    assert Sampling() == Sampling(num_frames=16, fps=7.5)
+    assert Sampling().window_seconds == pytest.approx(2.1333, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("duration", "expected"),
+    [
+        (0.04, [(0, 0.04)]),
+        (1.9, [(0, 1.9)]),
+        (2.0, [(0, 2)]),
+        (3.0, [(0, 2), (1, 3)]),
+        (4.0, [(0, 2), (2, 4)]),
+        (4.5, [(0, 2), (2, 4), (2.5, 4.5)]),
+    ],
+)
+def test_windows_stand_back_to_back_and_the_last_ends_with_the_video(
+    duration: float, expected: list[tuple[float, float]]
+) -> None:
+    assert spans(duration) == expected
+
+
+@pytest.mark.parametrize("rounding", [-0.0009, 0.0009])
+def test_a_containers_rounding_to_milliseconds_changes_no_cut(rounding: float) -> None:
+    assert spans(4.0 + rounding) == spans(4.0)
+    assert len(spans(4.0 + 2 * rounding)) == (3 if rounding > 0 else 2)
+
+
+@pytest.mark.parametrize(
+    ("stride", "duration", "expected"),
+    [
+        (1.0, 4.0, [(0, 2), (1, 3), (2, 4)]),
+        (1.0, 4.5, [(0, 2), (1, 3), (2, 4), (2.5, 4.5)]),
+        (10.0, 9.0, [(0, 2)]),
+        (10.0, 11.0, [(0, 2), (9, 11)]),
+        (10.0, 12.0, [(0, 2), (10, 12)]),
+    ],
+)
+def test_a_stride_sets_the_windows_apart(
+    stride: float, duration: float, expected: list[tuple[float, float]]
+) -> None:
+    assert spans(duration, Plan(stride_seconds=stride)) == expected
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "expected"),
+    [
+        (1.0, 6.0, [(1, 3), (3, 5), (4, 6)]),
+        (8.5, 99.0, [(8.5, 10)]),
+        (3.0, 4.0, [(3, 4)]),
+        (7.0, None, [(7, 9), (8, 10)]),
+    ],
+)
+def test_a_span_is_cut_like_a_video_that_is_cut_off_at_its_end(
+    start: float, end: float | None, expected: list[tuple[float, float]]
+) -> None:
+    assert spans(10.0, Plan(start_seconds=start, end_seconds=end)) == expected
+
+
+def test_every_duration_is_covered_from_its_start_to_its_end() -> None:
+    for duration in np.random.default_rng(0).uniform(0.01, 30, 300):
+        cut = spans(float(duration))
+        assert cut[0][0] == 0
+        assert cut[-1][1] == pytest.approx(duration, abs=0.001)
+        assert all(later[0] <= earlier[1] for earlier, later in itertools.pairwise(cut))
+
+
+def test_windows_can_be_taken_before_the_end_is_known() -> None:
+    windows = whole_windows(math.inf, TWO_SECONDS, Plan())
+    assert [next(windows) for _ in range(3)] == [Clip(0, 2), Clip(2, 4), Clip(4, 6)]
+
+
+def test_a_span_after_the_end_names_the_duration() -> None:
+    with pytest.raises(UsageError, match=r"12.*ends at 10\.000 s"):
+        clip_spans(10.0, TWO_SECONDS, Plan(start_seconds=12))
+
+
+def test_frames_of_a_whole_window_are_evenly_spaced_from_its_start() -> None:
+    assert frame_times(Clip(3, 5), TWO_SECONDS).tolist() == [3.0, 3.5, 4.0, 4.5]
+
+
+def test_frames_of_a_short_clip_stand_in_the_middle_of_equal_parts() -> None:
+    assert frame_times(Clip(1, 1.8), TWO_SECONDS) == pytest.approx([1.1, 1.3, 1.5, 1.7])
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Sampling(num_frames=0),
+        lambda: Sampling(fps=0),
+        lambda: Sampling(fps=math.nan),
+        lambda: Sampling(fps=1e6),
+        lambda: Sampling(num_frames=1, fps=1000),
+        lambda: Plan(stride_seconds=0),
+        lambda: Plan(stride_seconds=math.inf),
+        lambda: Plan(stride_seconds=0.0001),
+        lambda: Plan(start_seconds=-1),
+        lambda: Plan(start_seconds=5, end_seconds=5),
+        lambda: Plan(end_seconds=math.nan),
+    ],
+)
+def test_values_that_make_no_cut_are_refused(make: object) -> None:
+    with pytest.raises(UsageError):
+        make()  # type: ignore[operator]
+
+
+def test_a_clip_too_short_to_mean_anything_names_the_highest_rate() -> None:
+    with pytest.raises(UsageError, match=r"1000000\.0 a second.*\n.*fewer than 16000 frames"):
+        Sampling(fps=1e6)
+    assert len(clip_spans(0.1, Sampling(fps=15999), Plan())) == 100
+
+
+def test_the_digest_tells_cuts_apart_and_only_those() -> None:
+    sampling = Sampling()
+    plans = [
+        Plan(),
+        Plan(stride_seconds=1.0),
+        Plan(start_seconds=1.0),
+        Plan(end_seconds=1.0),
+        Plan(start_seconds=0.5, end_seconds=1.0),
+    ]
+    digests = {plan.digest(sampling) for plan in plans}
+    assert len(digests) == len(plans)
+    assert Plan(stride_seconds=sampling.window_seconds).digest(sampling) == Plan().digest(sampling)
+    assert Plan().digest(Sampling(fps=5)) != Plan().digest(sampling)
+    # Stored in catalogues: it must stay.
+    assert Plan().digest(sampling) == "6b47b98b654a7a4d"

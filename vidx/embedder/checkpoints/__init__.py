@@ -1,0 +1,1 @@
+"""Checkpoints: finding, fetching and checking them, and telling which are comparable."""

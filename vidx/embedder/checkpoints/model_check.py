@@ -1,0 +1,118 @@
+"""Check a checkpoint: every tensor accounted for, and a fixed input run through."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from vidx.embedder.checkpoints.known_models import licence_of
+from vidx.embedder.encoder import Encoder, load
+from vidx.embedder.videomae.weights import hub_name, read_tensors
+from vidx.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+SHOWN = 4
+
+
+@dataclass(frozen=True, slots=True)
+class ModelReport:
+    """What a check of a checkpoint found.
+
+    Attributes:
+        name: The folder, or the hub id, or `builtin:tiny`.
+        revision: The hub commit, or None for a folder.
+        licence: Of a known model's weights, else None.
+        fingerprint: What its vectors are comparable with, sampled as by default.
+        dim: Length of an embedding.
+        num_labels: Classes of its head; 0 without one.
+        num_parameters: Numbers in the tensors used.
+        used: Tensors that the encoder and its head are made of, by their names in the hub's layout.
+        ignored: Tensors that only pre-training has a use for.
+        embedding_norm: Length of the fixed input's embedding.
+        embedding_start: The embedding's first numbers.
+        top_label: The class the head gives to the fixed input (noise), or None without a head.
+    """
+
+    name: str
+    revision: str | None
+    licence: str | None
+    fingerprint: str
+    dim: int
+    num_labels: int
+    num_parameters: int
+    used: tuple[str, ...]
+    ignored: tuple[str, ...]
+    embedding_norm: float
+    embedding_start: tuple[float, ...]
+    top_label: str | None
+
+
+def check(model: str | os.PathLike[str]) -> ModelReport:
+    """Load a checkpoint on the CPU in float32, and run a fixed input.
+
+    Args:
+        model: A folder, or a hub id with optional revision (`organisation/name@revision`), or
+            `builtin:tiny`.
+
+    Returns:
+        What was found.
+
+    Raises:
+        ModelNotFound: No checkpoint under that name.
+        CheckpointError: It cannot be loaded, or its output is not finite.
+    """
+    encoder = load(model, device="cpu", dtype="float32")
+    state = encoder.model.state_dict()
+    used = {hub_name(name) for name in state}
+    stored = read_tensors(encoder.checkpoint.weights)
+    embedding, logits = _run(encoder)
+    space = encoder.space
+    return ModelReport(
+        name=encoder.checkpoint.name,
+        revision=encoder.checkpoint.revision,
+        licence=licence_of(encoder.checkpoint.name),
+        fingerprint=space.fingerprint,
+        dim=space.dim,
+        num_labels=len(space.labels),
+        num_parameters=sum(value.numel() for value in state.values()),
+        used=tuple(sorted(used)),
+        ignored=tuple(sorted(stored.keys() - used)),
+        embedding_norm=float(np.linalg.norm(embedding)),
+        embedding_start=tuple(float(value) for value in embedding[:SHOWN]),
+        top_label=None if logits is None else space.labels[int(logits.argmax())],
+    )
+
+
+def fixed_clip(num_frames: int, height: int, width: int) -> NDArray[np.uint8]:
+    """Noise that is the same everywhere and always.
+
+    Args:
+        num_frames: Frames of the clip.
+        height: Pixels.
+        width: Pixels.
+
+    Returns:
+        uint8, shape (1, num_frames, height, width, 3).
+    """
+    count = num_frames * height * width * 3
+    # Raw bits: numpy keeps them from version to version, its distributions it does not.
+    words = np.random.PCG64(0).random_raw(-(-count // 8)).astype("<u8")
+    return words.view(np.uint8)[:count].reshape(1, num_frames, height, width, 3)
+
+
+def _run(encoder: Encoder) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+    """The fixed input's embedding (dim,) and logits (labels,)."""
+    height, width = encoder.geometry.crop or encoder.geometry.resize_to or (0, 0)
+    embeddings, logits = encoder.encode(fixed_clip(encoder.space.num_frames, height, width))
+    outputs = [embeddings] if logits is None else [embeddings, logits]
+    if not all(np.isfinite(output).all() for output in outputs):
+        raise CheckpointError(
+            f"{encoder.checkpoint.weights} gives output that is not finite for ordinary pixels",
+            "Fetch the checkpoint anew.",
+        )
+    return embeddings[0], None if logits is None else logits[0]

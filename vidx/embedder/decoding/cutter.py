@@ -1,0 +1,135 @@
+"""Frames on their way into clips: each sample is the frame that is on the screen at its time.
+
+A frame that comes up to 1 ms after a sample's time counts as on time, so that a container's
+rounding to milliseconds chooses no other frame.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import av.error
+import numpy as np
+
+from vidx.embedder.decoding.sampling import TOLERANCE_SECONDS, Sampling, frame_times
+from vidx.records import Clip
+
+if TYPE_CHECKING:
+    from av.video.frame import VideoFrame
+    from numpy.typing import NDArray
+
+    from vidx.embedder.decoding.scaler import Scaler
+
+LONGEST_HOLD = 1.5  # times a frame's own duration, in a damaged stream
+
+
+class Shown:
+    """A frame and when it is on the screen.
+
+    Args:
+        frame: As decoded.
+        time: Seconds from the first frame.
+        duration: Seconds, when no other frame follows.
+        scaler: Makes the pixels, when a sample needs them.
+    """
+
+    def __init__(self, frame: VideoFrame, time: float, duration: float, scaler: Scaler) -> None:
+        self.time = time
+        self.duration = duration
+        self._frame = frame
+        self._scaler = scaler
+
+    @cached_property
+    def pixels(self) -> NDArray[np.uint8] | None:
+        """uint8, shape (height, width, 3), converted once; None when the frame is damaged."""
+        if self._frame.is_corrupt:
+            return None
+        try:
+            return self._scaler.pixels(self._frame)
+        except MemoryError:
+            raise
+        except av.error.FFmpegError:
+            return None
+
+
+class Cut:
+    """One clip in the making.
+
+    Args:
+        clip: Its span.
+        sampling: Frames of the clip and their spacing.
+    """
+
+    def __init__(self, clip: Clip, sampling: Sampling) -> None:
+        self.clip = clip
+        self._times = frame_times(clip, sampling)
+        self._frames: list[NDArray[np.uint8] | None] = []
+
+    def is_over(self, until: float) -> bool:
+        """Whether the clip ends by then."""
+        return self.clip.end_seconds <= until + TOLERANCE_SECONDS
+
+    def take(self, shown: Shown, until: float, is_damaged: bool) -> None:
+        """Take the samples that fall on a frame.
+
+        Args:
+            shown: The frame.
+            until: When the next one replaces it.
+            is_damaged: Whether the decoder has reported an error, so that frames may be missing.
+        """
+        held_until = shown.time + LONGEST_HOLD * shown.duration if is_damaged else math.inf
+        for time in self._times[len(self._frames) :]:
+            if until <= time + TOLERANCE_SECONDS and not self.is_over(until):
+                return
+            self._frames.append(shown.pixels if time <= held_until else None)
+
+    def pixels(self) -> NDArray[np.uint8] | None:
+        """uint8, shape (num_frames, height, width, 3), or None when a sample is damaged."""
+        frames = [frame for frame in self._frames if frame is not None]
+        if len(frames) < len(self._times) or len({frame.shape for frame in frames}) > 1:
+            return None
+        return np.stack(frames)
+
+
+class Cutter:
+    """Hands each frame to the clips it belongs to, and lets go of clips that are over.
+
+    Args:
+        clips: In the order of their starts; may be endless.
+        sampling: Frames of a clip and their spacing.
+    """
+
+    def __init__(self, clips: Iterable[Clip], sampling: Sampling) -> None:
+        self._coming = iter(clips)
+        self._next = next(self._coming, None)
+        self._sampling = sampling
+        self._open: list[Cut] = []
+
+    def show(self, shown: Shown, until: float, is_damaged: bool) -> Iterator[Cut]:
+        """Show a frame.
+
+        Args:
+            shown: The frame.
+            until: When the next one replaces it.
+            is_damaged: Whether the decoder has reported an error, so that frames may be missing.
+
+        Yields:
+            The clips that are over by then, in time order.
+        """
+        still_open = []
+        for cut in itertools.chain(self._open, self._starting(until)):
+            cut.take(shown, until, is_damaged)
+            if cut.is_over(until):
+                yield cut
+            else:
+                still_open.append(cut)
+        self._open = still_open
+
+    def _starting(self, until: float) -> Iterator[Cut]:
+        while self._next is not None and self._next.start_seconds < until:
+            yield Cut(self._next, self._sampling)
+            self._next = next(self._coming, None)

@@ -1,0 +1,320 @@
+"""Decoding many videos at once, each in a process that may crash, hang or outgrow its memory."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from multiprocessing.connection import wait
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vidx.embedder.decoding.container import FileState
+from vidx.embedder.decoding.geometry import FrameGeometry
+from vidx.embedder.decoding.sampling import Plan, Sampling
+from vidx.embedder.decoding.video import DecodedClip, DecodedVideo, decode_clips
+from vidx.embedder.workers.channel import Task
+from vidx.embedder.workers.process import WorkerProcess
+from vidx.errors import UsageError, VideoError, VidxError
+from vidx.records import Clip, Problem, VideoInfo
+
+POLL_SECONDS = 0.5
+ATTEMPTS = 2
+FAILED_STARTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one video may take of a worker.
+
+    Attributes:
+        deadline_seconds: Longest silence. A worker that gets on speaks at least every second, so
+            this bounds one step of a decoder, not a video.
+        memory_bytes: Memory for decoding, beyond the worker's own.
+    """
+
+    deadline_seconds: float = 60.0
+    memory_bytes: int = 4 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One video to decode.
+
+    Attributes:
+        key: The caller's name for it, unlike that of any other job.
+        path: The file.
+        plan: How it is cut into clips.
+        state: What the file was like when the caller learned what it holds; a file that is not
+            like that any more fails. None: as it is found.
+    """
+
+    key: int | str
+    path: str
+    plan: Plan = field(default_factory=Plan)
+    state: FileState | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClipDecoded:
+    """A clip is there; it counts once the `VideoDone` of the same job and attempt comes.
+
+    Attributes:
+        job: The video.
+        attempt: 1, or 2 after a worker died: the clips of attempt 1 are void then.
+        clip: The clip's span.
+        frames: uint8, shape (num_frames, height, width, 3), RGB.
+    """
+
+    job: Job
+    attempt: int
+    clip: Clip
+    frames: NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class VideoDone:
+    """All clips of a video have been handed over.
+
+    Attributes:
+        job: The video.
+        attempt: The attempt whose clips count.
+        info: What the decoder learned.
+        problem: Why some clips are missing, or None when the video is whole.
+    """
+
+    job: Job
+    attempt: int
+    info: VideoInfo
+    problem: Problem | None
+
+
+@dataclass(frozen=True, slots=True)
+class VideoFailed:
+    """A video gives nothing; clips of it that were handed over are void."""
+
+    job: Job
+    problem: Problem
+
+
+Event = ClipDecoded | VideoDone | VideoFailed
+
+
+def decode(
+    jobs: Iterable[Job],
+    *,
+    sampling: Sampling,
+    geometry: FrameGeometry,
+    workers: int,
+    limits: Limits = Limits(),
+) -> Iterator[Event]:
+    """Decode videos, several at a time.
+
+    Closing the iterator (or an error in it) ends all workers. A worker waits when its clips are
+    not taken, so whoever wants decoding to go on meanwhile iterates in a thread of its own.
+
+    Args:
+        jobs: The videos, taken one by one as workers become free.
+        sampling: Frames of a clip and their spacing.
+        geometry: Resize and crop.
+        workers: Processes; 0 decodes in this one, without isolation.
+        limits: Deadline and memory of a worker.
+
+    Yields:
+        For each job, in no order between jobs: its clips in time order and a `VideoDone`, or a
+        `VideoFailed`.
+
+    Raises:
+        UsageError: A plan's span starts after its video's end.
+        VidxError: Workers cannot be started.
+    """
+    if workers < 0:
+        raise UsageError(f"{workers} workers: it takes 0 or more.")
+    if workers == 0:
+        for job in jobs:
+            yield from _decode_here(job, sampling, geometry)
+        return
+    pool = _Pool(jobs, sampling, geometry, workers, limits)
+    try:
+        yield from pool.events()
+    finally:
+        pool.close()
+
+
+def _decode_here(job: Job, sampling: Sampling, geometry: FrameGeometry) -> Iterator[Event]:
+    try:
+        for part in decode_clips(job.path, sampling, job.plan, geometry, expected=job.state):
+            yield _event(job, 1, part)
+    except VideoError as error:
+        yield VideoFailed(job, Problem(error.reason, error.message))
+
+
+def _event(job: Job, attempt: int, part: DecodedClip | DecodedVideo) -> Event:
+    if isinstance(part, DecodedClip):
+        return ClipDecoded(job, attempt, part.clip, part.frames)
+    return VideoDone(job, attempt, part.info, part.problem)
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    job: Job
+    number: int = 1
+
+
+class _Decoder(WorkerProcess):
+    """A decoding worker.
+
+    Attributes:
+        is_started: Whether it has spoken yet.
+        silent_seconds: How long it has not spoken.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        module, timeout = "vidx.embedder.decoding.worker", limits.deadline_seconds
+        super().__init__(module, limits.memory_bytes, timeout_seconds=timeout)
+        self.is_started = False
+        self.silent_seconds = 0.0
+
+
+class _Pool:
+    """Gives attempts to workers and turns what they say, or their silence, into events."""
+
+    def __init__(
+        self,
+        jobs: Iterable[Job],
+        sampling: Sampling,
+        geometry: FrameGeometry,
+        size: int,
+        limits: Limits,
+    ) -> None:
+        self.jobs = iter(jobs)
+        self.sampling = sampling
+        self.geometry = geometry
+        self.size = size
+        self.limits = limits
+        self.again: deque[_Attempt] = deque()
+        self.idle: list[_Decoder] = []
+        self.busy: dict[_Decoder, _Attempt] = {}
+        self.failed_starts = 0
+
+    def events(self) -> Iterator[Event]:
+        while self._give_out():
+            for worker in self._listen():
+                yield from self._hear(worker)
+            for worker in list(self.busy):
+                if worker.silent_seconds >= self.limits.deadline_seconds:
+                    yield from self._time_out(worker)
+
+    def close(self) -> None:
+        workers = [*self.idle, *self.busy]
+        for worker in workers:
+            worker.process.kill()
+        for worker in workers:
+            worker.end()
+
+    def _give_out(self) -> bool:
+        """Give every free worker an attempt, while there are any; whether any is at work."""
+        while len(self.busy) < self.size:
+            attempt = self._next_attempt()
+            if attempt is None:
+                break
+            worker = self._free_worker()
+            worker.silent_seconds = 0.0
+            self.busy[worker] = attempt
+            job = attempt.job
+            task = Task(job.path, job.state, job.plan, self.sampling, self.geometry)
+            # One that died just now is noticed when it is listened to.
+            with contextlib.suppress(OSError):
+                worker.channel.send(task)
+        return bool(self.busy)
+
+    def _next_attempt(self) -> _Attempt | None:
+        if self.again:
+            return self.again.popleft()
+        job = next(self.jobs, None)
+        return None if job is None else _Attempt(job)
+
+    def _free_worker(self) -> _Decoder:
+        while self.idle:
+            worker = self.idle.pop()
+            if worker.process.poll() is None:
+                return worker
+            worker.end()
+        return _Decoder(self.limits)
+
+    def _listen(self) -> list[_Decoder]:
+        """Wait until some workers can be heard; the others' silence is counted.
+
+        Only time that was spent waiting here counts: not that of a long forward pass meanwhile,
+        nor of a suspended terminal.
+        """
+        began = time.monotonic()
+        ready = wait([worker.channel.fileno() for worker in self.busy], POLL_SECONDS)
+        waited = min(time.monotonic() - began, POLL_SECONDS)
+        for worker in self.busy:
+            worker.silent_seconds += waited
+        heard = [worker for worker in self.busy if worker.channel.fileno() in ready]
+        for worker in heard:
+            worker.silent_seconds = 0.0
+        return heard
+
+    def _hear(self, worker: _Decoder) -> Iterator[Event]:
+        try:
+            message = worker.channel.receive()
+        except TimeoutError:
+            yield from self._time_out(worker)
+        except (EOFError, OSError):
+            yield from self._bury(worker)
+        else:
+            worker.is_started = True
+            self.failed_starts = 0
+            yield from self._understand(worker, message)
+
+    def _understand(self, worker: _Decoder, message: object) -> Iterator[Event]:
+        attempt = self.busy[worker]
+        if isinstance(message, DecodedVideo | VidxError):
+            del self.busy[worker]
+            self.idle.append(worker)
+        if isinstance(message, VideoError):
+            yield VideoFailed(attempt.job, Problem(message.reason, message.message))
+        elif isinstance(message, VidxError):
+            raise message
+        elif isinstance(message, DecodedClip | DecodedVideo):
+            yield _event(attempt.job, attempt.number, message)
+
+    def _time_out(self, worker: _Decoder) -> Iterator[Event]:
+        if not worker.is_started:
+            yield from self._bury(worker)
+            return
+        attempt = self.busy.pop(worker)
+        worker.end()
+        seconds = self.limits.deadline_seconds
+        problem = Problem("decode_timeout", f"the decoder did not get on for {seconds:g} s")
+        yield VideoFailed(attempt.job, problem)
+
+    def _bury(self, worker: _Decoder) -> Iterator[Event]:
+        """Try a dead worker's video once more, unless that was the second time."""
+        attempt = self.busy.pop(worker)
+        death = worker.death()
+        worker.end()
+        if not worker.is_started:
+            self._count_failed_start(death)
+            self.again.append(attempt)
+        elif attempt.number < ATTEMPTS:
+            self.again.append(_Attempt(attempt.job, attempt.number + 1))
+        else:
+            message = f"the decoder ended its process twice, the second time by {death}"
+            yield VideoFailed(attempt.job, Problem("decode_crashed", message))
+
+    def _count_failed_start(self, death: str) -> None:
+        self.failed_starts += 1
+        if self.failed_starts == FAILED_STARTS:
+            raise VidxError(
+                f"Decoding workers do not start ({death}).",
+                f"See why with: {sys.executable} -c 'import vidx.embedder.decoding.worker', "
+                "or decode in this process with 0 workers.",
+            )

@@ -1,0 +1,320 @@
+"""One video file to clips of frames: uint8, resized and cropped, as the model takes them.
+
+The packets are counted first, which nearly always tells the duration; then one pass of decoding
+hands out each clip as soon as it is sure to be wholly there. Where the count was wrong, the clip
+that ends with the video is had by a second pass.
+
+What damage costs: a clip is kept when each of its sampled frames was decoded cleanly and, once
+the decoder has reported an error, when no sample stands on a frame for more than half again that
+frame's own duration: then the frame that belongs there was lost. Before any error such a gap is
+what a variable frame rate looks like. FFmpeg decodes in one thread, as with several it reports
+errors, and marks frames as corrupt, at other places from run to run; workers give the parallelism.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import heapq
+import itertools
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import TYPE_CHECKING
+
+import av.error
+
+from vidx.embedder.decoding.container import FileState, check_size, describe, file_state, opened
+from vidx.embedder.decoding.cutter import Cut, Cutter, Shown
+from vidx.embedder.decoding.packets import Survey, Tick, clock_for, packets, survey
+from vidx.embedder.decoding.sampling import (
+    TOLERANCE_SECONDS,
+    Plan,
+    Sampling,
+    clip_spans,
+    last_clip,
+    whole_windows,
+)
+from vidx.embedder.decoding.scaler import Scaler, quarter_turns
+from vidx.errors import VideoError
+from vidx.records import Clip, Problem, VideoInfo
+
+if TYPE_CHECKING:
+    import numpy as np
+    from av.container import InputContainer
+    from av.packet import Packet
+    from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
+    from numpy.typing import NDArray
+
+    from vidx.embedder.decoding.clock import Clock
+    from vidx.embedder.decoding.geometry import FrameGeometry
+
+# Headers round, and count what edit lists leave out: only much less than declared is truncated.
+TRUNCATED_SECONDS, TRUNCATED_SHARE = 1.0, 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedClip:
+    """One clip's pixels.
+
+    Attributes:
+        clip: Its span.
+        frames: uint8, shape (num_frames, height, width, 3), RGB.
+    """
+
+    clip: Clip
+    frames: NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedVideo:
+    """What is known when a video's last clip is out.
+
+    Attributes:
+        info: What the decoder learned.
+        problem: Why some clips are missing, or None when the video is whole.
+    """
+
+    info: VideoInfo
+    problem: Problem | None
+
+
+def decode_clips(
+    path: str,
+    sampling: Sampling,
+    plan: Plan,
+    geometry: FrameGeometry,
+    tick: Tick = lambda: None,
+    expected: FileState | None = None,
+) -> Iterator[DecodedClip | DecodedVideo]:
+    """Decode a video's clips.
+
+    Args:
+        path: The file.
+        sampling: Frames of a clip and their spacing.
+        plan: Stride and span.
+        geometry: Resize and crop.
+        tick: Called at least once a packet, as a sign of life.
+        expected: What the file must be like, or None when that does not matter.
+
+    Yields:
+        Its good clips in time order, at least one, and then one `DecodedVideo`.
+
+    Raises:
+        VideoError: Nothing could be had, or the file is not as expected, or changed meanwhile; the
+            clips are void then.
+        UsageError: The plan's span starts after the video's end.
+    """
+    before = expected or file_state(path)
+    _check_unchanged(path, before)
+    if before.size == 0:
+        raise VideoError("empty_file", "0 bytes")
+    try:
+        yield from _decode(path, sampling, plan, geometry, tick)
+    except MemoryError:
+        raise VideoError("too_large", "out of memory when decoding") from None
+    except VideoError:
+        _check_unchanged(path, before)
+        raise
+    _check_unchanged(path, before)
+
+
+def _check_unchanged(path: str, before: FileState) -> None:
+    if file_state(path) != before:
+        raise VideoError("changed_while_reading", "size or modification time changed")
+
+
+def _decode(
+    path: str, sampling: Sampling, plan: Plan, geometry: FrameGeometry, tick: Tick
+) -> Iterator[DecodedClip | DecodedVideo]:
+    with opened(path) as container:
+        found = survey(container, tick)
+    guess = _guess_last(found.duration_seconds, sampling, plan)
+    windows = whole_windows(math.inf, sampling, plan)
+    wanted = heapq.merge(windows, [guess] if guess else [], key=attrgetter("start_seconds"))
+    first = _Pass(path, found, geometry, tick)
+    tally = _Tally()
+    held = latest = None
+    for cut in first.cuts(wanted, sampling, plan.end(math.inf)):
+        if cut.clip is guess:
+            held = cut
+        else:
+            latest = cut.clip
+            yield from tally.let_out(cut)
+
+    last = clip_spans(first.duration_seconds, sampling, plan)[-1]
+    if held and _alike(last, held.clip):
+        yield from tally.let_out(held)
+    elif not (latest and _alike(last, latest)):
+        again = _Pass(path, found, geometry, tick)
+        for cut in again.cuts([last], sampling, last.end_seconds):
+            yield from tally.let_out(cut)
+    yield DecodedVideo(first.info(), tally.verdict(first))
+
+
+def _guess_last(duration_seconds: float, sampling: Sampling, plan: Plan) -> Clip | None:
+    """The clip to hold back until the true end is known."""
+    if duration_seconds <= plan.start_seconds + TOLERANCE_SECONDS:
+        return None
+    return last_clip(duration_seconds, sampling, plan)
+
+
+def _alike(one: Clip, other: Clip) -> bool:
+    return (
+        abs(one.start_seconds - other.start_seconds) <= TOLERANCE_SECONDS
+        and abs(one.end_seconds - other.end_seconds) <= TOLERANCE_SECONDS
+    )
+
+
+@dataclass(slots=True)
+class _Tally:
+    """Counts the clips that are let out and those that are lost."""
+
+    good: int = 0
+    lost: int = 0
+
+    def let_out(self, cut: Cut) -> Iterator[DecodedClip]:
+        frames = cut.pixels()
+        if frames is None:
+            self.lost += 1
+        else:
+            self.good += 1
+            yield DecodedClip(cut.clip, frames)
+
+    def verdict(self, decoding: _Pass) -> Problem | None:
+        problem = decoding.truncation()
+        if problem is None and self.lost:
+            why = decoding.first_error or "frames marked as corrupt"
+            clips = self.good + self.lost
+            problem = Problem("decode_error", f"{self.lost} of {clips} clips damaged: {why}")
+        if problem is not None and not self.good:
+            raise VideoError(problem.reason, problem.message)
+        return problem
+
+
+class _Pass:
+    """One pass of decoding, from the first frame on.
+
+    Args:
+        path: The file.
+        found: The stream to decode and its counted duration.
+        geometry: Resize and crop.
+        tick: Called at least once a packet.
+    """
+
+    def __init__(self, path: str, found: Survey, geometry: FrameGeometry, tick: Tick) -> None:
+        self.path = path
+        self.found = found
+        self.geometry = geometry
+        self.tick = tick
+        self.first_error = ""
+        self.duration_seconds = 0.0
+        self._is_complete = False
+        self._info: VideoInfo | None = None
+
+    def cuts(self, clips: Iterable[Clip], sampling: Sampling, end: float) -> Iterator[Cut]:
+        """Yield each clip that is wholly within the video, as soon as it has been passed.
+
+        Args:
+            clips: In the order of their starts; may be endless.
+            sampling: Frames of a clip and their spacing.
+            end: Decoding may stop at this time.
+
+        Raises:
+            VideoError: The stream gives no frame.
+        """
+        cutter = Cutter(clips, sampling)
+        shown: Shown | None = None
+        with opened(self.path) as container:
+            for frame in self._frames(container):
+                if shown:
+                    yield from cutter.show(shown, frame.time, bool(self.first_error))
+                shown = frame
+                if shown.time >= end - TOLERANCE_SECONDS:
+                    break
+            else:
+                self._is_complete = True
+        if shown is None:
+            raise self._nothing_shown()
+        # Cut short by `end`, the counted duration is the best that is known.
+        until = shown.time + shown.duration
+        self.duration_seconds = (
+            until if self._is_complete else max(until, self.found.duration_seconds)
+        )
+        yield from cutter.show(shown, until, bool(self.first_error))
+
+    def _frames(self, container: InputContainer) -> Iterator[Shown]:
+        stream = next(s for s in container.streams.video if s.index == self.found.index)
+        stream.codec_context.thread_count = 1
+        clock = clock_for(container, stream)
+        scaler = Scaler(self.geometry)
+        source = packets(container, [stream], self.tick, self._note)
+        for packet in itertools.chain(source, [None]):
+            for frame in self._decoded(stream, packet):
+                self.tick()
+                check_size(frame.width, frame.height)
+                time = clock.time(frame.pts, frame.dts)
+                if time is None:
+                    continue
+                if self._info is None:
+                    self._info = _describe(container, stream, frame, clock)
+                yield Shown(frame, time, clock.duration(frame.pts, frame.duration), scaler)
+
+    def _decoded(self, stream: VideoStream, packet: Packet[VideoStream] | None) -> list[VideoFrame]:
+        try:
+            return stream.codec_context.decode(packet)
+        except MemoryError:
+            raise
+        except av.error.FFmpegError as error:
+            # Some decoders report a lack of memory as invalid data: is there room for a picture?
+            bytearray(4 * stream.codec_context.width * stream.codec_context.height)
+            self._note(error)
+            return []
+
+    def _note(self, error: Exception) -> None:
+        self.first_error = self.first_error or describe(error)
+
+    def info(self) -> VideoInfo:
+        """What was learned of the video; its duration is that of this pass."""
+        if self._info is None:
+            raise self._nothing_shown()
+        return dataclasses.replace(self._info, duration_seconds=self.duration_seconds)
+
+    def truncation(self) -> Problem | None:
+        """Whether the video ends long before the end that the file declares."""
+        if not self._is_complete:
+            return None
+        return _truncation(self.found.declared_seconds, self.duration_seconds)
+
+    def _nothing_shown(self) -> VideoError:
+        if not self.first_error:
+            return VideoError("no_frames", "no picture, and no error either")
+        problem = _truncation(self.found.declared_seconds, self.found.duration_seconds)
+        if problem is None:
+            return VideoError("decode_error", self.first_error)
+        return VideoError(problem.reason, problem.message)
+
+
+def _truncation(declared_seconds: float, seconds: float) -> Problem | None:
+    missing = declared_seconds - seconds
+    if missing <= max(TRUNCATED_SECONDS, TRUNCATED_SHARE * declared_seconds):
+        return None
+    return Problem("truncated", f"{seconds:.3f} s of {declared_seconds:.3f} s are there")
+
+
+def _describe(
+    container: InputContainer, stream: VideoStream, frame: VideoFrame, clock: Clock
+) -> VideoInfo:
+    turns = quarter_turns(frame)
+    is_sideways = turns % 2 == 1
+    return VideoInfo(
+        duration_seconds=0.0,
+        width=frame.height if is_sideways else frame.width,
+        height=frame.width if is_sideways else frame.height,
+        frame_rate=float(stream.average_rate or 0),
+        codec=stream.codec_context.name,
+        container=container.format.name,
+        first_timestamp_seconds=clock.first_timestamp_seconds,
+        rotation_degrees=turns * 90,
+    )

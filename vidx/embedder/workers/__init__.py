@@ -1,0 +1,1 @@
+"""Child processes: a handle on one, and the messages to and from it."""

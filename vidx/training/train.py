@@ -1,0 +1,156 @@
+"""Train an encoder on procedural videos: masked pre-training, then fine-tuning."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from vidx.embedder.videomae.config import VideoMAEConfig
+from vidx.embedder.videomae.masking import random_mask, tube_mask
+from vidx.embedder.videomae.model import VideoMAEForPreTraining, VideoMAEForVideoClassification
+from vidx.embedder.videomae.processor import VideoMAEImageProcessor
+from vidx.training.batches import Batches, seeded
+from vidx.training.loop import Stage, TrainProgress, go_through
+from vidx.training.objectives import FineTuning, PreTraining, normalized
+from vidx.training.optimizer import Optimizer, RunningMean
+from vidx.training.recipe import VIEWS, Recipe
+from vidx.training.run import Run
+from vidx.training.start import start_projection
+
+PRETRAINING = "pretraining"
+FINETUNING = "finetuning"
+
+# On a CPU, torch's fused attention takes longer to go backward than matrix products do.
+ATTENTION = {"cpu": "eager", "cuda": "sdpa"}
+
+
+def train(recipe: Recipe, folder: Path, device: torch.device) -> Iterator[TrainProgress]:
+    """Train, or go on with a run that was stopped; `folder/model` holds what it has given so far.
+
+    Args:
+        recipe: What to do.
+        folder: Of this run; made when it is not there.
+        device: Where to compute.
+
+    Yields:
+        After each step.
+
+    Raises:
+        CheckpointError: The folder's run was begun with another recipe, or is damaged.
+        UsageError: The folder holds something else.
+        VidxError: A loss is no number, the folder cannot be written to, or another process trains
+            there.
+    """
+    # Optimisers' running means decay into numbers that CPUs are very slow with.
+    torch.set_flush_denormal(True)
+    # The kind of device is part of it: random numbers and precision differ.
+    run = Run(folder, {"device": device.type} | asdict(recipe))
+    with run.held():
+        yield from _both_stages(recipe, run, device)
+
+
+def _both_stages(recipe: Recipe, run: Run, device: torch.device) -> Iterator[TrainProgress]:
+    state = run.load()
+    stage_name = PRETRAINING if state is None else state["stage"]
+    done = 0 if state is None else state["step"]
+    pretrained = None
+    if stage_name == PRETRAINING:
+        run.begin_log(done)
+        stage = _pretraining(recipe, device)
+        yield from go_through(stage, run, state, device)
+        pretrained, state = stage.mean.mean, None
+    else:
+        run.begin_log(recipe.pretraining_steps + done)
+    yield from go_through(_finetuning(recipe, pretrained, device), run, state, device)
+
+
+def _pretraining(recipe: Recipe, device: torch.device) -> Stage:
+    config = recipe.config()
+    torch.manual_seed(recipe.seed)
+    model = VideoMAEForPreTraining(config, attn_implementation=ATTENTION[device.type]).to(device)
+    module = PreTraining(model)
+    motions = max(1, recipe.pretraining_clips // VIEWS)
+    batches = Batches(
+        config, recipe.seed, PRETRAINING, motions, recipe.uses, 1.0, device, ahead=recipe.ahead
+    )
+    start_projection(model.encoder.tubelet_embedding, normalized(batches[0].frames))
+
+    def losses(step: int) -> dict[str, Tensor]:
+        frames = batches[step].frames
+        generator = seeded(recipe.seed, "tubes", step)
+        mask = tube_mask(config, len(frames), ratio=recipe.mask_ratio, generator=generator)
+        found: dict[str, Tensor] = module(frames, mask.to(device))
+        return found
+
+    return Stage(
+        name=PRETRAINING,
+        module=module,
+        optimizer=Optimizer(module, recipe.rates(), recipe.pretraining_steps),
+        mean=RunningMean(module, recipe.average),
+        first_step=0,
+        steps=recipe.pretraining_steps,
+        losses=losses,
+        save_model=save_model,
+    )
+
+
+def _finetuning(
+    recipe: Recipe, pretrained: dict[str, Tensor] | None, device: torch.device
+) -> Stage:
+    """Fine-tuning, from the weights of pre-training unless a state is loaded over it anyway."""
+    config = recipe.config()
+    torch.manual_seed(recipe.seed + 1)
+    model = VideoMAEForVideoClassification(config, attn_implementation=ATTENTION[device.type])
+    if pretrained is not None:
+        prefix = "model.encoder."
+        model.encoder.load_state_dict(
+            {n.removeprefix(prefix): v for n, v in pretrained.items() if n.startswith(prefix)}
+        )
+    module = FineTuning(model, recipe).to(device)
+    batches = Batches(
+        config, recipe.seed, FINETUNING, recipe.motions, recipe.uses,
+        max(1.0, recipe.ramp * recipe.steps), device, ahead=recipe.ahead,
+    )  # fmt: skip
+
+    def losses(step: int) -> dict[str, Tensor]:
+        batch = batches[step]
+        mask = None
+        if recipe.kept < 1 and step < recipe.full_from * recipe.steps:
+            generator = seeded(recipe.seed, "tokens", step)
+            mask = random_mask(
+                config, len(batch.labels), ratio=1 - recipe.kept, generator=generator
+            ).to(device)
+        found: dict[str, Tensor] = module(batch, mask)
+        return found
+
+    return Stage(
+        name=FINETUNING,
+        module=module,
+        optimizer=Optimizer(module, recipe.rates(), recipe.steps),
+        mean=RunningMean(module, recipe.average),
+        first_step=recipe.pretraining_steps,
+        steps=recipe.steps,
+        losses=losses,
+        save_model=save_model,
+    )
+
+
+def save_model(module: nn.Module, folder: Path) -> None:
+    """Write a module's `model` as a checkpoint in float16, with its preprocessing."""
+    model: Any = copy.deepcopy(module.model)
+    model.half().save_pretrained(folder)
+    preprocessing_of(model.config).save_pretrained(folder)
+
+
+def preprocessing_of(config: VideoMAEConfig) -> VideoMAEImageProcessor:
+    """The usual one at the model's size: shortest edge, centre crop, ImageNet's mean and std."""
+    height, width = config.frame_shape
+    return VideoMAEImageProcessor(
+        size={"shortest_edge": min(height, width)}, crop_size={"height": height, "width": width}
+    )

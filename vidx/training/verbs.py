@@ -1,0 +1,301 @@
+"""Training: an encoder from procedural videos, and one adapted to the videos of a collection."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vidx.collection import MAX_DEFAULT_WORKERS, Collection
+from vidx.errors import UsageError
+
+if TYPE_CHECKING:
+    from vidx.embedder.encoder import Encoder
+    from vidx.training.footage import Video
+    from vidx.training.loop import TrainProgress
+
+DEFAULT_RECIPE = "cpu"
+READING = "reading"
+NOWHERE = "no file with its content lies where it was seen"
+WAY_OUT = "Train on another device, or a smaller model."
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingStep:
+    """How far a run of `train` or `adapt` is.
+
+    Attributes:
+        stage: `reading` counts videos; of the others, which count the run's steps, its name.
+        done: Of `total`, those of earlier calls included.
+        total: All there is to do.
+        losses: Of the last step; empty while reading.
+        rate: Done a second, in this call.
+    """
+
+    stage: str
+    done: int
+    total: int
+    losses: Mapping[str, float]
+    rate: float
+
+
+@dataclass(frozen=True, slots=True)
+class TrainReport:
+    """What a run of `train` gave.
+
+    Attributes:
+        model: The checkpoint's folder.
+        recipe: By name.
+        steps: Of the whole run.
+        losses: Of its last step.
+        seconds: Wall-clock time of this call.
+    """
+
+    model: str
+    recipe: str
+    steps: int
+    losses: dict[str, float]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A video that was not learned from, with the reason as in `Collection.failures`."""
+
+    path: str
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class AdaptReport:
+    """What a run of `adapt` gave.
+
+    Attributes:
+        model: The new checkpoint's folder.
+        source: The checkpoint it was adapted from.
+        fps: Frames sampled a second, which is the collection's.
+        steps: Of the whole run: half to fit the decoder, half to adapt.
+        videos: Videos learned from or measured with.
+        training_clips: Clips learned from.
+        held_out_clips: Clips of other videos, to measure with.
+        held_out_before: Their loss when the decoder was fitted and the encoder as it had been.
+        held_out_after: Their loss at the end.
+        left_out: Videos that could not be read.
+        seconds: Wall-clock time of this call.
+    """
+
+    model: str
+    source: str
+    fps: float
+    steps: int
+    videos: int
+    training_clips: int
+    held_out_clips: int
+    held_out_before: float
+    held_out_after: float
+    left_out: tuple[LeftOut, ...]
+    seconds: float
+
+
+def train(
+    folder: str | os.PathLike[str],
+    recipe: str = DEFAULT_RECIPE,
+    *,
+    seed: int | None = None,
+    device: str | None = None,
+    progress: Callable[[TrainingStep], None] | None = None,
+) -> TrainReport:
+    """Train an encoder on procedural videos, or go on with a run that was stopped.
+
+    Args:
+        folder: Of the run; `model` in it is a checkpoint.
+        recipe: `minute`, `cpu` or `gpu`.
+        seed: Of weights, videos and masks. None: the recipe's.
+        device: `cpu`, `cuda` or `cuda:N`. None: cuda where there is one.
+        progress: Called after each step.
+
+    Returns:
+        What the run gave.
+
+    Raises:
+        CheckpointError: The folder's run was begun with another recipe, or is damaged.
+        UsageError: The folder holds something else, or there is no such recipe or device.
+        DeviceError: This machine lacks the device, or the memory.
+        VidxError: A loss is no number, the folder cannot be written to, or another process trains
+            there.
+    """
+    from vidx.training.device import telling_full_memory, training_device
+    from vidx.training.recipe import RECIPES
+    from vidx.training.run import MODEL_FOLDER
+    from vidx.training.train import train
+
+    if recipe not in RECIPES:
+        raise UsageError(f"no recipe {recipe!r}", f"There are {', '.join(RECIPES)}.")
+    chosen = RECIPES[recipe] if seed is None else replace(RECIPES[recipe], seed=seed)
+    steps = chosen.pretraining_steps + chosen.steps
+    place, where = training_device(device), _absolute(folder)
+    teller = _Teller(progress)
+    teller.begin(steps)
+    with telling_full_memory(place, WAY_OUT):
+        teller.follow(train(chosen, where, place))
+    last = _log(where)[-1]
+    losses = {name: value for name, value in last.items() if name not in ("stage", "step")}
+    return TrainReport(str(where / MODEL_FOLDER), recipe, steps, losses, teller.seconds)
+
+
+def adapt(
+    collection: Collection,
+    folder: str | os.PathLike[str],
+    *,
+    model: str | os.PathLike[str] | None = None,
+    steps: int | None = None,
+    device: str | None = None,
+    progress: Callable[[TrainingStep], None] | None = None,
+) -> AdaptReport:
+    """Adapt an encoder to a collection's videos, or go on with a run that was stopped.
+
+    The collection stays as it is. Vectors of the new checkpoint are not comparable with its own.
+
+    Args:
+        collection: Its videos are read from where they lie.
+        folder: Of the run; `model` in it is the new checkpoint.
+        model: Checkpoint folder, or hub id, or `builtin:tiny`. None: the collection's own.
+        steps: Of fitting a decoder, and again of adapting. None: 400.
+        device: `cpu`, `cuda` or `cuda:N`. None: cuda where there is one.
+        progress: Called after each video and each step.
+
+    Returns:
+        What the run gave.
+
+    Raises:
+        VidxError: Too few videos can be read, a loss is no number, the folder cannot be written
+            to, or another process trains there.
+        CheckpointError: The folder's run was begun otherwise, or is damaged.
+        UsageError: The folder holds something else, or an argument is out of range.
+        ModelNotFound, DeviceError: As their names say.
+    """
+    from vidx.training.adapt import ADAPTING, HELD_OUT, Adaptation, adapt, run_of
+    from vidx.training.device import telling_full_memory, training_device
+    from vidx.training.footage import read_footage
+    from vidx.training.run import MODEL_FOLDER
+
+    adaptation = Adaptation() if steps is None else Adaptation(steps=steps)
+    if adaptation.steps < 1:
+        raise UsageError(f"steps={steps}: it takes 1 or more.")
+    place, where = training_device(device), _absolute(folder)
+    videos, missing = _present(collection.videos().to_pylist())
+    encoder = _encoder(collection, model, str(place))
+    run = run_of(where, encoder, videos, adaptation)
+    with run.held():
+        run.load()  # refuses another run's folder before anything is decoded
+    teller = _Teller(progress)
+    workers = min(os.cpu_count() or 1, MAX_DEFAULT_WORKERS)
+    footage = read_footage(videos, encoder, workers=workers, progress=teller.read)
+    teller.begin(2 * adaptation.steps)
+    with telling_full_memory(place, WAY_OUT):
+        teller.follow(adapt(run, encoder, footage, adaptation))
+    measured = [
+        one[HELD_OUT] for one in _log(where) if one["stage"] == ADAPTING and HELD_OUT in one
+    ]
+    failed = [LeftOut(path, one.reason, one.message) for path, one in footage.failed.items()]
+    return AdaptReport(
+        model=str(where / MODEL_FOLDER),
+        source=encoder.space.source,
+        fps=encoder.space.fps,
+        steps=2 * adaptation.steps,
+        videos=footage.videos,
+        training_clips=len(footage.training),
+        held_out_clips=len(footage.held_out),
+        held_out_before=measured[0],
+        held_out_after=measured[-1],
+        left_out=tuple(sorted((*failed, *missing), key=lambda one: one.path)),
+        seconds=teller.seconds,
+    )
+
+
+class _Teller:
+    """Turns what a run says of itself into what the caller is told."""
+
+    def __init__(self, progress: Callable[[TrainingStep], None] | None) -> None:
+        self.progress = progress
+        self.started = time.monotonic()
+        self.begin(0)
+
+    @property
+    def seconds(self) -> float:
+        """Since the call."""
+        return time.monotonic() - self.started
+
+    def begin(self, total: int) -> None:
+        """Count anew."""
+        self.total = total
+        self.began = time.monotonic()
+        self.first: int | None = None
+
+    def read(self, done: int, total: int) -> None:
+        """Tell of each video."""
+        self.total = total
+        self._tell(READING, done, {})
+
+    def follow(self, steps: Iterable[TrainProgress]) -> None:
+        """Tell of each step."""
+        for step in steps:
+            self._tell(step.stage, step.step, step.losses)
+
+    def _tell(self, stage: str, done: int, losses: Mapping[str, float]) -> None:
+        if self.first is None:  # what was done in earlier calls took none of this one's time
+            self.first = done - 1
+        seconds = time.monotonic() - self.began
+        rate = (done - self.first) / seconds if seconds else 0.0
+        if self.progress:
+            self.progress(TrainingStep(stage, done, self.total, losses, rate))
+
+
+def _present(rows: Iterable[Mapping[str, Any]]) -> tuple[list[Video], list[LeftOut]]:
+    """Where each video lies now, and those that lie nowhere any more."""
+    from vidx.training.footage import Video
+
+    videos, missing = [], []
+    for row in rows:
+        path = next((one for one in row["locations"] if _holds(one, row["size_bytes"])), None)
+        if path is None:
+            missing.append(LeftOut(row["path"] or "", "missing", NOWHERE))
+        else:
+            videos.append(Video(row["video_id"], path, row["duration_seconds"]))
+    return videos, missing
+
+
+def _holds(path: str, size_bytes: int) -> bool:
+    """Whether a file seems to hold what it did."""
+    try:
+        return os.stat(path).st_size == size_bytes
+    except OSError:
+        return False
+
+
+def _encoder(collection: Collection, model: str | os.PathLike[str] | None, device: str) -> Encoder:
+    """The collection's own encoder or another one, sampling as the collection does."""
+    from vidx.embedder.encoder import load
+    from vidx.encoder_choice import EncoderChoice
+
+    space = collection.info().space
+    if model is None:
+        return EncoderChoice(None, device, "float32").load(space, str(collection.path))
+    return load(model, device=device, dtype="float32", fps=space.fps)
+
+
+def _log(folder: Path) -> list[dict[str, Any]]:
+    """What a run logged, a line a step."""
+    from vidx.training.run import LOG_FILE
+
+    lines = (folder / LOG_FILE).read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def _absolute(folder: str | os.PathLike[str]) -> Path:
+    return Path(os.path.abspath(folder))
