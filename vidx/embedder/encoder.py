@@ -90,7 +90,7 @@ class Encoder:
 
         Args:
             frames: uint8, shape (batch, frames, height, width, 3), of the model's size.
-            lasting: Whether it is one of many, for which compiling may pay.
+            lasting: Whether it is one of many, for which a graph may pay.
 
         Returns:
             What gives the embeddings and logits.

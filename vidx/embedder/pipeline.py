@@ -53,7 +53,7 @@ def embed_videos(
         jobs: The videos, each with a key of its own; taken as workers become free.
         workers: Decoding processes; 0 decodes in this one, without isolation.
         batch_size: Clips in one batch; None: what suits the device.
-        lasting: Whether there may be work for minutes, for which compiling pays.
+        lasting: Whether there may be work for minutes, for which graphs pay.
 
     Yields:
         Each job once, as it is finished, with its vectors or the reason why there are none.

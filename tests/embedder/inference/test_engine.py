@@ -1,10 +1,8 @@
-"""An engine gives the same vectors whatever memory, compiler and batch size it meets."""
+"""An engine gives the same vectors whatever memory, graphs and batch size it meets."""
 
 from __future__ import annotations
 
 import logging
-import subprocess
-import sys
 from collections.abc import Callable
 
 import numpy as np
@@ -96,55 +94,16 @@ def test_a_device_that_fails_is_an_error_that_says_so(small, clips) -> None:
         engine.start(clips)
 
 
-def test_compiled_vectors_equal_eager_ones(lean, clips, caplog) -> None:
-    eager = Engine(lean).start(clips[:3]).result()
-    engine = Engine(lean, compile_after_seconds=0)
-    with caplog.at_level(logging.INFO, "vidx"):
-        query = engine.start(clips[:3]).result()
-        assert caplog.messages == []
-        compiled = engine.start(clips[:3], lasting=True).result()
-        again = engine.start(clips[:3], lasting=True).result()
-    assert caplog.messages == ["compiling for cpu"]
-    assert type(engine._run) is not LeanEncoder
-    for result in (query, compiled, again):
-        assert cosines(result.embeddings, eager.embeddings).min() >= 0.99999
-        assert cosines(result.logits, eager.logits).min() >= 0.99999
-
-
-def test_only_lasting_work_is_compiled(lean, clips, caplog, monkeypatch) -> None:
-    clock = [1000.0]
-    monkeypatch.setattr("time.monotonic", lambda: clock[0])
-    engine = Engine(lean, compile_after_seconds=60)
-
-    def batches(count: int, pause_seconds: float, *, lasting: bool) -> list[str]:
-        for _ in range(count):
-            engine.start(clips[:1], lasting=lasting).result()
-            clock[0] += pause_seconds
-        return caplog.messages
-
-    with caplog.at_level(logging.INFO, "vidx"):
-        assert batches(20, pause_seconds=4, lasting=False) == []  # queries, one after the other
-        assert batches(20, pause_seconds=20, lasting=True) == []  # short jobs
-        assert batches(20, pause_seconds=8, lasting=True) == ["compiling for cpu"]
-
-
-def test_a_full_memory_leaves_the_compiler_and_gives_the_same_vectors(
-    lean, clips, monkeypatch
+def test_where_graphs_fail_it_is_told_once_and_the_vectors_are_the_same(
+    lean, clips, caplog
 ) -> None:
     expected = Engine(lean).start(clips).result()
-    engine = Engine(lean, compile_after_seconds=0)
-    engine.start(clips[:2], lasting=True).result()
-    compiled = engine._run
-
-    def full(frames: torch.Tensor) -> object:
-        if len(frames) > 2:
-            raise torch.OutOfMemoryError
-        return compiled(frames)
-
-    engine._run = full
-    result = engine.start(clips, lasting=True).result()
-    assert (engine.has_halved, engine._compiled) == (True, False)
-    np.testing.assert_allclose(result.embeddings, expected.embeddings, atol=1e-5)
+    engine = Engine(lean, with_graphs=True)  # which a CPU has not
+    found = [engine.start(clips, lasting=True).result() for _ in range(4)]
+    [line] = caplog.messages
+    assert line.startswith("going on without graphs, which failed: ")
+    for one in found:
+        np.testing.assert_array_equal(one.embeddings, expected.embeddings)
 
 
 def test_what_torch_says_of_a_full_memory_is_understood() -> None:
@@ -161,37 +120,9 @@ def test_what_torch_says_of_a_full_memory_is_understood() -> None:
     assert not is_out_of_memory(RuntimeError("CUDA error: an illegal memory access"))
 
 
-WITHOUT_A_COMPILER = """
-import logging, sys
-import numpy as np
-from vidx.embedder.encoder import load
-from vidx.embedder.inference.engine import Engine
-
-eager = load(sys.argv[1], device="cpu")
-clips = np.random.default_rng(0).integers(0, 256, (2, 16, 32, 32, 3), dtype=np.uint8)
-engine = Engine(eager.engine.encoder, compile_after_seconds=0)
-for _ in range(2):
-    result = engine.start(clips, lasting=True).result()
-    assert np.array_equal(result.embeddings, eager.encode(clips).embeddings)
-print("same vectors")
-"""
-
-
-def test_a_missing_compiler_falls_back_with_one_warning_line(
-    tiny_checkpoint, tmp_path, monkeypatch
-) -> None:
-    monkeypatch.setenv("CXX", str(tmp_path / "no-compiler"))
-    monkeypatch.setenv("VIDX_CACHE_DIR", str(tmp_path))
-    command = [sys.executable, "-c", WITHOUT_A_COMPILER, str(tiny_checkpoint)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert done.stdout == "same vectors\n"
-    [line] = done.stderr.splitlines()
-    assert line.startswith("going on without a compiler, which failed: ")
-    assert "no-compiler" in line
-
-
-def test_on_a_cpu_nothing_is_compiled_by_itself(lean, clips) -> None:
+def test_a_cpu_makes_no_graphs_by_itself(lean, clips, caplog) -> None:
     engine = Engine(lean)
-    engine.start(clips).result()
-    assert engine._compile_after == float("inf")
+    for _ in range(3):
+        engine.start(clips, lasting=True).result()
+    assert caplog.messages == []
     assert engine.batch_size == 8

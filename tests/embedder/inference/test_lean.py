@@ -105,7 +105,7 @@ def test_the_base_shape_equals_transformers(make_checkpoint, tmp_path) -> None:
 
 
 @pytest.mark.parametrize(("dtype", "least"), [("float16", 0.9999), ("bfloat16", 0.999)])
-def test_half_precision_is_close_and_keeps_norms_and_head_in_float32(
+def test_half_precision_is_close_and_keeps_pooling_and_head_in_float32(
     make_lean, lean, clips, dtype, least
 ) -> None:
     half = make_lean(dtype)
@@ -116,9 +116,20 @@ def test_half_precision_is_close_and_keeps_norms_and_head_in_float32(
     assert cosines(rough.numpy(), exact.numpy()).min() >= least
     dtypes = {name: one.dtype for name, one in half.named_parameters()}
     assert dtypes["kernel"] is dtypes["blocks.0.qkv.weight"] is getattr(torch, dtype)
-    single = {name for name in dtypes if "norm" in name or "classifier" in name}
-    assert len(single) == 12
+    single = {name for name in dtypes if name.startswith(("head_norm", "classifier"))}
+    assert len(single) == 4
     assert all(dtypes[name] is torch.float32 for name in single)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_norms_take_their_statistics_in_float32(make_lean, dtype) -> None:
+    # The squares of such values overflow float16, and their sums drown in bfloat16.
+    norm = make_lean(dtype).blocks[0].attention_norm
+    x = (torch.randn(1, 4, 64, generator=torch.Generator().manual_seed(0)) * 2000).to(norm.weight)
+    expected = torch.nn.functional.layer_norm(
+        x.double(), (64,), norm.weight.double(), norm.bias.double(), norm.eps
+    )
+    assert cosines(norm(x)[0].float().numpy(), expected[0].numpy()).min() >= 0.99999
 
 
 def test_a_batch_in_parts_gives_what_single_clips_give(lean, clips, monkeypatch) -> None:
@@ -154,10 +165,10 @@ def test_attention_runs_in_a_fused_kernel(lean, clips) -> None:
 def test_heads_without_a_fused_kernel_are_told_of_and_computed(
     lean, clips, tiny_checkpoint, monkeypatch, caplog
 ) -> None:
-    from vidx.embedder.inference import lean as module
+    from vidx.embedder.inference import attention
 
     # On a CPU every head has a fused kernel; a GPU's are asked for here, which it has not.
-    monkeypatch.setattr(module, "FUSED_ATTENTION", module.FUSED_ATTENTION[2:])
+    monkeypatch.setattr(attention, "FUSED", attention.FUSED[2:])
     with caplog.at_level(logging.WARNING, "vidx"):
         slow = load(tiny_checkpoint, device="cpu")
     assert "attention will be slow: cpu has no fused kernel for heads of 32" in caplog.text

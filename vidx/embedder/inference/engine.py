@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import logging
 import math
-import os
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from vidx.embedder.cache import cache_folder
 from vidx.embedder.inference.batch_size import DEFAULT_BATCH_SIZE, fitting_batch_size
 from vidx.embedder.inference.devices import (
     first_line,
@@ -22,6 +20,7 @@ from vidx.embedder.inference.devices import (
     no_memory_for_one_clip,
     telling_failure,
 )
+from vidx.embedder.inference.graph import Graph
 from vidx.embedder.inference.lane import Lane, Part, Tensors
 from vidx.errors import DeviceError
 
@@ -29,11 +28,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from vidx.embedder.inference.lean import LeanEncoder
-
-# A compiler takes about a minute: worth it for work that takes several. On a CPU little is left to
-# gain (docs/benchmarks.md).
-CUDA_COMPILE_AFTER_SECONDS = 60.0
-PAUSE_SECONDS = 10.0  # between lasting batches, after which work counts anew
 
 logger = logging.getLogger("vidx")
 
@@ -64,29 +58,33 @@ class Engine:
     """Runs batches of any size; what one pass cannot hold goes through in parts.
 
     On CUDA, `start` returns before the device is done: pinned buffers take turns, so that copies
-    of one batch overlap with the arithmetic of another. After some time of work the encoder is
-    compiled, as CUDA graphs of one batch shape; a compiler that fails is told of once.
+    of one batch overlap with the arithmetic of another. A size of lasting batches that comes twice
+    becomes a CUDA graph; where that fails, it is told once.
 
     Args:
         encoder: On its device.
-        compile_after_seconds: Unbroken work before it is compiled; None: 60 on CUDA, never
-            elsewhere.
+        run: What computes a pass; None: the encoder as it is.
+        with_graphs: Whether to make graphs; None: on CUDA.
 
     Attributes:
         ahead: Batches that may be started before the first one's result is asked for.
     """
 
-    def __init__(self, encoder: LeanEncoder, *, compile_after_seconds: float | None = None) -> None:
+    def __init__(
+        self,
+        encoder: LeanEncoder,
+        *,
+        run: Callable[[Tensor], Tensors] | None = None,
+        with_graphs: bool | None = None,
+    ) -> None:
         self.encoder = encoder
         self.device = encoder.device
         self.on_cuda = self.device.type == "cuda"
         self.ahead = 1 if self.on_cuda else 0
-        self._run: Callable[..., Tensors] = encoder
-        self._compiled = False
-        if compile_after_seconds is None:
-            compile_after_seconds = CUDA_COMPILE_AFTER_SECONDS if self.on_cuda else math.inf
-        self._compile_after = compile_after_seconds
-        self._busy_since = self._last_work = -math.inf
+        self._run = run or encoder
+        self._with_graphs = self.on_cuda if with_graphs is None else with_graphs
+        self._graph: Graph | None = None
+        self._last_size = 0  # of lasting batches
         self._most: float = math.inf  # clips in one pass, lowered when memory ran out
         self._lanes: list[Lane] = []
         self._batch_size: int | None = None
@@ -106,8 +104,7 @@ class Engine:
 
         Args:
             frames: uint8, shape (batch, frames, height, width, 3), of the model's size.
-            lasting: Whether it is one of many, for which compiling may pay. Others run as they are,
-                and wait for no compiler.
+            lasting: Whether it is one of many, for which a graph may pay.
 
         Returns:
             What to ask for the result.
@@ -115,8 +112,6 @@ class Engine:
         Raises:
             DeviceError: The device's memory does not hold one clip, or the device failed.
         """
-        if lasting:
-            self._note_work()
         while True:
             size = int(min(len(frames), self._most))
             cuts = range(0, len(frames), size)
@@ -155,21 +150,17 @@ class Engine:
         Returns:
             As of the encoder; on CUDA they may be overwritten by the next batch.
         """
-        self._note_work()
-        self._compile_if_due()
         with self._on_device():
-            return self._forward(frames, self._compiled)
+            return self._forward(frames, lasting=True)
 
     def close(self) -> None:
         """Let go of the buffers."""
         self._lanes.clear()
+        self._graph = None
 
     def _halve(self, size: int) -> None:
         self._most = size // 2
-        self._lanes.clear()
-        if self._compiled:  # graphs keep their memory, and each size would be compiled anew
-            self._leave_compiler()
-            torch.compiler.reset()
+        self.close()
         if self.on_cuda:
             torch.cuda.empty_cache()
         message = "%s has no memory for %d clips at once: going on with %d"
@@ -177,13 +168,10 @@ class Engine:
 
     @torch.inference_mode()
     def _launch(self, frames: NDArray[np.uint8], lasting: bool) -> Part:
-        if lasting:
-            self._compile_if_due()
-        compiled = lasting and self._compiled
         if self.on_cuda:
-            return self._lane(len(frames)).launch(frames, self._forward, compiled=compiled)
+            return self._lane(len(frames)).launch(frames, partial(self._forward, lasting=lasting))
         # Copied, because torch wants memory that it may write to.
-        return Part(*self._forward(torch.tensor(frames, device=self.device), compiled))
+        return Part(*self._forward(torch.tensor(frames, device=self.device), lasting))
 
     def _lane(self, clips: int) -> Lane:
         """The buffers whose turn it is, made anew when a batch is larger than all before."""
@@ -203,41 +191,27 @@ class Engine:
             with torch.cuda.device(self.device):
                 yield
 
-    def _note_work(self) -> None:
-        """Tell unbroken work from short jobs with pauses between."""
-        now = time.monotonic()
-        if now - self._last_work > PAUSE_SECONDS:
-            self._busy_since = now
-        self._last_work = now
-
-    def _compile_if_due(self) -> None:
-        if self._compiled or time.monotonic() - self._busy_since < self._compile_after:
-            return
-        # Kept across runs; torch reads this when it first compiles.
-        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_folder() / "inductor"))
-        logger.info("compiling for %s", self.device)
-        mode = "reduce-overhead" if self.on_cuda else "default"
-        self._run = torch.compile(self.encoder, mode=mode, dynamic=False, fullgraph=True)
-        self._compiled = True
-
-    def _leave_compiler(self) -> None:
-        self._run, self._compiled, self._compile_after = self.encoder, False, math.inf
-
-    def _forward(self, frames: Tensor, compiled: bool) -> Tensors:
-        if not compiled:
-            outputs: Tensors = self.encoder(frames)
-            return outputs
-        if self.on_cuda:  # nobody holds the outputs of the last graph any more
-            torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
-        try:
+    def _forward(self, frames: Tensor, lasting: bool) -> Tensors:
+        if not (lasting and self._with_graphs):
             return self._run(frames)
-        except Exception as error:
-            # Any: a compiler is many programs, and fails in as many ways.
+        comes_again, self._last_size = len(frames) == self._last_size, len(frames)
+        if comes_again and (self._graph is None or self._graph.clips < len(frames)):
+            self._record(frames)
+        if self._graph and self._graph.clips == len(frames):
+            return self._graph(frames)
+        return self._run(frames)
+
+    def _record(self, frames: Tensor) -> None:
+        """Make a graph of this batch size; without one, the same is computed kernel by kernel."""
+        self._graph = None  # its memory is of use for the next one
+        try:
+            self._graph = Graph(self._run, frames)
+        except RuntimeError as error:
+            self._with_graphs = False
             if is_out_of_memory(error):
-                raise
-            logger.warning("going on without a compiler, which failed: %s", first_line(error))
-        self._leave_compiler()
-        return self._forward(frames, compiled=False)
+                logger.info("%s has no memory for a graph of %d clips", self.device, len(frames))
+            else:
+                logger.warning("going on without graphs, which failed: %s", first_line(error))
 
 
 class _Batch:

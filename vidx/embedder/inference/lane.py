@@ -29,15 +29,12 @@ class Lane:
         self.stream.wait_stream(torch.cuda.current_stream(device))
         self.part: Part | None = None
 
-    def launch(
-        self, frames: NDArray[np.uint8], run: Callable[[Tensor, bool], Tensors], *, compiled: bool
-    ) -> Part:
+    def launch(self, frames: NDArray[np.uint8], run: Callable[[Tensor], Tensors]) -> Part:
         """Start a batch; waits for the one that these buffers still hold.
 
         Args:
             frames: uint8, shape (batch, frames, height, width, 3), no more than the buffers hold.
-            run: Computes frames on the device, compiled or not.
-            compiled: Whether it is; then it gets all of the buffer.
+            run: Computes frames on the device.
         """
         if self.part:
             self.part.wait()
@@ -47,11 +44,8 @@ class Lane:
         with torch.cuda.stream(self.stream):
             self.frames[:clips].copy_(self.host[:clips], non_blocking=True)
         compute.wait_stream(self.stream)
-        # A compiled encoder knows one shape: what an older batch left fills it up.
-        embeddings, logits = run(self.frames if compiled else self.frames[:clips], compiled)
-        self.part = Part(
-            _to_host(embeddings[:clips]), None if logits is None else _to_host(logits[:clips])
-        )
+        embeddings, logits = run(self.frames[:clips])
+        self.part = Part(_to_host(embeddings), None if logits is None else _to_host(logits))
         # Blocking: waiting leaves the core to the decoders.
         self.part.event = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
         self.part.event.record(compute)

@@ -7,7 +7,6 @@ one product for queries, keys and values, in-place activations and sums.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
@@ -15,9 +14,10 @@ from typing import TYPE_CHECKING
 import torch
 import torch.nn.functional as F  # noqa: N812  (torch's own documentation calls it F)
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from vidx.embedder.inference.attention import fused_attention, holding
 from vidx.embedder.videomae.model import (
+    MLP,
     Attention,
     Block,
     LayerNorm,
@@ -38,14 +38,6 @@ MIDDLE, SCALE = 128, 64
 # On a CPU the widest values of one pass, an MLP's, should stay in the cache. Beyond 32 MiB, glibc's
 # malloc would also get them from the system each time, zeroed.
 CPU_BYTES = 10 << 20
-# The kernel that writes all scores to memory is not among them: it is never taken in silence.
-FUSED_ATTENTION = [
-    SDPBackend.CUDNN_ATTENTION,
-    SDPBackend.FLASH_ATTENTION,
-    SDPBackend.EFFICIENT_ATTENTION,
-]
-
-logger = logging.getLogger("vidx")
 
 IN_PLACE_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "gelu": torch.ops.aten.gelu_,
@@ -80,13 +72,15 @@ class LeanEncoder(nn.Module):
         kernel, offsets = _projection(model, preprocessing)
         self.kernel = _frozen(kernel, device, dtype)  # (dim, values of a tubelet)
         self.offsets = _frozen(offsets, device, dtype)  # (tokens, dim)
+        self.centre = _frozen(torch.tensor(-MIDDLE / SCALE), device, torch.float32)  # ()
         blocks = (block for block in model.encoder.blocks if isinstance(block, Block))
         self.blocks = nn.ModuleList(_LeanBlock(block, config, device, dtype) for block in blocks)
-        self.final_norm = model.encoder.final_norm and _Norm(model.encoder.final_norm, device)
+        norm = model.encoder.final_norm
+        self.final_norm = norm and _Norm(norm, device, dtype)
         head = model.head if isinstance(model, VideoMAEForVideoClassification) else None
-        self.head_norm = _Norm(head.norm, device) if head and head.norm else None
+        self.head_norm = _Norm(head.norm, device, torch.float32) if head and head.norm else None
         self.classifier = _Linear(*_parts(head.classifier), device, torch.float32) if head else None
-        self.attention_kernels = _attention_kernels(config, device, dtype)
+        self.attention = fused_attention(config, self.kernel.device, dtype)
 
     @property
     def device(self) -> torch.device:
@@ -114,7 +108,7 @@ class LeanEncoder(nn.Module):
             The mean over tokens of the last hidden state, shape (batch, dim), and class scores,
             shape (batch, labels), or None; both float32.
         """
-        with sdpa_kernel(self.attention_kernels):
+        with holding(self.attention):
             return self._passes(frames)
 
     def _passes(self, frames: Tensor) -> tuple[Tensor, Tensor | None]:
@@ -133,12 +127,12 @@ class LeanEncoder(nn.Module):
         x += self.offsets
         for block in self.blocks:
             x = block(x)  # (batch, tokens, dim)
-        hidden = (x if self.final_norm is None else self.final_norm(x)).float()
-        pooled = hidden.mean(dim=1)  # (batch, dim)
+        hidden = x if self.final_norm is None else self.final_norm(x)  # (batch, tokens, dim)
+        pooled = hidden.mean(dim=1, dtype=torch.float32)  # (batch, dim)
         if self.classifier is None:
             return pooled, None
         # Without pooling the first token speaks for all.
-        x = hidden[:, 0] if self.head_norm is None else self.head_norm(pooled)  # (batch, dim)
+        x = hidden[:, 0].float() if self.head_norm is None else self.head_norm(pooled)
         return pooled, self.classifier(x)  # (batch, labels)
 
     def _pixels(self, frames: Tensor) -> Tensor:
@@ -147,6 +141,10 @@ class LeanEncoder(nn.Module):
         height, width = self.config.patch_shape
         x = frames.view(len(frames), time, -1, rows, height, columns, width, 3)
         x = x.permute(0, 1, 3, 5, 2, 4, 6, 7)  # (batch, t, rows, columns, frames, h, w, 3)
+        if x.device.type == "cuda":  # in one kernel
+            scaled = torch.empty(x.shape, dtype=self.dtype, device=x.device)
+            torch.add(self.centre, x, alpha=1 / SCALE, out=scaled)
+            return scaled.view(len(frames), time * rows * columns, -1)
         x = x.reshape(len(frames), time * rows * columns, -1)  # (batch, tokens, values)
         return x.to(self.dtype).sub_(MIDDLE).div_(SCALE)
 
@@ -159,18 +157,17 @@ class _LeanBlock(nn.Module):
     ) -> None:
         super().__init__()
         self.num_heads = config.num_attention_heads
-        self.activation = IN_PLACE_ACTIVATIONS[config.hidden_act]
-        self.attention_norm = _Norm(block.attention_norm, device)
+        self.attention_norm = _Norm(block.attention_norm, device, dtype)
         self.qkv = _Linear(*_joined(block.attention), device, dtype)
         self.output = _Linear(*_parts(block.attention.output), device, dtype)
-        self.mlp_norm = _Norm(block.mlp_norm, device)
-        self.expand = _Linear(*_parts(block.mlp.expand), device, dtype)
+        self.mlp_norm = _Norm(block.mlp_norm, device, dtype)
+        self.expand = _expansion(block.mlp, config.hidden_act, device, dtype)
         self.shrink = _Linear(*_parts(block.mlp.shrink), device, dtype)
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply to (batch, tokens, dim); the same tensor."""
         x += self.output(self._attend(self.qkv(self.attention_norm(x))))
-        x += self.shrink(self.activation(self.expand(self.mlp_norm(x))))
+        x += self.shrink(self.expand(self.mlp_norm(x)))
         return x
 
     def _attend(self, qkv: Tensor) -> Tensor:
@@ -183,19 +180,17 @@ class _LeanBlock(nn.Module):
 
 
 class _Norm(nn.Module):
-    """Layer norm with float32 statistics and weights."""
+    """Layer norm; torch takes float32 statistics, whatever it is given."""
 
-    def __init__(self, norm: LayerNorm, device: torch.device | str) -> None:
+    def __init__(self, norm: LayerNorm, device: torch.device | str, dtype: torch.dtype) -> None:
         super().__init__()
-        self.weight = _frozen(norm.weight, device, torch.float32)  # (dim,)
-        self.bias = _frozen(norm.bias, device, torch.float32)  # (dim,)
+        self.weight = _frozen(norm.weight, device, dtype)  # (dim,)
+        self.bias = _frozen(norm.bias, device, dtype)  # (dim,)
         self.eps = norm.eps
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise over the last axis; shape and dtype stay."""
-        return F.layer_norm(x.float(), self.weight.shape, self.weight, self.bias, self.eps).to(
-            x.dtype
-        )
+        return F.layer_norm(x, self.weight.shape, self.weight, self.bias, self.eps)
 
 
 class _Linear(nn.Module):
@@ -215,6 +210,50 @@ class _Linear(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Apply to (..., inputs), giving (..., outputs)."""
         return F.linear(x, self.weight, self.bias)
+
+
+class _ActiveLinear(_Linear):
+    """The same with an activation behind it, in place."""
+
+    def __init__(
+        self,
+        weight: Tensor,
+        bias: Tensor | None,
+        device: torch.device | str,
+        dtype: torch.dtype,
+        activation: str,
+    ) -> None:
+        super().__init__(weight, bias, device, dtype)
+        self.activation = IN_PLACE_ACTIVATIONS[activation]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply to (..., inputs), giving (..., outputs)."""
+        return self.activation(super().forward(x))
+
+
+class _GeluLinear(_Linear):
+    """A matrix product with bias and GELU in its epilogue, as CUDA's libraries have it.
+
+    They take GELU by its tanh form: within 5e-4 of the exact one, about half precision's rounding.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply to (..., inputs), giving (..., outputs)."""
+        assert self.bias is not None  # noqa: S101 - the model makes it with one
+        flat = x.flatten(0, -2)  # (all tokens, inputs)
+        y = torch._addmm_activation(self.bias, flat, self.weight.t(), use_gelu=True)
+        return y.view(*x.shape[:-1], -1)
+
+
+def _expansion(
+    mlp: MLP, activation: str, device: torch.device | str, dtype: torch.dtype
+) -> _Linear:
+    """The MLP's first half."""
+    weight, bias = _parts(mlp.expand)
+    half_on_cuda = torch.device(device).type == "cuda" and dtype != torch.float32
+    if half_on_cuda and activation in ("gelu", "gelu_new"):
+        return _GeluLinear(weight, bias, device, dtype)
+    return _ActiveLinear(weight, bias, device, dtype, activation)
 
 
 def _projection(model: Model, preprocessing: Preprocessing) -> tuple[Tensor, Tensor]:
@@ -247,24 +286,6 @@ def _joined(attention: Attention) -> tuple[Tensor, Tensor | None]:
 
 def _parts(linear: nn.Linear) -> tuple[Tensor, Tensor | None]:
     return linear.weight, linear.bias
-
-
-def _attention_kernels(
-    config: VideoMAEConfig, device: torch.device | str, dtype: torch.dtype
-) -> list[SDPBackend]:
-    """The fused kernels, tried out on one token; any kernel where there is none for these heads."""
-    width = config.hidden_size // config.num_attention_heads
-    token = torch.zeros(1, config.num_attention_heads, 1, width, device=device, dtype=dtype)
-    try:
-        with sdpa_kernel(FUSED_ATTENTION):
-            F.scaled_dot_product_attention(token, token, token)
-    except RuntimeError as error:
-        if "No available kernel" not in str(error) and "No viable backend" not in str(error):
-            raise
-        message = "attention will be slow: %s has no fused kernel for heads of %d values in %s"
-        logger.warning(message, device, width, dtype)
-        return [*FUSED_ATTENTION, SDPBackend.MATH]
-    return FUSED_ATTENTION
 
 
 def _frozen(tensor: Tensor, device: torch.device | str, dtype: torch.dtype) -> nn.Parameter:

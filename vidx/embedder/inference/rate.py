@@ -73,8 +73,6 @@ def measure(
         DeviceError: The batch does not fit, or the device failed.
     """
     runner = encoder.engine
-    if isinstance(runner, Engine) and runner.on_cuda:
-        runner = Engine(runner.encoder, compile_after_seconds=0)  # as a long run ends up
     size = batch_size or encoder.batch_size
     height, width = encoder.geometry.crop or encoder.geometry.resize_to or (0, 0)
     with telling_failure(encoder.device):
@@ -85,7 +83,7 @@ def measure(
     total = ROUNDS * len(ways)
     rates: list[list[float]] = [[] for _ in ways]
     for run in ways:
-        run(1)  # whatever compiles does so now
+        run(3)  # graphs are made of what comes again
     for number in range(total):
         progress(number, total)
         way = number % len(ways)

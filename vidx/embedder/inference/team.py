@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 BATCHES_EACH = 2  # one computed, one on its way
-# A process that says nothing for so long has stopped; one that compiles takes a minute or two.
+# A process that says nothing for so long has stopped.
 SILENCE_SECONDS = 900.0
 
 logger = logging.getLogger("vidx")
