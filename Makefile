@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long test-wheel lint docs bench report clean
+.PHONY: help demo test test-long test-wheel lint docs bench gpu report clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -52,6 +52,9 @@ bench: $(READY) ## the benchmarks that need no media; results as JSON in benchma
 	$(BIN)/python benchmarks/cold_search.py --out benchmarks/results/cold-search.json
 	$(BIN)/python benchmarks/builtin.py --out benchmarks/results/builtin-cpu.json
 	$(BIN)/python benchmarks/procedural.py --model builtin:tiny --out benchmarks/results/procedural.json
+
+gpu: $(READY) ## all that a CUDA machine can prove and measure, in eight minutes
+	$(BIN)/python benchmarks/gpu.py
 
 report: $(READY) ## draw the results of benchmarks/encoder.py, and write their tables, in docs
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'

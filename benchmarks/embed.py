@@ -1,32 +1,39 @@
 """`vidx embed` beside the usual recipe, on the same videos, device and checkpoint, in one run.
 
 The usual recipe: one video at a time, PyAV decodes the frames that are needed to RGB,
-transformers' image processor and model (SDPA) do the rest; nothing is stored. Both are run in
-turn, several times, each in a process of its own; the clip times are vidx's in both.
+transformers' image processor and model (SDPA, float16 on CUDA) do the rest; nothing is stored. All
+are run in turn, several times, each in a process of its own; the clip times are vidx's in both.
 
-    python benchmarks/embed.py VIDEOS --model CHECKPOINT [--device cuda] [--rounds 3]
+    python benchmarks/embed.py [VIDEOS] [--model CHECKPOINT] [--device cuda] [--workers 1 4 16]
+        [--copies 1] [--rounds 3] [--out FILE]
 
 Without a model, a randomly initialised VideoMAE of the base shape is made; without videos, some
-are. Writes benchmarks/results/embed-<device>.json.
+are. `--copies` lengthens a small library: each MP4 file is taken so many times, with a few bytes
+of padding that make it another content.
+
+Shares are of vidx's wall-clock time. `decode` is the processor time of a decoding worker;
+`transfer` is the main process handing batches to the device; `wait` is its waiting for results
+there; `write` its commits; `device` is how long a CUDA device was busy, by its driver.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
-import os
-import platform
+import resource
 import statistics
+import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from importlib.metadata import version
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-RESULTS = Path(__file__).parent / "results"
-PACKAGES = ("torch", "transformers", "av", "numpy", "pyarrow", "sqlalchemy", "faiss-cpu")
+SAMPLE_SECONDS = 0.1
 
 
 def main() -> None:
@@ -35,64 +42,115 @@ def main() -> None:
     parser.add_argument("videos", nargs="?", type=Path)
     parser.add_argument("--model", type=Path)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--workers", nargs="+", type=int, default=[2])
+    parser.add_argument("--copies", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--limit", type=int, default=1000)
-    parser.add_argument("--side", choices=("vidx", "recipe"), help="run one side (internal)")
+    parser.add_argument("--limit", type=int, default=100_000)
+    parser.add_argument("--tiny", action="store_true", help="a tiny model, to try the script")
+    parser.add_argument("--out", type=Path, help="write everything as JSON to this file")
+    parser.add_argument("--side", help="run one side (internal)")
     options = parser.parse_args()
     if options.side:
-        side = run_vidx if options.side == "vidx" else run_recipe
-        print(json.dumps(side(options)))
+        workers = options.side.removeprefix("vidx, workers: ")
+        recipe = options.side == "recipe"
+        print(json.dumps(run_recipe(options) if recipe else run_vidx(options, int(workers))))
         return
     with tempfile.TemporaryDirectory() as folder:
-        options.model = options.model or make_base_checkpoint(Path(folder) / "base")
+        options.model = options.model or make_checkpoint(Path(folder) / "model", options.tiny)
         options.videos = options.videos or make_videos(Path(folder) / "videos")
-        report(options, compare(options))
+        if options.copies > 1:
+            options.videos = lengthened(options.videos, options.copies, Path(folder) / "copies")
+        compare(options)
 
 
-def compare(options: argparse.Namespace) -> dict[str, list[dict[str, Any]]]:
-    """Run A B A B ..., so that drift of the machine's speed hits both alike."""
-    runs: dict[str, list[dict[str, Any]]] = {"vidx": [], "recipe": []}
+def compare(options: argparse.Namespace) -> None:
+    """Run A B A B ..., so that drift of the machine's speed hits all alike; write each time."""
+    from command import circumstances
+
+    record = circumstances(Path(__file__).name)
+    runs: dict[str, list[dict[str, Any]]] = {f"vidx, workers: {n}": [] for n in options.workers}
+    runs["recipe"] = []
     for _ in range(options.rounds):
         for side, results in runs.items():
             results.append(in_process_of_its_own(options, side))
-            print(f"{side:7} {results[-1]['clips_per_second']:.2f} clips/s", flush=True)
-    return runs
+            print(line_of(side, results[-1]), flush=True)
+            if options.out:
+                result = {**record, "sides": summary(runs), "runs": runs}
+                options.out.write_text(json.dumps(result, indent=1) + "\n")
+    for side, one in summary(runs).items():
+        print(f"median of {options.rounds}: {line_of(side, one)}")
+
+
+def line_of(side: str, one: dict[str, Any]) -> str:
+    """A run to read."""
+    shares = ", ".join(f"{part} {share:.0%}" for part, share in one.get("shares", {}).items())
+    ratio = f", {one['over_recipe']:.2f} times the recipe" if "over_recipe" in one else ""
+    return f"{side:18} {one['clips_per_second']:8.2f} clips/s{ratio}  {shares}"
+
+
+def summary(runs: dict[str, list[dict[str, Any]]]) -> dict[str, dict[str, Any]]:
+    """Medians of each side, and of the ratios to the recipe round by round."""
+    found = {}
+    for side, results in runs.items():
+        if not results:
+            continue
+        one: dict[str, Any] = {
+            name: statistics.median(run[name] for run in results)
+            for name in ("clips", "clips_per_second")
+        }
+        if "shares" in results[0]:
+            one["shares"] = {
+                part: statistics.median(run["shares"][part] for run in results)
+                for part in results[0]["shares"]
+            }
+        pairs = list(zip(results, runs["recipe"], strict=False))
+        if side != "recipe" and pairs:
+            ratios = [a["clips_per_second"] / b["clips_per_second"] for a, b in pairs]
+            one["over_recipe"] = statistics.median(ratios)
+        found[side] = one
+    return found
 
 
 def in_process_of_its_own(options: argparse.Namespace, side: str) -> dict[str, Any]:
     """One run of one side."""
     command = [sys.executable, __file__, str(options.videos), "--model", str(options.model)]
     command += ["--device", options.device, "--limit", str(options.limit), "--side", side]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return result
 
 
-def run_vidx(options: argparse.Namespace) -> dict[str, Any]:
+def run_vidx(options: argparse.Namespace, workers: int) -> dict[str, Any]:
     """`Collection.embed`, with the time that its main process spends in each part."""
     import vidx
     from vidx.embedder.encoder import Encoder
+    from vidx.embedder.inference.engine import Engine
     from vidx.encoder_choice import EncoderChoice
     from vidx.store.writer import Writer
 
-    spent = {"load": 0.0, "model": 0.0, "write": 0.0}
+    spent = {"load": 0.0, "transfer": 0.0, "wait": 0.0, "write": 0.0}
     for owner, name, part in (
         (EncoderChoice, "load", "load"),
-        (Encoder, "encode", "model"),
+        (Encoder, "start", "transfer"),
+        (Engine, "finish", "wait"),
         (Writer, "commit", "write"),
     ):
         timed(owner, name, part, spent)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, busy_device(options.device) as busy:
         collection = vidx.open(folder, create=True)
         report = collection.embed(
-            options.videos, model=options.model, device=options.device, limit=options.limit
+            options.videos,
+            model=options.model,
+            device=options.device,
+            limit=options.limit,
+            workers=workers,
         )
-    seconds = report.seconds  # the model was loaded before this clock began
-    shares = {
-        "model": spent["model"] / seconds,
-        "write": spent["write"] / seconds,
-        "decode": 1 - (spent["model"] + spent["write"]) / seconds,
-    }
+    seconds = report.seconds - spent["load"]
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    shares = {part: spent[part] / seconds for part in ("transfer", "wait", "write")}
+    shares["decode"] = (children.ru_utime + children.ru_stime) / workers / seconds
+    if busy:
+        shares["device"] = statistics.mean(busy[int(len(busy) * spent["load"] / report.seconds) :])
     return {
         "clips": report.clips,
         "seconds": seconds,
@@ -100,6 +158,30 @@ def run_vidx(options: argparse.Namespace) -> dict[str, Any]:
         "load_seconds": spent["load"],
         "shares": shares,
     }
+
+
+@contextlib.contextmanager
+def busy_device(device: str) -> Iterator[list[float]]:
+    """Sample how busy a CUDA device is; nothing where the driver does not tell."""
+    import torch
+
+    samples: list[float] = []
+    over = threading.Event()
+
+    def sample() -> None:
+        with contextlib.suppress(Exception):  # of as many kinds as there are drivers
+            while not over.wait(SAMPLE_SECONDS):
+                samples.append(torch.cuda.utilization(device) / 100)
+
+    thread = threading.Thread(target=sample)
+    if device.startswith("cuda"):
+        thread.start()
+    try:
+        yield samples
+    finally:
+        over.set()
+        if thread.ident:
+            thread.join()
 
 
 def timed(owner: type, name: str, part: str, spent: dict[str, float]) -> None:
@@ -121,10 +203,7 @@ def run_recipe(options: argparse.Namespace) -> dict[str, Any]:
     import av
     import numpy as np
     import torch
-    from transformers import VideoMAEForVideoClassification
-    from transformers.models.videomae.image_processing_pil_videomae import (
-        VideoMAEImageProcessorPil,
-    )
+    from transformers import VideoMAEForVideoClassification, VideoMAEImageProcessor
 
     from vidx.embedder.decoding.files import find_videos
     from vidx.embedder.decoding.sampling import Plan, Sampling, clip_spans, frame_times
@@ -134,7 +213,7 @@ def run_recipe(options: argparse.Namespace) -> dict[str, Any]:
         options.model, attn_implementation="sdpa", dtype=torch.float16 if half else torch.float32
     )
     model = model.to(options.device).eval()
-    processor = VideoMAEImageProcessorPil.from_pretrained(options.model)
+    processor = VideoMAEImageProcessor.from_pretrained(options.model)
     sampling = Sampling(num_frames=model.config.num_frames)
     files = find_videos([options.videos]).paths[: options.limit]
     clips = 0
@@ -180,17 +259,39 @@ def decode_at(container: Any, stream: Any, times: Any) -> list[list[Any]]:
     return [[pictures[time] for time in row] for row in times]
 
 
-def make_base_checkpoint(folder: Path) -> Path:
+def make_checkpoint(folder: Path, tiny: bool) -> Path:
     """A VideoMAE of the base shape with random weights, in the hub's layout."""
     import torch
-    from transformers import VideoMAEConfig, VideoMAEForVideoClassification
-    from transformers.models.videomae.image_processing_pil_videomae import (
-        VideoMAEImageProcessorPil,
+
+    from vidx.embedder.videomae import (
+        VideoMAEConfig,
+        VideoMAEForVideoClassification,
+        VideoMAEImageProcessor,
     )
 
     torch.manual_seed(0)
-    VideoMAEForVideoClassification(VideoMAEConfig(num_labels=400)).save_pretrained(folder)
-    VideoMAEImageProcessorPil().save_pretrained(folder)
+    labels = tuple(f"class {number}" for number in range(400))
+    config = VideoMAEConfig(labels=labels)
+    if tiny:
+        from encoder import TINY
+
+        config = VideoMAEConfig(labels=labels, **TINY)
+    VideoMAEForVideoClassification(config).save_pretrained(folder)
+    size = config.frame_shape[0]
+    VideoMAEImageProcessor(
+        size={"shortest_edge": size}, crop_size={"height": size, "width": size}
+    ).save_pretrained(folder)
+    return folder
+
+
+def lengthened(videos: Path, copies: int, folder: Path) -> Path:
+    """Every MP4 file so many times, each with a `free` box of its own at its end."""
+    folder.mkdir()
+    for path in sorted(videos.glob("*.mp4")):
+        content = path.read_bytes()
+        for number in range(copies):
+            box = struct.pack(">I4sI", 12, b"free", number)
+            (folder / f"{path.stem}-{number}.mp4").write_bytes(content + box)
     return folder
 
 
@@ -202,40 +303,6 @@ def make_videos(folder: Path) -> Path:
     for name, *how in SAMPLES:
         make_video(folder / name, *how)
     return folder
-
-
-def report(options: argparse.Namespace, runs: dict[str, list[dict[str, Any]]]) -> None:
-    """Print the medians and the ratio, and write all of it."""
-    rates = {side: [run["clips_per_second"] for run in results] for side, results in runs.items()}
-    ratios = [ours / theirs for ours, theirs in zip(rates["vidx"], rates["recipe"], strict=True)]
-    shares = {
-        part: statistics.median(run["shares"][part] for run in runs["vidx"])
-        for part in ("decode", "model", "write")
-    }
-    result = {
-        "command": "python benchmarks/embed.py " + " ".join(sys.argv[1:]),
-        "machine": {
-            "processor": platform.processor() or platform.machine(),
-            "cores": len(os.sched_getaffinity(0)),
-            "device": options.device,
-        },
-        "versions": {"python": platform.python_version(), **{p: version(p) for p in PACKAGES}},
-        "clips": runs["vidx"][0]["clips"],
-        "clips_per_second": {side: statistics.median(values) for side, values in rates.items()},
-        "ratio": statistics.median(ratios),
-        "ratios": ratios,
-        "shares_of_time": shares,
-        "runs": runs,
-    }
-    path = RESULTS / f"embed-{options.device.replace(':', '-')}.json"
-    path.write_text(json.dumps(result, indent=1) + "\n")
-    medians = result["clips_per_second"]
-    print(f"\n{result['clips']} clips on {options.device}, medians of {options.rounds} rounds")
-    print(f"vidx embed    {medians['vidx']:8.2f} clips/s")
-    print(f"usual recipe  {medians['recipe']:8.2f} clips/s")
-    print(f"ratio         {result['ratio']:8.2f}  (pairs: {min(ratios):.2f} to {max(ratios):.2f})")
-    print("vidx's main process: " + ", ".join(f"{p} {s:.1%}" for p, s in shares.items()))
-    print(f"written: {path}")
 
 
 if __name__ == "__main__":

@@ -1,20 +1,24 @@
 """How fast is the encoder, beside transformers and the chip's own ceiling? All in one run.
 
     PYTHONPATH=. python benchmarks/encoder.py [--device cuda] [--shapes base] [--dtypes float16]
-        [--batches 1 32] [--rounds 5] [--out FILE]
+        [--batches 1 32] [--ways sdpa ready] [--rounds 5] [--out FILE]
 
 It stands on torch, transformers and the model alone. Both sides have the same random weights and
-get random frames. The ways, which take turns within each round:
+get random frames. The ways:
 
     eager      transformers, attention written out       from normalised pixels on the device
     sdpa       transformers, scaled_dot_product_attention       likewise
     compiled   the same under torch.compile (reduce-overhead on CUDA), at batch 1 and the best one
-    ready      vidx, from uint8 frames on the device
+    plain      vidx, kernel by kernel, from uint8 frames on the device; CUDA only
+    ready      vidx as it runs (on CUDA as a graph), likewise
+    fused      vidx under torch.compile, in a graph, likewise; CUDA only, where `compiled` is
     host       vidx, from uint8 frames in the host's memory to embeddings there
 
 Each gives the mean over tokens of the last hidden state. A round also measures the ceiling: the
-largest product of square matrices per second that this precision reaches, of several sizes. Shares
-and ratios are of neighbours within a round; the table has their medians.
+largest product of square matrices per second that this precision reaches, of several sizes. On a
+CPU, whose speed drifts, the ways take turns within each round; on a GPU each has the memory to
+itself, with a ceiling beside each of its rounds. The table has medians. Latency is that of one
+batch by itself, until its embeddings are there. On a GPU each attention kernel is timed alone, too.
 """
 
 from __future__ import annotations
@@ -39,6 +43,7 @@ import transformers
 from command import circumstances
 from torch import Tensor
 
+from vidx.embedder.inference.attention import holding, kernel_seconds
 from vidx.embedder.inference.devices import is_out_of_memory
 from vidx.embedder.inference.engine import Engine
 from vidx.embedder.inference.lean import LeanEncoder
@@ -59,9 +64,24 @@ SHAPES: dict[str, dict[str, int]] = {
     },
 }
 CPU_CELLS = {"small": (1, 2, 4, 8), "base": (1, 2, 4, 8)}
-CUDA_CELLS = {"base": (1, 2, 4, 8, 32, 128, 512), "small": (1, 32, 128), "large": (1, 32, 128)}
+CUDA_CELLS = {"base": (1, 8, 32, 128), "small": (1, 32, 128), "large": (1, 32, 128)}
+CPU_WAYS = ("eager", "sdpa", "ready", "host")
+CUDA_WAYS = ("eager", "sdpa", "plain", "ready", "host")
+COMPILED = {"cpu": ("compiled", "ready"), "cuda": ("compiled", "ready", "fused")}
 CEILING_SIZES = {"cpu": (1024, 2048, 4096), "cuda": (4096, 8192, 16384)}
-ROUND_SECONDS = 0.5  # a way runs at least so long in a round, and a batch at least
+ROUND_SECONDS = {"cpu": 0.5, "cuda": 0.3}  # a way runs at least so long in a round
+ROUND_BATCHES = {"cpu": 1, "cuda": 6}  # and so many batches, so that their overlap shows
+LATENCY_CALLS = {"cpu": 3, "cuda": 30}
+TINY = {
+    "hidden_size": 96,
+    "num_hidden_layers": 2,
+    "image_size": 32,
+    "patch_size": 8,
+    "num_attention_heads": 3,
+    "intermediate_size": 128,
+}
+
+WAYS = ("eager", "sdpa", "compiled", "plain", "ready", "fused", "host")
 
 Way = Callable[[int], None]
 Result = dict[str, Any]
@@ -76,23 +96,39 @@ def main() -> None:
     parser.add_argument("--shapes", nargs="+", choices=SHAPES, help="default: all for the device")
     parser.add_argument("--dtypes", nargs="+", choices=DTYPES, help="default: all for the device")
     parser.add_argument("--batches", nargs="+", type=int, help="default: those of the issue")
+    parser.add_argument("--ways", nargs="+", choices=WAYS, help="default: all for the device")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--tiny", action="store_true", help="tiny shapes, to try the script")
     parser.add_argument("--out", type=Path, help="write everything as JSON to this file")
     options = parser.parse_args()
+    if options.tiny:
+        make_tiny()
     on_cuda = options.device.startswith("cuda")
     cells = CUDA_CELLS if on_cuda else CPU_CELLS
-    # No compiled code of an earlier run, and nothing of the user's.
+    # Nothing of the user's, and nothing compiled in an earlier run.
     os.environ["VIDX_CACHE_DIR"] = tempfile.mkdtemp()
-    record: Result = {**circumstances(Path(__file__).name), "cells": []}
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = tempfile.mkdtemp()
+    record: Result = {**circumstances(Path(__file__).name), "attention": [], "cells": []}
     for shape in options.shapes or cells:
         for dtype in options.dtypes or (DTYPES if on_cuda else ["float32"]):
             bench = Bench(shape, torch.device(options.device), dtype, options.rounds)
             print(f"\n{shape}, {dtype} on {options.device}: {bench.described()}", flush=True)
-            for cell in bench.cells(options.batches or cells[shape]):
+            batches = options.batches or cells[shape]
+            if on_cuda:
+                record["attention"] += bench.attention(batches)
+            for cell in bench.cells(batches, options.ways):
                 record["cells"].append(cell)
                 print(line_of(cell), flush=True)
                 if options.out:
                     options.out.write_text(json.dumps(record, indent=1) + "\n")
+
+
+def make_tiny() -> None:
+    """Have all take seconds, on any machine."""
+    for shape in SHAPES:
+        SHAPES[shape] = TINY
+    for table, value in ((CEILING_SIZES, (64, 128)), (ROUND_SECONDS, 0.01), (LATENCY_CALLS, 2)):
+        table.update(dict.fromkeys(table, value))
 
 
 class Bench:
@@ -118,39 +154,69 @@ class Bench:
             f"TFLOP/s with matrices of {self.ceiling.size}"
         )
 
-    def cells(self, batches: tuple[int, ...]) -> Iterator[Result]:
-        """All batch sizes, then `compiled` at the first and at the best of them."""
-        best: dict[float, int] = {}
+    def attention(self, batches: tuple[int, ...]) -> list[Result]:
+        """How long each attention kernel takes alone."""
+        config = self.lean.config
+        heads = config.num_attention_heads
+        found = []
         for batch in batches:
-            eager = self.device.type == "cuda" or batch == 1
-            cell = self.cell(batch, ["eager"] * eager + ["sdpa", "ready", "host"])
-            best[rate_of(cell, "sdpa")] = batch
+            seconds = kernel_seconds(
+                heads, config.num_tokens, config.hidden_size // heads,
+                self.device, DTYPES[self.dtype], batch,
+            )  # fmt: skip
+            milliseconds = {kernel.name: 1000 * one for kernel, one in seconds.items()}
+            found.append(
+                {"shape": self.shape, "dtype": self.dtype, "batch": batch, "ms": milliseconds}
+            )
+        return found
+
+    def cells(self, batches: tuple[int, ...], wanted: list[str] | None) -> Iterator[Result]:
+        """All batch sizes, then what is compiled at the first and at the best of them."""
+        best: dict[float, int] = {}
+        ways = CUDA_WAYS if self.device.type == "cuda" else CPU_WAYS
+        for batch in batches:
+            # On a CPU, attention written out takes too long for more than one clip.
+            slow = {"eager"} if self.device.type == "cpu" and batch > 1 else set()
+            names = [name for name in ways if name in (wanted or ways) and name not in slow]
+            cell = self.cell(batch, names)
+            best[rate_of(cell, "ready")] = batch
             yield cell
-        for batch in sorted({batches[0], best[max(best)]}):
-            yield self.cell(batch, ["compiled", "ready"])
+        compiled = COMPILED[self.device.type]
+        names = [name for name in compiled if name in (wanted or compiled)]
+        for batch in sorted({batches[0], best[max(best)]}) if "compiled" in names else ():
+            yield self.cell(batch, names)
 
     def cell(self, batch: int, names: list[str]) -> Result:
-        """Measure some ways at one batch size, in turns."""
-        self.clear()
+        """Measure some ways at one batch size."""
         frames = random_frames(batch, *self.lean.frames_shape[:3])
-        ways = {name: self.prepared(name, frames) for name in names}
-        for way, _ in ways.values():
-            if way is not None:
-                way(1)
-        rounds = [self.one_round(ways, batch) for _ in range(self.rounds)]
-        result = {
+        together = [names] if self.device.type == "cpu" else [[name] for name in names]
+        rounds: list[Result] = [{} for _ in range(self.rounds)]
+        ways: Result = {}
+        for group in together:
+            self.clear()
+            for name, found in self.measured(group, frames, rounds).items():
+                ways[name] = found
+        self.clear()
+        return {
             "shape": self.shape,
             "dtype": self.dtype,
             "batch": batch,
             "operations_per_clip": self.operations,
-            "ceiling_tflops": statistics.median(one["ceiling"] for one in rounds) / 1e12,
-            "ways": {name: self.summary(name, ways[name], rounds) for name in names},
+            "ceiling_tflops": self.ceiling.best / 1e12,
+            "ways": ways,
+            "ratios": ratios(rounds),
             "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
             "rounds": rounds,
         }
-        result["ratios"] = ratios(rounds)
-        self.clear()
-        return result
+
+    def measured(
+        self, names: list[str], frames: np.ndarray, rounds: list[Result]
+    ) -> dict[str, Result | str]:
+        """Measure ways that take turns, and add what they give to the rounds."""
+        ways = {name: self.prepared(name, frames) for name in names}
+        for one in rounds:
+            self.add_round(one, ways, len(frames))
+        return {name: self.summary(name, ways[name], rounds) for name in names}
 
     def prepared(self, name: str, frames: np.ndarray) -> tuple[Way | None, Result]:
         """A way, warmed up; None when it does not fit. And what it takes."""
@@ -171,14 +237,24 @@ class Bench:
 
     def way(self, name: str, frames: np.ndarray) -> Way:
         """A function that computes so many batches."""
-        if name in ("ready", "host"):
-            after = 0 if self.device.type == "cuda" else None
-            engine = Engine(self.lean, compile_after_seconds=after)
-            engine.start(frames, lasting=True).result()  # raises when it does not fit as it is
-            if engine.has_halved:
-                raise torch.OutOfMemoryError
-            return (from_device if name == "ready" else from_host)(engine, frames)
-        return self.reference_way(name, frames)
+        if name not in ("plain", "ready", "fused", "host"):
+            return self.reference_way(name, frames)
+        run = self.compiled_run() if name == "fused" else None
+        engine = Engine(self.lean, run=run, with_graphs=False if name == "plain" else None)
+        engine.start(frames).result()  # raises when it does not fit as it is
+        if engine.has_halved:
+            raise torch.OutOfMemoryError
+        return (from_host if name == "host" else from_device)(engine, frames)
+
+    def compiled_run(self) -> Callable[[Tensor], Any]:
+        """The pass of vidx, compiled."""
+        compiled = torch.compile(self.lean._pass, dynamic=False, fullgraph=True)
+
+        def run(frames: Tensor) -> Any:
+            with holding(self.lean.attention):
+                return compiled(frames)
+
+        return run
 
     def reference_way(self, name: str, frames: np.ndarray) -> Way:
         """transformers, from normalised pixels on the device to embeddings there."""
@@ -206,13 +282,15 @@ class Bench:
         hidden: Tensor = self.reference(pixel_values=pixels).last_hidden_state
         return hidden.float().mean(dim=1)
 
-    def one_round(self, ways: dict[str, tuple[Way | None, Result]], batch: int) -> Result:
-        """Clips a second of each way, and operations a second of the ceiling."""
-        found: Result = {"ceiling": self.ceiling.measure()}
+    def add_round(
+        self, found: Result, ways: dict[str, tuple[Way | None, Result]], batch: int
+    ) -> None:
+        """Add clips a second of each way, and operations a second of the ceiling beside it."""
+        ceiling = self.ceiling.measure()
         for name, (way, _) in ways.items():
             if way is not None:
                 found[name] = batch * repeated(way, self.device)
-        return found
+                found[f"{name}: ceiling"] = ceiling
 
     def summary(
         self, name: str, way: tuple[Way | None, Result], rounds: list[Result]
@@ -225,8 +303,9 @@ class Bench:
             "clips_per_second": statistics.median(rates),
             "tflops": statistics.median(rates) * self.operations / 1e12,
             "share_of_ceiling": statistics.median(
-                one[name] * self.operations / one["ceiling"] for one in rounds
+                one[name] * self.operations / one[f"{name}: ceiling"] for one in rounds
             ),
+            "latency_ms": latency_ms(way[0], self.device),
             **way[1],
         }
 
@@ -247,7 +326,11 @@ class Ceiling:
         found = {}
         for size in CEILING_SIZES[device.type]:
             self.size = size
-            found[self.measure()] = size
+            try:
+                found[self.measure()] = size
+            except Exception as error:
+                if not is_out_of_memory(error):
+                    raise
         self.best = max(found)
         self.size = found[self.best]
 
@@ -270,11 +353,22 @@ class Ceiling:
 
 def repeated(way: Way, device: torch.device) -> float:
     """Batches a second, by CUDA's own clock where there is one."""
+    seconds, least = ROUND_SECONDS[device.type], ROUND_BATCHES[device.type]
     first = timed(way, 1, device)
-    more = max(1, math.ceil(ROUND_SECONDS / first) - 1)
-    if first > ROUND_SECONDS:
+    if first > seconds and least == 1:
         return 1 / first
-    return more / timed(way, more, device)
+    batches = max(least, math.ceil(seconds / first) - 1)
+    return batches / timed(way, batches, device)
+
+
+def latency_ms(way: Way, device: torch.device) -> float:
+    """Milliseconds of one batch by itself."""
+    seconds = []
+    for _ in range(LATENCY_CALLS[device.type]):
+        started = time.perf_counter()
+        way(1)
+        seconds.append(time.perf_counter() - started)
+    return 1000 * statistics.median(seconds)
 
 
 def timed(way: Way, batches: int, device: torch.device) -> float:
@@ -293,7 +387,8 @@ def timed(way: Way, batches: int, device: torch.device) -> float:
 
 def ratios(rounds: list[Result]) -> dict[str, float]:
     """How many times faster `ready` is than each other way, and `host` than `ready`."""
-    pairs = {f"ready / {name}": ("ready", name) for name in ("eager", "sdpa", "compiled")}
+    others = ("eager", "sdpa", "compiled", "plain", "fused")
+    pairs = {f"ready / {name}": ("ready", name) for name in others}
     pairs["host / ready"] = ("host", "ready")
     found = {}
     for name, (ours, theirs) in pairs.items():
@@ -304,7 +399,7 @@ def ratios(rounds: list[Result]) -> dict[str, float]:
 
 def rate_of(cell: Result, name: str) -> float:
     """Clips a second of a way, 0 when it did not fit."""
-    way = cell["ways"][name]
+    way = cell["ways"].get(name, "oom")
     return 0.0 if way == "oom" else float(way["clips_per_second"])
 
 
@@ -318,7 +413,8 @@ def line_of(cell: Result) -> str:
         memory = f" {way['memory_bytes'] / 2**30:.1f} GiB" if way["memory_bytes"] else ""
         share = f"{way['share_of_ceiling']:.0%}"
         parts.append(
-            f"{name} {way['clips_per_second']:.3f}/s {way['tflops']:.3f} TFLOP/s {share}{memory}"
+            f"{name} {way['clips_per_second']:.3f}/s {way['tflops']:.3f} TFLOP/s {share} "
+            f"{way['latency_ms']:.2f} ms{memory}"
         )
     parts += [f"{name} {ratio:.2f}" for name, ratio in cell["ratios"].items()]
     return "; ".join(parts)
