@@ -46,6 +46,7 @@ def main() -> None:
     parser.add_argument("--copies", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--limit", type=int, default=100_000)
+    parser.add_argument("--recipe-limit", type=int, default=100_000, help="files for the recipe")
     parser.add_argument("--tiny", action="store_true", help="a tiny model, to try the script")
     parser.add_argument("--out", type=Path, help="write everything as JSON to this file")
     parser.add_argument("--side", help="run one side (internal)")
@@ -114,7 +115,8 @@ def summary(runs: dict[str, list[dict[str, Any]]]) -> dict[str, dict[str, Any]]:
 def in_process_of_its_own(options: argparse.Namespace, side: str) -> dict[str, Any]:
     """One run of one side."""
     command = [sys.executable, __file__, str(options.videos), "--model", str(options.model)]
-    command += ["--device", options.device, "--limit", str(options.limit), "--side", side]
+    limit = options.recipe_limit if side == "recipe" else options.limit
+    command += ["--device", options.device, "--limit", str(limit), "--side", side]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return result
@@ -291,7 +293,7 @@ def lengthened(videos: Path, copies: int, folder: Path) -> Path:
         content = path.read_bytes()
         for number in range(copies):
             box = struct.pack(">I4sI", 12, b"free", number)
-            (folder / f"{path.stem}-{number}.mp4").write_bytes(content + box)
+            (folder / f"{number:03}-{path.stem}.mp4").write_bytes(content + box)
     return folder
 
 

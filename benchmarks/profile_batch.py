@@ -77,7 +77,7 @@ def profiled(encoder: LeanEncoder, batch: int) -> list[dict[str, Any]]:
     found = []
     for event in profile.key_averages():
         # On a GPU its kernels; the operators that launch them would count them twice.
-        if on_cuda and event.device_type is not torch.autograd.DeviceType.CUDA:
+        if on_cuda and event.device_type != torch.autograd.DeviceType.CUDA:
             continue
         spent = event.self_device_time_total if on_cuda else event.self_cpu_time_total
         found.append(

@@ -64,7 +64,7 @@ def test_without_architectures_the_tensors_tell_whether_there_is_a_head(
 def test_missing_unexpected_and_misshaped_tensors_are_listed(edited, tiny_checkpoint) -> None:
     def spoil(tensors: dict) -> None:
         del tensors[CLASSIFIER_BIAS]
-        tensors["videomae.encoder.layer.0.attention.attention.key.bias"] = torch.zeros(64)
+        tensors["videomae.encoder.layer.0.attention.attention.key.scale"] = torch.zeros(64)
         tensors[MLP_WEIGHT] = torch.zeros(128, 63)
         tensors["fc_norm.bias"] = torch.zeros(64, dtype=torch.int64)
 
@@ -73,7 +73,7 @@ def test_missing_unexpected_and_misshaped_tensors_are_listed(edited, tiny_checkp
     problem = caught.value.problem
     assert "4 tensors do not fit" in problem
     assert "missing: classifier.bias (5,)" in problem
-    assert "unexpected: encoder.layer.0.attention.attention.key.bias" in problem
+    assert "unexpected: encoder.layer.0.attention.attention.key.scale" in problem
     assert "encoder.layer.1.intermediate.dense.weight is (128, 63), not (128, 64)" in problem
     assert "not floating point: fc_norm.bias is torch.int64" in problem
 

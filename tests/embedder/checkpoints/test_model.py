@@ -125,3 +125,27 @@ def test_a_zeroed_bias_breaks_the_parity(make_checkpoint, edited, tmp_path, bias
     pixels = random_pixels(config_of(folder))
     hidden, _ = reference(folder, pixels)
     assert difference(ours(zeroed, pixels)[0], hidden) > 10 * TOLERANCE
+
+
+def test_biases_of_keys_which_some_versions_store_change_nothing(
+    make_checkpoint, edited, tmp_path
+) -> None:
+    folder = make_checkpoint(tmp_path / "made")
+    config = config_of(folder)
+    biases = {
+        f"videomae.encoder.layer.{layer}.attention.attention.key.bias": torch.randn(
+            config.hidden_size, generator=torch.Generator().manual_seed(layer)
+        )
+        for layer in range(config.num_hidden_layers)
+    }
+    stored = edited(folder, lambda tensors: tensors.update(biases))
+    pixels = random_pixels(config)
+    assert torch.equal(ours(stored, pixels)[0], ours(folder, pixels)[0])
+    # The reference, with that bias added to its keys by hand.
+    model = transformers.VideoMAEForVideoClassification.from_pretrained(folder).eval()
+    for layer, bias in enumerate(biases.values()):
+        attention = model.videomae.encoder.layer[layer].attention.attention
+        attention.key.register_forward_hook(lambda _module, _inputs, keys, bias=bias: keys + bias)
+    with torch.inference_mode():
+        hidden = model(pixels, output_hidden_states=True).hidden_states[-1]
+    assert difference(ours(stored, pixels)[0], hidden) <= TOLERANCE

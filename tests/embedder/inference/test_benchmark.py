@@ -56,3 +56,49 @@ def test_the_gpus_tests_and_a_devices_process_are_imported_without_them(checkout
     environment = {**os.environ, "PYTHONPATH": str(checkout)}
     done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
+
+
+def test_all_that_is_measured_on_a_gpu_runs_on_a_cpu(checkout: Path, make_video, tmp_path) -> None:
+    command = [sys.executable, "benchmarks/gpu.py", "--device", "cpu", "--tiny"]
+    videos = tmp_path / "videos"
+    videos.mkdir()
+    for seed in range(2):
+        make_video(videos / f"{seed}.mp4", seed=seed, seconds=3.0)
+    command += ["--videos", str(videos), "--out", str(tmp_path)]
+    done = subprocess.run(command, check=False, cwd=checkout, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = {path.stem: json.loads(path.read_text()) for path in tmp_path.glob("*.json")}
+    assert {name: one["step"]["problem"] for name, one in found.items()} == dict.fromkeys(
+        ("tests", "encoder", "reference", "shapes", "fidelity", "embed", "profile"), ""
+    )
+    assert set(found["tests"]["tests"]) > {"test_batches_under_way_do_not_mix"}
+    ways = [way for cell in found["encoder"]["cells"] for way in cell["ways"]]
+    assert ways == ["sdpa", "ready", "host", "compiled", "ready"]
+    assert {cell["dtype"] for cell in found["reference"]["cells"]} == {"float32", "bfloat16"}
+    assert {cell["shape"] for cell in found["shapes"]["cells"]} == {"small", "large"}
+    assert found["fidelity"]["cosine_with_float32"]["float16"]["least"] >= 0.9999
+    assert found["embed"]["sides"]["vidx, workers: 1"]["over_recipe"] > 0
+    assert found["profile"]["kernels"][0]["microseconds"] > 0
+
+
+def test_a_step_that_fails_or_hangs_costs_no_other_step(benchmark, monkeypatch, tmp_path) -> None:
+    gpu = benchmark("gpu")
+    steps = {
+        "hangs": gpu.Step(6, lambda _options, _path: [["-c", "import time; time.sleep(60)"]]),
+        "fails": gpu.Step(60, lambda _options, _path: [["-c", "raise SystemExit(3)"]]),
+        "works": gpu.Step(
+            60,
+            lambda _options, path: [["-c", f"open({str(path)!r}, 'w').write('{{}}')"]],
+        ),
+    }
+    monkeypatch.setattr(gpu, "STEPS", steps)
+    monkeypatch.setattr(sys, "argv", ["gpu.py", "--device", "cpu", "--out", str(tmp_path)])
+    with pytest.raises(SystemExit) as ended:
+        gpu.main()
+    assert ended.value.code == 1
+    problems = {
+        path.stem: json.loads(path.read_text())["step"]["problem"]
+        for path in tmp_path.glob("*.json")
+    }
+    assert problems["hangs"].startswith("not finished after")
+    assert (problems["fails"], problems["works"]) == ("exit code 3", "")

@@ -32,7 +32,8 @@ class ModelReport:
         num_labels: Classes of its head; 0 without one.
         num_parameters: Numbers in the tensors used.
         used: Tensors that the encoder and its head are made of, by their names in the hub's layout.
-        ignored: Tensors that only pre-training has a use for.
+        ignored: Tensors that only pre-training has a use for, and biases of keys, which change
+            nothing.
         embedding_norm: Length of the fixed input's embedding.
         embedding_start: The embedding's first numbers.
         top_label: The class the head gives to the fixed input (noise), or None without a head.

@@ -7,6 +7,7 @@ are timed once for each shape, device and precision.
 from __future__ import annotations
 
 import logging
+import warnings
 from contextlib import AbstractContextManager
 from inspect import signature
 from typing import TYPE_CHECKING
@@ -113,7 +114,8 @@ def _ranked(
 
 def _works(kernels: list[SDPBackend], parts: Tensor) -> bool:
     try:
-        with sdpa_kernel(kernels):
+        with warnings.catch_warnings(), sdpa_kernel(kernels):
+            warnings.simplefilter("ignore")  # why a kernel cannot, at length
             scaled_dot_product_attention(*parts)
     except RuntimeError as error:
         if "No available kernel" not in str(error) and "No viable backend" not in str(error):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import math
 from collections.abc import Callable, Iterator
@@ -161,6 +162,7 @@ class Engine:
     def _halve(self, size: int) -> None:
         self._most = size // 2
         self.close()
+        gc.collect()  # what hangs on errors
         if self.on_cuda:
             torch.cuda.empty_cache()
         message = "%s has no memory for %d clips at once: going on with %d"

@@ -143,15 +143,16 @@ def from_device(engine: Engine, frames: NDArray[np.uint8]) -> Callable[[int], No
 
 
 def batches_per_second(run: Callable[[int], None], seconds: float) -> float:
-    """Run batches for about so long, one at least."""
-    batches, spent = 0, 0.0
-    while spent < seconds or not batches:
-        more = max(1, min(batches, int(batches * (seconds / spent - 1)))) if spent else 1
-        started = time.perf_counter()
-        run(more)
-        spent += time.perf_counter() - started
-        batches += more
-    return batches / spent
+    """Run batches for about so long, one at least, and in one go, so that they overlap."""
+    started = time.perf_counter()
+    run(1)
+    first = time.perf_counter() - started
+    if first >= seconds:
+        return 1 / first
+    batches = max(1, round(seconds / first))
+    started = time.perf_counter()
+    run(batches)
+    return batches / (time.perf_counter() - started)
 
 
 def random_frames(batch: int, num_frames: int, height: int, width: int) -> NDArray[np.uint8]:

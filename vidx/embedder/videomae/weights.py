@@ -19,6 +19,11 @@ DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.
 # Parts that one class of models has and another has no use for, by their names in the hub's layout.
 DECODER_PARTS = re.compile(r"(decoder|encoder_to_decoder)\..+|mask_token")
 HEAD_PARTS = re.compile(r"(fc_norm|classifier)\..+")
+# Keys have no bias. Some versions of transformers store one: it adds the same to a query's score
+# with every key, which softmax takes away again.
+KEY_BIAS = re.compile(
+    r"(encoder\.layer|decoder\.decoder_layers)\.\d+\.attention\.attention\.key\.bias"
+)
 
 # The hub's name of the encoder inside a model with a decoder or a classifier.
 PREFIX = "videomae."
@@ -86,13 +91,17 @@ def fit(
         ignored: Names, in the hub's layout, of parts that this model has no use for.
 
     Returns:
-        The same tensors under our names, without those ignored.
+        The same tensors under our names, without those ignored, and biases of keys.
 
     Raises:
         CheckpointError: Tensors are missing, unexpected or mis-shaped; it lists them.
     """
     hub_names = {ours: hub_name(ours) for ours in shapes}
-    used = {name: value for name, value in tensors.items() if not ignored.fullmatch(name)}
+    used = {
+        name: value
+        for name, value in tensors.items()
+        if not ignored.fullmatch(name) and not KEY_BIAS.fullmatch(name)
+    }
     problems = _misfits(used, {hub_names[ours]: shape for ours, shape in shapes.items()})
     if problems:
         more = [f"... and {len(problems) - LISTED} more"] if len(problems) > LISTED else []
