@@ -1,15 +1,17 @@
-"""Put the results of benchmarks/encoder.py into docs/benchmarks.md: tables, and a plot of each.
+"""Put the results of benchmarks into docs/benchmarks.md: tables, and a plot of each encoder's.
 
     python benchmarks/report.py
 
 A table stands between the lines `<!-- encoder-cpu -->` and `<!-- end -->`, for the file
-benchmarks/results/encoder-cpu.json. Drawing takes matplotlib: `pip install 'vidx[bench]'`.
+benchmarks/results/encoder-cpu.json; the files of benchmarks/gpu.py are named with their card's
+folder. Drawing takes matplotlib: `pip install 'vidx[bench]'`.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -19,9 +21,17 @@ PAGE = ROOT / "docs/benchmarks.md"
 RESULTS = ROOT / "benchmarks/results"
 IMAGES = ROOT / "docs/images"
 
-WAYS = ("eager", "sdpa", "compiled", "ready", "host")
-COLOURS = dict(zip(WAYS, ("#bbbbbb", "#4477aa", "#66ccee", "#ee6677", "#aa3377"), strict=True))
-SECTION = re.compile(r"<!-- (encoder-[\w-]+) -->\n(.*?)<!-- end -->", re.DOTALL)
+WAYS = ("eager", "sdpa", "compiled", "plain", "ready", "fused", "host")
+RATIOS = ("ready / eager", "ready / sdpa", "ready / compiled", "ready / fused", "host / ready")
+COLOURS = dict(
+    zip(
+        WAYS,
+        ("#bbbbbb", "#4477aa", "#66ccee", "#ccbb44", "#ee6677", "#228833", "#aa3377"),
+        strict=True,
+    )
+)
+SECTION = re.compile(r"<!-- ([\w/-]+) -->\n(.*?)<!-- end -->", re.DOTALL)
+MOST_KERNELS = 12
 
 Result = dict[str, Any]
 
@@ -32,13 +42,14 @@ def main() -> None:
     PAGE.write_text(with_tables(text), encoding="utf-8")
     IMAGES.mkdir(exist_ok=True)
     for name in {match[1] for match in SECTION.finditer(text)}:
-        draw(read(name), IMAGES / f"{name}.svg")
+        if len(read(name).get("cells", [])) > 1:
+            draw(read(name), IMAGES / f"{name.replace('/', '-')}.svg")
 
 
 def with_tables(text: str) -> str:
     """The page with the tables of the results as they are now."""
     return SECTION.sub(
-        lambda match: f"<!-- {match[1]} -->\n{tables(read(match[1]))}<!-- end -->", text
+        lambda match: f"<!-- {match[1]} -->\n{shown(read(match[1]))}<!-- end -->", text
     )
 
 
@@ -48,9 +59,88 @@ def read(name: str) -> Result:
     return result
 
 
-def tables(record: Result) -> str:
-    """A table for each shape and precision."""
-    return "".join(table(title, cells) for title, cells in by_shape(record))
+def shown(record: Result) -> str:
+    """The tables that a record gives, by what it holds."""
+    return next(write(record) for key, write in TABLES.items() if key in record)
+
+
+def encoder_tables(record: Result) -> str:
+    """A table for each shape and precision, and the attention kernels' own."""
+    tables = [table(title, cells) for title, cells in by_shape(record)]
+    return "".join([*tables, attention_table(record.get("attention", []))])
+
+
+def attention_table(rows: list[Result]) -> str:
+    """Milliseconds of each attention kernel alone."""
+    if not rows:
+        return ""
+    names = list(dict.fromkeys(name for row in rows for name in row["ms"]))
+    lines = [
+        "Attention of one block alone, milliseconds:",
+        "",
+        f"| shape, precision, batch | {' | '.join(name.lower() for name in names)} |",
+        f"|---|{'---|' * len(names)}",
+    ]
+    for row in rows:
+        cells = [f"{row['ms'][name]:.3f}" if name in row["ms"] else "" for name in names]
+        lines.append(f"| {row['shape']}, {row['dtype']}, {row['batch']} | {' | '.join(cells)} |")
+    return "\n".join([*lines, "", ""])
+
+
+def embed_table(record: Result) -> str:
+    """Clips a second of each side, beside the recipe, and its busy shares."""
+    parts = list(
+        dict.fromkeys(p for one in record["sides"].values() for p in one.get("shares", {}))
+    )
+    lines = [
+        f"| side | clips | clips/s | times the recipe | {' | '.join(parts)} |",
+        f"|---|---|---|---|{'---|' * len(parts)}",
+    ]
+    for side, one in record["sides"].items():
+        shares = one.get("shares", {})
+        cells = [f"{shares[part]:.0%}" if part in shares else "" for part in parts]
+        ratio = f"{one['over_recipe']:.2f}" if "over_recipe" in one else ""
+        row = [side, f"{one['clips']:.0f}", f"{one['clips_per_second']:.1f}", ratio, *cells]
+        lines.append(f"| {' | '.join(row)} |")
+    return "\n".join([*lines, "", ""])
+
+
+def tests_table(record: Result) -> str:
+    """How many passed, and what did not."""
+    outcomes = [one["outcome"] for one in record["tests"].values()]
+    counts = ", ".join(f"{outcomes.count(name)} {name}" for name in dict.fromkeys(outcomes))
+    others = [f"- {name}: {one['outcome']}" for name, one in record["tests"].items()
+              if one["outcome"] == "failed"]  # fmt: skip
+    return "\n".join([f"`tests/gpu`: {counts}.", "", *others, ""])
+
+
+def fidelity_table(record: Result) -> str:
+    """Cosines with float32."""
+    lines = [
+        f"{record['clips']} clips, `{record['model']}`.",
+        "",
+        "| | least | median |",
+        "|---|---|---|",
+    ]
+    for name, one in record["cosine_with_float32"].items():
+        lines.append(f"| {name} | {one['least']:.7f} | {one['median']:.7f} |")
+    return "\n".join([*lines, "", ""])
+
+
+def profile_table(record: Result) -> str:
+    """The kernels that take most of a batch."""
+    lines = [
+        f"{record['shape']}, {record['dtype']}, batch {record['batch']}: "
+        f"{record['microseconds'] / 1000:.2f} ms in kernels.",
+        "",
+        "| share | us | calls | kernel |",
+        "|---|---|---|---|",
+    ]
+    for one in record["kernels"][:MOST_KERNELS]:
+        share = one["microseconds"] / record["microseconds"]
+        name = one["name"].replace("|", " ")[:80]
+        lines.append(f"| {share:.1%} | {one['microseconds']:.0f} | {one['calls']} | `{name}` |")
+    return "\n".join([*lines, "", ""])
 
 
 def by_shape(record: Result) -> list[tuple[str, list[Result]]]:
@@ -63,23 +153,35 @@ def table(title: str, cells: list[Result]) -> str:
     """A line for each batch size: clips a second and share of the ceiling of each way."""
     ceiling = max(cell["ceiling_tflops"] for cell in cells)
     gigas = cells[0]["operations_per_clip"] / 1e9
+    ways = [name for name in WAYS if any(name in cell["ways"] for cell in cells)]
+    pairs = [name for name in RATIOS if any(name in cell["ratios"] for cell in cells)]
     lines = [
         f"**{title}**: {gigas:.0f} GFLOP a clip, ceiling {ceiling:.3f} TFLOP/s",
         "",
-        f"| batch | {' | '.join(WAYS)} | ready / sdpa | ready / compiled | host / ready |",
-        f"|---|{'---|' * (len(WAYS) + 3)}",
+        f"| batch | {' | '.join([*ways, *pairs])} |",
+        f"|---|{'---|' * (len(ways) + len(pairs))}",
     ]
     for batch in sorted({cell["batch"] for cell in cells}):
         same = [cell for cell in cells if cell["batch"] == batch]
-        ways = {name: way for cell in reversed(same) for name, way in cell["ways"].items()}
+        found = {name: way for cell in reversed(same) for name, way in cell["ways"].items()}
         ratios = {name: ratio for cell in reversed(same) for name, ratio in cell["ratios"].items()}
-        shown = [cell_text(ways.get(name)) for name in WAYS]
-        shown += [
-            f"{ratios[name]:.2f}" if name in ratios else ""
-            for name in ("ready / sdpa", "ready / compiled", "host / ready")
-        ]
+        shown = [cell_text(found.get(name)) for name in ways]
+        shown += [f"{ratios[name]:.2f}" if name in ratios else "" for name in pairs]
         lines.append(f"| {batch} | {' | '.join(shown)} |")
-    return "\n".join([*lines, "", ""])
+    return "\n".join([*lines, "", *latency_line(cells), ""])
+
+
+def latency_line(cells: list[Result]) -> list[str]:
+    """Milliseconds of one clip by itself, where they were measured."""
+    found = {
+        name: f"{name} {way['latency_ms']:.2f}"
+        for cell in reversed(cells)
+        if cell["batch"] == 1
+        for name, way in cell["ways"].items()
+        if isinstance(way, dict) and "latency_ms" in way
+    }
+    names = [found[name] for name in WAYS if name in found]
+    return [f"One clip by itself, milliseconds: {', '.join(names)}.", ""] if names else []
 
 
 def cell_text(way: Result | str | None) -> str:
@@ -131,6 +233,14 @@ def draw_panel(axis: Any, title: str, cells: list[Result]) -> None:
     axis.set(title=title, xlabel="clips in a batch", ylabel="TFLOP/s", ylim=(0, 1.1 * ceiling))
     axis.spines[["top", "right"]].set_visible(False)
 
+
+TABLES: dict[str, Callable[[Result], str]] = {
+    "cells": encoder_tables,
+    "sides": embed_table,
+    "tests": tests_table,
+    "cosine_with_float32": fidelity_table,
+    "kernels": profile_table,
+}
 
 if __name__ == "__main__":
     main()
