@@ -219,7 +219,7 @@ class Bench:
         return {name: self.summary(name, ways[name], rounds) for name in names}
 
     def prepared(self, name: str, frames: np.ndarray) -> tuple[Way | None, Result]:
-        """A way, warmed up; None when it does not fit. And what it takes."""
+        """A way, warmed up; None when it fails, or does not fit. And what it takes."""
         before = 0
         if self.device.type == "cuda":
             before = torch.cuda.memory_allocated(self.device)
@@ -229,8 +229,9 @@ class Bench:
             way(3 if self.device.type == "cuda" else 1)
         except Exception as error:
             if not is_out_of_memory(error):
-                raise
-            return None, {}
+                print(f"{name} failed: {type(error).__name__}: {error}", flush=True)
+                return None, {"problem": type(error).__name__}
+            return None, {"problem": "oom"}
         if self.device.type != "cuda":
             return way, {"memory_bytes": None}
         return way, {"memory_bytes": torch.cuda.max_memory_allocated(self.device) - before}
@@ -297,7 +298,7 @@ class Bench:
     ) -> Result | str:
         """What the table says of a way."""
         if way[0] is None:
-            return "oom"
+            return str(way[1]["problem"])
         rates = [one[name] for one in rounds]
         return {
             "clips_per_second": statistics.median(rates),
@@ -398,17 +399,17 @@ def ratios(rounds: list[Result]) -> dict[str, float]:
 
 
 def rate_of(cell: Result, name: str) -> float:
-    """Clips a second of a way, 0 when it did not fit."""
-    way = cell["ways"].get(name, "oom")
-    return 0.0 if way == "oom" else float(way["clips_per_second"])
+    """Clips a second of a way, 0 when it gave none."""
+    way = cell["ways"].get(name)
+    return float(way["clips_per_second"]) if isinstance(way, dict) else 0.0
 
 
 def line_of(cell: Result) -> str:
     """A cell to read."""
     parts = [f"batch {cell['batch']:3}"]
     for name, way in cell["ways"].items():
-        if way == "oom":
-            parts.append(f"{name} oom")
+        if isinstance(way, str):
+            parts.append(f"{name} {way}")
             continue
         memory = f" {way['memory_bytes'] / 2**30:.1f} GiB" if way["memory_bytes"] else ""
         share = f"{way['share_of_ceiling']:.0%}"

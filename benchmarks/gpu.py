@@ -40,7 +40,7 @@ from command import circumstances
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 GPU_VIDEOS = Path("/tmp/gpu-videos")  # noqa: S108 - where a carried package puts them
-COPIES = 10  # of each video, so that sixteen workers have something to do
+COPIES = 5  # of each video, so that sixteen workers have something to do
 GRACE_SECONDS = 5.0
 
 
@@ -196,7 +196,7 @@ def embed(options: argparse.Namespace, path: Path) -> list[list[str]]:
     command += ["--device", options.device, "--rounds", "1", "--out", str(path)]
     more = ["--workers", "1"] if options.tiny else ["--workers", "16", "4", "1"]
     # The recipe takes as long for a clip of the first copy as for one of the tenth.
-    copies = [] if options.tiny else ["--copies", str(COPIES), "--recipe-limit", "18"]
+    copies = [] if options.tiny else ["--copies", str(COPIES), "--recipe-limit", "9"]
     return [[*command, *more, *copies, *tiny(options)]]
 
 
@@ -217,13 +217,13 @@ def tiny(options: argparse.Namespace) -> list[str]:
 
 
 STEPS = {
-    "tests": Step(120, tests),
-    "encoder": Step(210, float16_base),
-    "reference": Step(60, reference),
-    "shapes": Step(60, shapes),
-    "fidelity": Step(40, fidelity),
-    "embed": Step(120, embed),
-    "profile": Step(30, profile),
+    "tests": Step(60, tests),
+    "encoder": Step(200, float16_base),
+    "reference": Step(75, reference),
+    "shapes": Step(45, shapes),
+    "fidelity": Step(25, fidelity),
+    "embed": Step(110, embed),
+    "profile": Step(20, profile),
 }
 
 if __name__ == "__main__":

@@ -144,7 +144,7 @@ class LeanEncoder(nn.Module):
         if x.device.type == "cuda":  # in one kernel
             scaled = torch.empty(x.shape, dtype=self.dtype, device=x.device)
             torch.add(self.centre, x, alpha=1 / SCALE, out=scaled)
-            return scaled.view(len(frames), time * rows * columns, -1)
+            return scaled.reshape(len(frames), time * rows * columns, -1)
         x = x.reshape(len(frames), time * rows * columns, -1)  # (batch, tokens, values)
         return x.to(self.dtype).sub_(MIDDLE).div_(SCALE)
 
