@@ -68,7 +68,7 @@ def compare(encoder: Encoder, clips: int, rounds: int) -> Result:
 
 def embed_rate(encoder: Encoder, clips: int) -> float:
     """`Collection.embed` into a new collection, with `decode` replaced."""
-    height, width = encoder.geometry.crop or encoder.geometry.resize_to or (0, 0)
+    height, width = encoder.geometry.made or (0, 0)
     frames = random_frames(8, encoder.space.num_frames, height, width)
     before = pipeline.decode
     pipeline.decode = lambda jobs, **_: decoded(jobs, frames, clips // FILES)

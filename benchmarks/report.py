@@ -234,9 +234,20 @@ def draw_panel(axis: Any, title: str, cells: list[Result]) -> None:
     axis.spines[["top", "right"]].set_visible(False)
 
 
+def transfer_table(record: Result) -> str:
+    """Both ways, and how the new one compares."""
+    lines = ["| way | GB/s | ms of processor time a clip |", "|---|---|---|"]
+    rows = {**record["ways"], "ring / pipe": record["ring_over_pipe"]}
+    for name, one in rows.items():
+        speed, spent = one["gigabytes_per_second"], one["cpu_milliseconds_per_clip"]
+        lines.append(f"| {name} | {speed:.2f} | {spent:.2f} |")
+    return "\n".join([*lines, "", ""])
+
+
 TABLES: dict[str, Callable[[Result], str]] = {
     "cells": encoder_tables,
     "sides": embed_table,
+    "ring_over_pipe": transfer_table,
     "tests": tests_table,
     "cosine_with_float32": fidelity_table,
     "kernels": profile_table,

@@ -102,6 +102,18 @@ class Encoder:
         self._check_frames(frames)
         return self.engine.start(frames, lasting=lasting)
 
+    def room(self, clips: int) -> NDArray[np.uint8]:
+        """Memory for a batch, from where it gets to the device without a further copy.
+
+        Args:
+            clips: In the batch.
+
+        Returns:
+            uint8, shape (clips, frames, height, width, 3), of any contents.
+        """
+        height, width = self.geometry.made or (0, 0)
+        return self.engine.room((clips, self.space.num_frames, height, width, 3))
+
     def encode(self, frames: NDArray[np.uint8]) -> Output:
         """Embed a batch of clips, as `start` does, and wait for it.
 
@@ -116,7 +128,7 @@ class Encoder:
         self.engine.close()
 
     def _check_frames(self, frames: NDArray[np.uint8]) -> None:
-        height, width = self.geometry.crop or self.geometry.resize_to or (0, 0)
+        height, width = self.geometry.made or (0, 0)
         expected = (self.space.num_frames, height, width, 3)
         if frames.dtype != np.uint8 or frames.shape[1:] != expected or not len(frames):
             raise UsageError(
@@ -216,7 +228,7 @@ def _with_frames(config: VideoMAEConfig, num_frames: int | None) -> VideoMAEConf
 
 
 def _check_same_size(config: VideoMAEConfig, geometry: FrameGeometry) -> None:
-    made = geometry.crop or geometry.resize_to
+    made = geometry.made
     if made != config.frame_shape:
         raise CheckpointError(
             f"the model wants frames of {config.frame_shape} (height, width), "

@@ -92,13 +92,16 @@ class _Batcher:
         self.lasting = lasting
         self.flushed = time.monotonic()
         self.attempts: dict[tuple[int | str, int], _Attempt] = {}
-        self.waiting: list[tuple[_Attempt, int, NDArray[np.uint8]]] = []
+        # The batch in the making: whose clips, and their frames.
+        self.waiting: list[tuple[_Attempt, int]] = []
+        self.frames = encoder.room(batch_size)
         self.started: deque[tuple[list[tuple[_Attempt, int]], Pending]] = deque()
 
     def add(self, event: ClipDecoded) -> Iterator[tuple[Job, EmbeddedVideo | Problem]]:
         """Take a clip; yields the videos that are complete by now."""
         attempt = self.attempts.setdefault((event.job.key, event.attempt), _Attempt())
-        self.waiting.append((attempt, len(attempt.clips), event.frames))
+        self.frames[len(self.waiting)] = event.frames
+        self.waiting.append((attempt, len(attempt.clips)))
         attempt.clips.append(event.clip)
         late = time.monotonic() - self.flushed >= LONGEST_WAIT_SECONDS
         if len(self.waiting) == self.batch_size or late:
@@ -113,18 +116,17 @@ class _Batcher:
             yield event.job, _assemble(attempt)
 
     def drop(self, job: Job) -> None:
-        """Forget the clips of a video."""
-        stale = [key for key in self.attempts if key[0] == job.key]
-        void = [self.attempts.pop(key) for key in stale]
-        self.waiting = [item for item in self.waiting if not any(item[0] is one for one in void)]
+        """Forget the clips of a video; those that wait are computed for nobody."""
+        for key in [key for key in self.attempts if key[0] == job.key]:
+            del self.attempts[key]
 
     def flush(self) -> Iterator[tuple[Job, EmbeddedVideo | Problem]]:
         """Begin with the waiting clips; yields the videos that are complete by now."""
         batch, self.waiting, self.flushed = self.waiting, [], time.monotonic()
         if batch:
-            frames = np.stack([frames for _, _, frames in batch])
-            pending = self.encoder.start(frames, lasting=self.lasting)
-            self.started.append(([item[:2] for item in batch], pending))
+            pending = self.encoder.start(self.frames[: len(batch)], lasting=self.lasting)
+            self.started.append((batch, pending))
+            self.frames = self.encoder.room(self.batch_size)
         yield from self.collect(ahead=self.encoder.ahead)
 
     def collect(self, ahead: int = 0) -> Iterator[tuple[Job, EmbeddedVideo | Problem]]:

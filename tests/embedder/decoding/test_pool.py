@@ -1,5 +1,6 @@
 """Promises of decoding in workers: whatever befalls one, the rest goes on and nothing stays."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import numpy as np
 import psutil
 import pytest
 
+from vidx.embedder.decoding import pool
 from vidx.embedder.decoding.container import FileState
 from vidx.embedder.decoding.geometry import FrameGeometry
 from vidx.embedder.decoding.pool import (
@@ -24,6 +26,7 @@ from vidx.embedder.decoding.pool import (
 )
 from vidx.embedder.decoding.sampling import Plan, Sampling
 from vidx.embedder.workers.process import WorkerProcess
+from vidx.embedder.workers.ring import Ring
 from vidx.errors import UsageError, VidxError
 
 MakeVideo = Callable[..., Path]
@@ -257,8 +260,89 @@ def test_workers_vanish_with_a_parent_that_is_killed(videos: list[Path]) -> None
     assert alive == []
 
 
+def test_frames_stay_as_they_are_for_as_long_as_they_are_held(
+    make_video: MakeVideo, tmp_path: Path
+) -> None:
+    # Far more clips than there are slots.
+    video = make_video(tmp_path / "long.mp4", seconds=42.7, seed=5, size=(320, 240))
+    here = [event for event in start([video], workers=0) if isinstance(event, ClipDecoded)]
+    there = [event for event in start([video]) if isinstance(event, ClipDecoded)]
+    assert len(here) == len(there) >= 20
+    for one, other in zip(here, there, strict=True):
+        np.testing.assert_array_equal(one.frames, other.frames)
+
+
+def test_slots_of_dead_workers_and_void_attempts_are_used_again(
+    videos: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rings: list[Ring] = []
+
+    class Watched(Ring):
+        def __init__(self, *arguments: object) -> None:
+            super().__init__(*arguments)  # type: ignore[arg-type]
+            rings.append(self)
+
+    monkeypatch.setattr(pool, "Ring", Watched)
+    killed: dict[str, int] = {}
+    for event in start(videos * 3):
+        if isinstance(event, ClipDecoded):
+            killed[str(event.job.key)] = killed.get(str(event.job.key), 0) + 1
+            workers_now()[0].kill()
+    del event
+    [ring] = rings
+    assert len(killed) == 2
+    assert sorted(ring._free) == list(range(ring.slots))
+
+
+NO_SHARED_MEMORY = """
+import resource, signal, sys
+from vidx.embedder.decoding.geometry import FrameGeometry
+from vidx.embedder.decoding.pool import ClipDecoded, Job, decode
+from vidx.embedder.decoding.sampling import Sampling
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY))
+jobs = [Job(path, path) for path in sys.argv[2:]]
+geometry = FrameGeometry(resize_shortest_edge=224, crop=(224, 224))
+events = decode(jobs, sampling=Sampling(), geometry=geometry, workers=2)
+print(sum(isinstance(event, ClipDecoded) for event in events))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a file takes no room until written")
+@pytest.mark.parametrize(("size", "slots"), [(1 << 20, 0), (10 << 20, 3)])
+def test_with_little_shared_memory_decoding_goes_on_and_it_is_told_once(
+    videos: list[Path], size: int, slots: int
+) -> None:
+    command = [sys.executable, "-c", NO_SHARED_MEMORY, str(size), *map(str, videos)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == "8\n"
+    told = f"shared memory for {slots} of 6 clips only: decoding may be slower\n"
+    assert done.stderr == told
+
+
+def test_nothing_of_the_shared_memory_stays_when_all_are_killed(videos: list[Path]) -> None:
+    before = shared_memory()
+    command = [sys.executable, "-c", PARENT, *map(str, videos)]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as parent:
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == "decoding\n"
+        workers = psutil.Process(parent.pid).children()
+        assert {"vidx" in Path(f"/proc/{parent.pid}/maps").read_text()} == {True}
+        os.killpg(parent.pid, signal.SIGKILL)
+    psutil.wait_procs(workers, timeout=5)
+    assert shared_memory() == before
+
+
+def shared_memory() -> set[str]:
+    folder = Path("/dev/shm")
+    return {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+
+
 def test_a_worker_ends_when_its_lifeline_is_cut() -> None:
-    worker = WorkerProcess("vidx.embedder.decoding.worker", 1 << 30, timeout_seconds=10)
+    module = "vidx.embedder.decoding.worker"
+    worker = WorkerProcess(module, 1 << 30, -1, 0, "16,0,0,3", timeout_seconds=10)
     try:
         worker.channel.receive()  # it has started
         assert worker.process.stdin is not None

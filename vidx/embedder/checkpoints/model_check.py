@@ -108,7 +108,7 @@ def fixed_clip(num_frames: int, height: int, width: int) -> NDArray[np.uint8]:
 
 def _run(encoder: Encoder) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
     """The fixed input's embedding (dim,) and logits (labels,)."""
-    height, width = encoder.geometry.crop or encoder.geometry.resize_to or (0, 0)
+    height, width = encoder.geometry.made or (0, 0)
     embeddings, logits = encoder.encode(fixed_clip(encoder.space.num_frames, height, width))
     outputs = [embeddings] if logits is None else [embeddings, logits]
     if not all(np.isfinite(output).all() for output in outputs):

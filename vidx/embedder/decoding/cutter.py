@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from vidx.embedder.decoding.scaler import Scaler
+
+# As np.empty: shape and type to an array of any contents.
+Room = Callable[[tuple[int, ...], type[np.uint8]], "NDArray[np.uint8]"]
 
 LONGEST_HOLD = 1.5  # times a frame's own duration, in a damaged stream
 
@@ -87,12 +90,19 @@ class Cut:
                 return
             self._frames.append(shown.pixels if time <= held_until else None)
 
-    def pixels(self) -> NDArray[np.uint8] | None:
-        """uint8, shape (num_frames, height, width, 3), or None when a sample is damaged."""
+    def pixels(self, room: Room = np.empty) -> NDArray[np.uint8] | None:
+        """Put the clip's frames together.
+
+        Args:
+            room: Makes the array that they are written to.
+
+        Returns:
+            uint8, shape (num_frames, height, width, 3), or None when a sample is damaged.
+        """
         frames = [frame for frame in self._frames if frame is not None]
         if len(frames) < len(self._times) or len({frame.shape for frame in frames}) > 1:
             return None
-        return np.stack(frames)
+        return np.stack(frames, out=room((len(frames), *frames[0].shape), np.uint8))
 
 
 class Cutter:

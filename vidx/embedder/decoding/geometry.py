@@ -34,6 +34,11 @@ class FrameGeometry:
                 f"or to an exact size ({self.resize_to}), not both"
             )
 
+    @property
+    def made(self) -> tuple[int, int] | None:
+        """(height, width) of what comes out, or None where that depends on what comes in."""
+        return self.crop or self.resize_to
+
     def resized(self, height: int, width: int) -> tuple[int, int]:
         """Size of a frame after the resize.
 

@@ -1,4 +1,9 @@
-"""Decoding many videos at once, each in a process that may crash, hang or outgrow its memory."""
+"""Decoding many videos at once, each in a process that may crash, hang or outgrow its memory.
+
+A worker writes a clip's frames into a slot of memory that it shares with this process, and sends
+word of it. It may hand over as many clips as it was given slots for; when the caller holds on to
+the frames of so many clips that no slot is free, further ones come through the socket.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +13,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from multiprocessing.connection import wait
 
 import numpy as np
@@ -15,14 +21,17 @@ from numpy.typing import NDArray
 
 from vidx.embedder.decoding.container import FileState
 from vidx.embedder.decoding.geometry import FrameGeometry
+from vidx.embedder.decoding.messages import ClipInSlot, Grant, Task
 from vidx.embedder.decoding.sampling import Plan, Sampling
 from vidx.embedder.decoding.video import DecodedClip, DecodedVideo, decode_clips
-from vidx.embedder.workers.channel import Task
 from vidx.embedder.workers.process import WorkerProcess
+from vidx.embedder.workers.ring import Ring
 from vidx.errors import UsageError, VideoError, VidxError
 from vidx.records import Clip, Problem, VideoInfo
 
+WORKER_MODULE = "vidx.embedder.decoding.worker"
 POLL_SECONDS = 0.5
+SLOTS_EACH = 2  # one that is read, one that is written
 ATTEMPTS = 2
 FAILED_STARTS = 3
 
@@ -67,7 +76,8 @@ class ClipDecoded:
         job: The video.
         attempt: 1, or 2 after a worker died: the clips of attempt 1 are void then.
         clip: The clip's span.
-        frames: uint8, shape (num_frames, height, width, 3), RGB.
+        frames: uint8, shape (num_frames, height, width, 3), RGB. Whoever holds it keeps a slot of
+            the shared memory; workers go on without.
     """
 
     job: Job
@@ -169,15 +179,41 @@ class _Decoder(WorkerProcess):
     """A decoding worker.
 
     Attributes:
+        ring: Memory shared with it.
+        granted: The slots that its next clips may come in; None: through the socket.
         is_started: Whether it has spoken yet.
         silent_seconds: How long it has not spoken.
     """
 
-    def __init__(self, limits: Limits) -> None:
-        module, timeout = "vidx.embedder.decoding.worker", limits.deadline_seconds
-        super().__init__(module, limits.memory_bytes, timeout_seconds=timeout)
+    def __init__(self, limits: Limits, ring: Ring) -> None:
+        shape = ",".join(map(str, ring.shape))
+        super().__init__(
+            WORKER_MODULE, limits.memory_bytes, ring.fd, ring.slots, shape,
+            timeout_seconds=limits.deadline_seconds,
+            pass_fds=[ring.fd] if ring.slots else [],
+        )  # fmt: skip
+        self.ring = ring
+        self.granted: deque[int | None] = deque()
         self.is_started = False
         self.silent_seconds = 0.0
+
+    def grant(self) -> None:
+        """See to it that the next clip can be handed over, and one more if there is room."""
+        while len(self.granted) < SLOTS_EACH:
+            slot = self.ring.take()
+            if slot is None and self.granted and self.ring.slots:
+                return
+            self.granted.append(slot)
+            with contextlib.suppress(OSError):  # its death is noticed when it is listened to
+                self.channel.send(Grant(slot))
+
+    def end(self) -> None:
+        """Leave nothing of it behind, and have its slots back."""
+        super().end()
+        while self.granted:
+            slot = self.granted.popleft()
+            if slot is not None:
+                self.ring.give_back(slot)
 
 
 class _Pool:
@@ -201,8 +237,17 @@ class _Pool:
         self.busy: dict[_Decoder, _Attempt] = {}
         self.failed_starts = 0
 
+    @cached_property
+    def ring(self) -> Ring:
+        """As many slots as the workers can fill, and two that the caller can hold."""
+        made = self.geometry.made
+        shape = (self.sampling.num_frames, *(made or (0, 0)), 3)
+        return Ring(SLOTS_EACH * (self.size + 1) if made else 0, shape)
+
     def events(self) -> Iterator[Event]:
         while self._give_out():
+            for worker in self.busy:
+                worker.grant()
             for worker in self._listen():
                 yield from self._hear(worker)
             for worker in list(self.busy):
@@ -215,6 +260,8 @@ class _Pool:
             worker.process.kill()
         for worker in workers:
             worker.end()
+        if workers:
+            self.ring.close()
 
     def _give_out(self) -> bool:
         """Give every free worker an attempt, while there are any; whether any is at work."""
@@ -244,7 +291,7 @@ class _Pool:
             if worker.process.poll() is None:
                 return worker
             worker.end()
-        return _Decoder(self.limits)
+        return _Decoder(self.limits, self.ring)
 
     def _listen(self) -> list[_Decoder]:
         """Wait until some workers can be heard; the others' silence is counted.
@@ -283,7 +330,13 @@ class _Pool:
             yield VideoFailed(attempt.job, Problem(message.reason, message.message))
         elif isinstance(message, VidxError):
             raise message
+        elif isinstance(message, ClipInSlot):
+            worker.granted.popleft()
+            frames = self.ring.array(message.slot)
+            yield ClipDecoded(attempt.job, attempt.number, message.clip, frames)
         elif isinstance(message, DecodedClip | DecodedVideo):
+            if isinstance(message, DecodedClip):
+                worker.granted.popleft()
             yield _event(attempt.job, attempt.number, message)
 
     def _time_out(self, worker: _Decoder) -> Iterator[Event]:
@@ -315,6 +368,6 @@ class _Pool:
         if self.failed_starts == FAILED_STARTS:
             raise VidxError(
                 f"Decoding workers do not start ({death}).",
-                f"See why with: {sys.executable} -c 'import vidx.embedder.decoding.worker', "
+                f"See why with: {sys.executable} -c 'import {WORKER_MODULE}', "
                 "or decode in this process with 0 workers.",
             )

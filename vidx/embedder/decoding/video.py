@@ -23,9 +23,10 @@ from operator import attrgetter
 from typing import TYPE_CHECKING
 
 import av.error
+import numpy as np
 
 from vidx.embedder.decoding.container import FileState, check_size, describe, file_state, opened
-from vidx.embedder.decoding.cutter import Cut, Cutter, Shown
+from vidx.embedder.decoding.cutter import Cut, Cutter, Room, Shown
 from vidx.embedder.decoding.packets import Survey, Tick, clock_for, packets, survey
 from vidx.embedder.decoding.sampling import (
     TOLERANCE_SECONDS,
@@ -40,7 +41,6 @@ from vidx.errors import VideoError
 from vidx.records import Clip, Problem, VideoInfo
 
 if TYPE_CHECKING:
-    import numpy as np
     from av.container import InputContainer
     from av.packet import Packet
     from av.video.frame import VideoFrame
@@ -87,6 +87,7 @@ def decode_clips(
     geometry: FrameGeometry,
     tick: Tick = lambda: None,
     expected: FileState | None = None,
+    room: Room = np.empty,
 ) -> Iterator[DecodedClip | DecodedVideo]:
     """Decode a video's clips.
 
@@ -97,6 +98,7 @@ def decode_clips(
         geometry: Resize and crop.
         tick: Called at least once a packet, as a sign of life.
         expected: What the file must be like, or None when that does not matter.
+        room: Makes the array that a clip's frames are written to.
 
     Yields:
         Its good clips in time order, at least one, and then one `DecodedVideo`.
@@ -111,7 +113,7 @@ def decode_clips(
     if before.size == 0:
         raise VideoError("empty_file", "0 bytes")
     try:
-        yield from _decode(path, sampling, plan, geometry, tick)
+        yield from _decode(path, sampling, plan, geometry, tick, room)
     except MemoryError:
         raise VideoError("too_large", "out of memory when decoding") from None
     except VideoError:
@@ -126,7 +128,7 @@ def _check_unchanged(path: str, before: FileState) -> None:
 
 
 def _decode(
-    path: str, sampling: Sampling, plan: Plan, geometry: FrameGeometry, tick: Tick
+    path: str, sampling: Sampling, plan: Plan, geometry: FrameGeometry, tick: Tick, room: Room
 ) -> Iterator[DecodedClip | DecodedVideo]:
     with opened(path) as container:
         found = survey(container, tick)
@@ -134,7 +136,7 @@ def _decode(
     windows = whole_windows(math.inf, sampling, plan)
     wanted = heapq.merge(windows, [guess] if guess else [], key=attrgetter("start_seconds"))
     first = _Pass(path, found, geometry, tick)
-    tally = _Tally()
+    tally = _Tally(room)
     held = latest = None
     for cut in first.cuts(wanted, sampling, plan.end(math.inf)):
         if cut.clip is guess:
@@ -171,11 +173,12 @@ def _alike(one: Clip, other: Clip) -> bool:
 class _Tally:
     """Counts the clips that are let out and those that are lost."""
 
+    room: Room
     good: int = 0
     lost: int = 0
 
     def let_out(self, cut: Cut) -> Iterator[DecodedClip]:
-        frames = cut.pixels()
+        frames = cut.pixels(self.room)
         if frames is None:
             self.lost += 1
         else:

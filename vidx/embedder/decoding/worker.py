@@ -1,8 +1,9 @@
-"""The decoding worker: `python -m vidx.embedder.decoding.worker FD`, started by the pool.
+"""The decoding worker: `python -m vidx.embedder.decoding.worker FD MEMORY SHARED SLOTS SHAPE`.
 
-It decodes one video after the other and sends what it finds through the socket FD. It never
-outlives its parent: the parent holds the other end of its standard input, which the kernel closes
-when the parent ends in whatever way.
+Started by the pool, it decodes one video after the other, and sends what it finds through the
+socket FD; frames lie in SLOTS of the shared memory SHARED, or come along where there is none. It
+never outlives its parent: the parent holds the other end of its standard input, which the kernel
+closes when the parent ends in whatever way.
 """
 
 from __future__ import annotations
@@ -13,11 +14,17 @@ import signal
 import socket
 import sys
 import time
+from collections import deque
 from pathlib import Path
 
-from vidx.embedder.decoding.video import decode_clips
-from vidx.embedder.workers.channel import Alive, Channel, Task
+import numpy as np
+from numpy.typing import NDArray
+
+from vidx.embedder.decoding.messages import Alive, ClipInSlot, Grant, Task
+from vidx.embedder.decoding.video import DecodedClip, DecodedVideo, decode_clips
+from vidx.embedder.workers.channel import Channel
 from vidx.embedder.workers.process import end_with_parent
+from vidx.embedder.workers.ring import Slots
 from vidx.errors import VideoError, VidxError
 
 TICK_SECONDS = 1.0
@@ -27,28 +34,74 @@ def main() -> None:
     """Serve the parent until it goes away."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent to act on
     end_with_parent()
-    channel = Channel(socket.socket(fileno=int(sys.argv[1])))
-    cap_memory(int(sys.argv[2]))
+    descriptor, memory_bytes, *shared = sys.argv[1:]
+    channel = Channel(socket.socket(fileno=int(descriptor)))
+    room = _Room(channel, _slots(*shared))
+    cap_memory(int(memory_bytes))
     channel.send(Alive())
     with contextlib.suppress(EOFError, ConnectionError):
-        while isinstance(task := channel.receive(), Task):
-            _serve(task, channel)
+        while True:
+            message = channel.receive()
+            if isinstance(message, Grant):
+                room.grants.append(message)
+            elif isinstance(message, Task):
+                _serve(message, channel, room)
 
 
-def _serve(task: Task, channel: Channel) -> None:
+def _slots(fd: str, slots: str, shape: str) -> Slots | None:
+    if int(slots) == 0:
+        return None
+    return Slots(int(fd), int(slots), tuple(map(int, shape.split(","))))
+
+
+def _serve(task: Task, channel: Channel, room: _Room) -> None:
     pulse = _Pulse(channel)
     parts = decode_clips(
-        task.path, task.sampling, task.plan, task.geometry, pulse.beat, expected=task.state
+        task.path, task.sampling, task.plan, task.geometry, pulse.beat, task.state, room
     )
     try:
         for part in parts:
-            channel.send(part)
-    except ConnectionError:
+            channel.send(room.message(part))
+    except (ConnectionError, EOFError):
         raise
     except VidxError as error:
         channel.send(error)
     except Exception as error:  # a fault of ours in one video must not stop the rest
         channel.send(VideoError("decode_crashed", f"{type(error).__name__}: {error}"))
+
+
+class _Room:
+    """Where the next clip's frames go: called as np.empty, it waits for leave to hand one over.
+
+    Args:
+        channel: From which leave comes.
+        slots: The shared memory, if there is any.
+    """
+
+    def __init__(self, channel: Channel, slots: Slots | None) -> None:
+        self.grants: deque[Grant] = deque()
+        self._channel = channel
+        self._slots = slots
+        self._slot: int | None = None
+
+    def __call__(self, shape: tuple[int, ...], dtype: type[np.uint8]) -> NDArray[np.uint8]:
+        while not self.grants:
+            message = self._channel.receive()
+            if isinstance(message, Grant):
+                self.grants.append(message)
+        self._slot = self.grants[0].slot
+        if self._slots is None or self._slot is None:
+            array = np.empty(shape, dtype)
+        else:
+            array = self._slots.array(self._slot)
+        self.grants.popleft()
+        return array
+
+    def message(self, part: DecodedClip | DecodedVideo) -> DecodedClip | DecodedVideo | ClipInSlot:
+        """What to send of a part of a video."""
+        if isinstance(part, DecodedVideo) or self._slot is None:
+            return part
+        return ClipInSlot(part.clip, self._slot)
 
 
 class _Pulse:

@@ -100,6 +100,10 @@ class Engine:
                 )
         return self._batch_size
 
+    def room(self, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+        """Memory for a batch of that shape; on CUDA it is pinned, and copied from as it is."""
+        return torch.empty(shape, dtype=torch.uint8, pin_memory=self.on_cuda).numpy()
+
     def start(self, frames: NDArray[np.uint8], *, lasting: bool = False) -> Pending:
         """Begin with a batch.
 
@@ -172,8 +176,9 @@ class Engine:
     def _launch(self, frames: NDArray[np.uint8], lasting: bool) -> Part:
         if self.on_cuda:
             return self._lane(len(frames)).launch(frames, partial(self._forward, lasting=lasting))
-        # Copied, because torch wants memory that it may write to.
-        return Part(*self._forward(torch.tensor(frames, device=self.device), lasting))
+        # Copied where torch, which wants memory that it may write to, would complain.
+        ready = torch.from_numpy(frames if frames.flags.writeable else frames.copy())
+        return Part(*self._forward(ready.to(self.device), lasting))
 
     def _lane(self, clips: int) -> Lane:
         """The buffers whose turn it is, made anew when a batch is larger than all before."""

@@ -16,12 +16,11 @@ Tensors = tuple[Tensor, Tensor | None]
 
 
 class Lane:
-    """Pinned and device buffers of one batch on its way through a CUDA device."""
+    """The device's buffers of one batch on its way through it."""
 
     def __init__(self, shape: tuple[int, ...], device: torch.device) -> None:
         self.clips = shape[0]
         self.device = device
-        self.host = torch.zeros(shape, dtype=torch.uint8, pin_memory=True)
         self.frames = torch.zeros(shape, dtype=torch.uint8, device=device)
         # Copies in, while another batch is computed; not before the zeros, nor while whoever had
         # this memory before still reads it.
@@ -39,13 +38,14 @@ class Lane:
         if self.part:
             self.part.wait()
         clips = len(frames)
-        self.host[:clips].numpy()[...] = frames
+        host = _pinned(frames)
         compute = torch.cuda.current_stream(self.device)
         with torch.cuda.stream(self.stream):
-            self.frames[:clips].copy_(self.host[:clips], non_blocking=True)
+            self.frames[:clips].copy_(host, non_blocking=True)
         compute.wait_stream(self.stream)
         embeddings, logits = run(self.frames[:clips])
         self.part = Part(_to_host(embeddings), None if logits is None else _to_host(logits))
+        self.part.source = host
         # Blocking: waiting leaves the core to the decoders.
         self.part.event = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
         self.part.event.record(compute)
@@ -64,6 +64,7 @@ class Part:
         self.embeddings = embeddings
         self.logits = logits
         self.event: torch.cuda.Event | None = None
+        self.source: Tensor | None = None  # kept until the device has read it
 
     def done(self) -> bool:
         """Whether `wait` would return at once."""
@@ -76,6 +77,16 @@ class Part:
         """Wait until they are there."""
         if self.event:
             self.event.synchronize()
+        self.source = None
+
+
+def _pinned(frames: NDArray[np.uint8]) -> Tensor:
+    """The frames in pinned memory; a copy where they are not there already."""
+    if frames.flags.writeable and (here := torch.from_numpy(frames)).is_pinned():
+        return here
+    host = torch.empty(frames.shape, dtype=torch.uint8, pin_memory=True)
+    host.numpy()[...] = frames
+    return host
 
 
 def _to_host(values: Tensor) -> Tensor:

@@ -74,7 +74,7 @@ def measure(
     """
     runner = encoder.engine
     size = batch_size or encoder.batch_size
-    height, width = encoder.geometry.crop or encoder.geometry.resize_to or (0, 0)
+    height, width = encoder.geometry.made or (0, 0)
     with telling_failure(encoder.device):
         frames = random_frames(size, encoder.space.num_frames, height, width)
         ways = [from_host(runner, frames)]

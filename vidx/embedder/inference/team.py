@@ -107,6 +107,10 @@ class Team:
         for member in self.members:
             member.serve()
 
+    def room(self, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+        """Memory for a batch of that shape, as `Engine.room` gives it."""
+        return np.empty(shape, np.uint8)
+
     def start(self, frames: NDArray[np.uint8], *, lasting: bool = False) -> _Batch:
         """Begin with a batch, as `Engine.start` does."""
         return _Batch(self, Asked(frames, lasting))

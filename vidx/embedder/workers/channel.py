@@ -5,33 +5,9 @@ from __future__ import annotations
 import pickle
 import socket
 import struct
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-from vidx.embedder.decoding.geometry import FrameGeometry
-from vidx.embedder.decoding.sampling import Plan, Sampling
-
-if TYPE_CHECKING:
-    from vidx.embedder.decoding.container import FileState
 
 _PREFIX = struct.Struct("!II")  # bytes of the pickle, number of buffers
 _LENGTH = struct.Struct("!Q")
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """One video to decode: what the parent sends."""
-
-    path: str
-    state: FileState | None
-    plan: Plan
-    sampling: Sampling
-    geometry: FrameGeometry
-
-
-@dataclass(frozen=True, slots=True)
-class Alive:
-    """What a worker sends when it has started, and then once a second while it makes headway."""
 
 
 class Channel:

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 from vidx.embedder.workers.channel import Channel
@@ -22,6 +23,7 @@ class WorkerProcess:
         arguments: What the module takes besides.
         timeout_seconds: How long to wait for the rest of a message that has begun; None: for ever.
         stderr: Where its complaints go; None: where ours go.
+        pass_fds: Descriptors that it inherits besides.
 
     Attributes:
         process: The process.
@@ -34,6 +36,7 @@ class WorkerProcess:
         *arguments: object,
         timeout_seconds: float | None,
         stderr: int | None = subprocess.DEVNULL,
+        pass_fds: Sequence[int] = (),
     ) -> None:
         ours, theirs = socket.socketpair()
         with theirs:
@@ -43,7 +46,7 @@ class WorkerProcess:
                 stdin=subprocess.PIPE,  # its lifeline: see end_with_parent
                 stdout=subprocess.DEVNULL,
                 stderr=stderr,
-                pass_fds=[theirs.fileno()],
+                pass_fds=[theirs.fileno(), *pass_fds],
                 env=_environment(),
             )
         ours.settimeout(timeout_seconds)

@@ -1,0 +1,43 @@
+"""What the pool and its decoding workers say to each other, besides the parts of a video."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from vidx.embedder.decoding.container import FileState
+    from vidx.embedder.decoding.geometry import FrameGeometry
+    from vidx.embedder.decoding.sampling import Plan, Sampling
+    from vidx.records import Clip
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One video to decode: what the parent sends."""
+
+    path: str
+    state: FileState | None
+    plan: Plan
+    sampling: Sampling
+    geometry: FrameGeometry
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Leave to hand over one clip: in a slot of the shared memory, or by the socket (None)."""
+
+    slot: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ClipInSlot:
+    """A clip is there, its frames in a slot."""
+
+    clip: Clip
+    slot: int
+
+
+@dataclass(frozen=True, slots=True)
+class Alive:
+    """What a worker sends when it has started, and then once a second while it makes headway."""
