@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 
 from vidx.embedder.checkpoints.known_models import licence_of
-from vidx.embedder.encoder import Encoder, load
+from vidx.embedder.checkpoints.reading import ReadCheckpoint, read_checkpoint
+from vidx.embedder.videomae.model import VideoMAEForVideoClassification
 from vidx.embedder.videomae.weights import hub_name, read_tensors
 from vidx.errors import CheckpointError
 
@@ -67,16 +69,16 @@ def check(model: str | os.PathLike[str]) -> ModelReport:
         ModelNotFound: No checkpoint under that name.
         CheckpointError: It cannot be loaded, or its output is not finite.
     """
-    encoder = load(model, device="cpu", dtype="float32")
-    state = encoder.model.state_dict()
+    read = read_checkpoint(model)
+    state = read.model.state_dict()
     used = {hub_name(name) for name in state}
-    stored = read_tensors(encoder.checkpoint.weights)
-    embedding, logits = _run(encoder)
-    space = encoder.space
+    stored = read_tensors(read.checkpoint.weights)
+    embedding, logits = _run(read)
+    space = read.space
     return ModelReport(
-        name=encoder.checkpoint.name,
-        revision=encoder.checkpoint.revision,
-        licence=licence_of(encoder.checkpoint.name),
+        name=read.checkpoint.name,
+        revision=read.checkpoint.revision,
+        licence=licence_of(read.checkpoint.name),
         fingerprint=space.fingerprint,
         dim=space.dim,
         num_labels=len(space.labels),
@@ -106,14 +108,19 @@ def fixed_clip(num_frames: int, height: int, width: int) -> NDArray[np.uint8]:
     return words.view(np.uint8)[:count].reshape(1, num_frames, height, width, 3)
 
 
-def _run(encoder: Encoder) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+@torch.inference_mode()
+def _run(read: ReadCheckpoint) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
     """The fixed input's embedding (dim,) and logits (labels,)."""
-    height, width = encoder.geometry.made or (0, 0)
-    embeddings, logits = encoder.encode(fixed_clip(encoder.space.num_frames, height, width))
-    outputs = [embeddings] if logits is None else [embeddings, logits]
-    if not all(np.isfinite(output).all() for output in outputs):
+    model, config = read.model.float(), read.model.config
+    clip = torch.from_numpy(fixed_clip(config.num_frames, *config.frame_shape))
+    hidden = model.encoder(read.preprocessing.normalize(clip)).last_hidden_state
+    outputs = [hidden.mean(dim=1)]  # (1, dim)
+    if isinstance(model, VideoMAEForVideoClassification):
+        outputs.append(model.head(hidden))  # (1, labels)
+    if not all(output.isfinite().all() for output in outputs):
         raise CheckpointError(
-            f"{encoder.checkpoint.weights} gives output that is not finite for ordinary pixels",
+            f"{read.checkpoint.weights} gives output that is not finite for ordinary pixels",
             "Fetch the checkpoint anew.",
         )
-    return embeddings[0], None if logits is None else logits[0]
+    embedding, *logits = (output[0].numpy() for output in outputs)
+    return embedding, logits[0] if logits else None

@@ -17,9 +17,9 @@ from collections import deque
 
 import torch
 
-from vidx.embedder.encoder import Encoder, load
+from vidx.embedder.checkpoints.reading import read_checkpoint
 from vidx.embedder.inference.devices import device_failed, first_line
-from vidx.embedder.inference.engine import Pending
+from vidx.embedder.inference.engine import Engine, Pending, engine_on
 from vidx.embedder.inference.team import Asked, Loaded, Setup
 from vidx.embedder.workers.channel import Channel
 from vidx.embedder.workers.process import end_with_parent
@@ -43,29 +43,24 @@ def main() -> None:
             channel.send(device_failed(device, f"{type(error).__name__}: {first_line(error)}"))
 
 
-def _load(channel: Channel, device: str, sharing: int) -> Encoder:
+def _load(channel: Channel, device: str, sharing: int) -> Engine:
     setup = channel.receive()
     if not isinstance(setup, Setup):
         raise TypeError(f"{setup!r} is no setup")
     logging.getLogger("vidx").setLevel(setup.log_level)
     if device.startswith("cpu"):
         torch.set_num_threads(max(1, torch.get_num_threads() // sharing))
-    encoder = load(
-        setup.model,
-        device=device,
-        dtype=setup.dtype,
-        num_frames=setup.num_frames,
-        fps=setup.fps,
-    )
+    read = read_checkpoint(setup.model, num_frames=setup.num_frames, fps=setup.fps)
+    engine = engine_on(device, setup.dtype, read.model, read.preprocessing)
     # Those that share a device measure its memory at the same time.
-    batch_size = encoder.batch_size
+    batch_size = engine.batch_size
     if device.startswith("cuda"):
         batch_size = max(1, batch_size // sharing)
-    channel.send(Loaded(encoder.space.fingerprint, batch_size))
-    return encoder
+    channel.send(Loaded(read.space.fingerprint, batch_size))
+    return engine
 
 
-def _serve(channel: Channel, encoder: Encoder) -> None:
+def _serve(channel: Channel, engine: Engine) -> None:
     """Read ahead in a thread, so that the device has its next batch when it is done with one."""
     batches: queue.Queue[Asked | None] = queue.Queue(maxsize=1)
     threading.Thread(target=_read, args=(channel, batches), daemon=True).start()
@@ -79,8 +74,8 @@ def _serve(channel: Channel, encoder: Encoder) -> None:
             continue
         if asked is None:
             return
-        started.append(encoder.start(asked.frames, lasting=asked.lasting))
-        while len(started) > encoder.ahead:
+        started.append(engine.start(asked.frames, lasting=asked.lasting))
+        while len(started) > engine.ahead:
             channel.send(started.popleft().result())
 
 

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from vidx.embedder.inference.batch_size import DEFAULT_BATCH_SIZE, fitting_batch_size
 from vidx.embedder.inference.devices import (
+    check_dtype,
     first_line,
     is_out_of_memory,
     no_memory_for_one_clip,
@@ -23,12 +24,15 @@ from vidx.embedder.inference.devices import (
 )
 from vidx.embedder.inference.graph import Graph
 from vidx.embedder.inference.lane import Lane, Part, Tensors
+from vidx.embedder.inference.lean import LeanEncoder
+from vidx.embedder.videomae.weights import DTYPES
 from vidx.errors import DeviceError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from vidx.embedder.inference.lean import LeanEncoder
+    from vidx.embedder.videomae.model import Model
+    from vidx.embedder.videomae.preprocess import Preprocessing
 
 logger = logging.getLogger("vidx")
 
@@ -219,6 +223,17 @@ class Engine:
                 logger.info("%s has no memory for a graph of %d clips", self.device, len(frames))
             else:
                 logger.warning("going on without graphs, which failed: %s", first_line(error))
+
+
+def engine_on(device: str, dtype: str, model: Model, preprocessing: Preprocessing) -> Engine:
+    """Bring a model to a device, in a precision.
+
+    Raises:
+        DeviceError: It lacks the memory or the precision, or failed.
+    """
+    check_dtype(dtype, device)
+    with telling_failure(device):
+        return Engine(LeanEncoder(model, preprocessing, device=device, dtype=DTYPES[dtype]).eval())
 
 
 class _Batch:

@@ -21,16 +21,13 @@ from vidx.embedder.videomae.model import (
     Attention,
     Block,
     LayerNorm,
+    Model,
     VideoMAEForVideoClassification,
-    VideoMAEModel,
 )
 
 if TYPE_CHECKING:
     from vidx.embedder.videomae.config import VideoMAEConfig
     from vidx.embedder.videomae.preprocess import Preprocessing
-
-# With the classifier where the checkpoint has one.
-Model = VideoMAEModel | VideoMAEForVideoClassification
 
 # Pixels enter the projection as (pixel - MIDDLE) / SCALE: exact in every precision, and of a size
 # that keeps the projection's weights about as large as they were.

@@ -495,3 +495,7 @@ class VideoMAEForVideoClassification(PreTrained):
             attentions=encoded.attentions,
         )
         return output if return_dict else output.to_tuple()
+
+
+# What embeds: with the classifier where the checkpoint has one.
+Model = VideoMAEModel | VideoMAEForVideoClassification
