@@ -88,8 +88,12 @@ def benchmark(checkout: Path) -> Callable[[str], ModuleType]:
     """A function that imports a module of benchmarks/."""
 
     def load(name: str) -> ModuleType:
+        path = checkout / "benchmarks" / f"{name}.py"
         with pytest.MonkeyPatch.context() as patch:
-            patch.syspath_prepend(checkout / "benchmarks")
+            patch.syspath_prepend(path.parent)
+            # pytest calls a folder of tests by its name alone: tests/gpu is `gpu` there.
+            if getattr(sys.modules.get(name), "__file__", None) != str(path):
+                patch.delitem(sys.modules, name, raising=False)
             return import_module(name)
 
     return load

@@ -17,7 +17,7 @@ import torch
 from vidx.embedder import encoder as encoders
 from vidx.embedder.decoding.sampling import Sampling
 from vidx.embedder.encoder import Encoder
-from vidx.embedder.videomae import VideoMAEForPreTraining
+from vidx.embedder.videomae import VideoMAEForPreTraining, VideoMAEForVideoClassification
 from vidx.embedder.videomae.weights import read_tensors
 from vidx.errors import CheckpointError, VidxError
 from vidx.training.adapt import ADAPTING, DECODER, HELD_OUT, Adaptation, adapt, run_of
@@ -86,6 +86,7 @@ def stripes(seed: int) -> np.ndarray:
     return clip.transpose(2, 0, 1, 3).astype(np.uint8)
 
 
+@pytest.mark.long
 def test_adapting_lowers_the_loss_of_videos_never_trained_on(
     videos: list[Video], encoder: Encoder, tmp_path: Path
 ) -> None:
@@ -157,7 +158,7 @@ def test_the_weights_precision_stays(
 ) -> None:
     source = make_checkpoint(tmp_path / "float32")
     half = tmp_path / "half"
-    loaded = encoders.VideoMAEForVideoClassification.from_pretrained(source, dtype="float16")
+    loaded = VideoMAEForVideoClassification.from_pretrained(source, dtype="float16")
     loaded.save_pretrained(half)
     (half / "preprocessor_config.json").write_bytes(
         (source / "preprocessor_config.json").read_bytes()
