@@ -10,7 +10,7 @@ from made_collections import PROVENANCE, SPACE, commit, draw_video, path_of, vid
 
 from vidx.errors import CollectionDamaged, CollectionNotFound, VidxError
 from vidx.records import Problem, Source
-from vidx.store import changes, shards
+from vidx.store import changes, shards, sqlite
 from vidx.store.catalogue import Catalogue
 from vidx.store.changes import Failed
 from vidx.store.layout import Layout
@@ -112,7 +112,8 @@ def test_a_kill_while_a_collection_is_made_leaves_none_and_is_mended(
     assert not layout.exists()
     commit(layout, draw_video("a"))
     parts = {"collection.json", "catalogue.sqlite", "shards", "staging", "writer.lock"}
-    assert {path.name for path in layout.root.iterdir()} <= parts
+    found = {path.name.removesuffix("-wal").removesuffix("-shm") for path in layout.root.iterdir()}
+    assert found <= parts
     assert findings() == []
 
 
@@ -180,6 +181,22 @@ def test_an_unreadable_unknown_shard_stops_the_writer_and_says_what_to_do(
     with pytest.raises(CollectionDamaged, match="move the file away"), open_writer(layout):
         pass
     assert stray.exists()
+
+
+def test_a_commit_survives_a_loss_of_power(layout: Layout) -> None:
+    with open_writer(layout, SPACE) as writer, writer.engine.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2  # FULL
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+
+
+def test_a_place_where_sqlite_keeps_no_log_is_refused(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # SQLite's own way to work on file systems without shared memory.
+    monkeypatch.setattr(sqlite, "_IN_PLACE", "?vfs=unix-dotfile")
+    with pytest.raises(VidxError, match="write-ahead log") as caught:
+        commit(layout, draw_video("a"))
+    assert caught.value.exit_code == 4
 
 
 def test_an_unwritable_place_is_told(tmp_path: Path) -> None:

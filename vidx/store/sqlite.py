@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
+from collections.abc import Callable
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event, text
-from sqlalchemy.pool import NullPool
+from sqlalchemy.pool import NullPool, Pool, QueuePool
 
 from vidx.errors import CollectionDamaged, VidxError
 
+_IN_PLACE = ""  # how a writer opens the file: SQLite's own locks, chosen by the platform
 BUSY_TIMEOUT_MS = 30_000  # how long to wait for another connection's transaction
 
 # What lies around the file is in the way; the file itself may be sound.
@@ -26,36 +30,82 @@ _OBSTACLES = {
     sqlite3.SQLITE_READONLY,
 }
 
+# Seen by a reader that may not write, while a writer opens the file or after one was killed.
+_BEING_SET_UP = {
+    sqlite3.SQLITE_READONLY_CANTINIT,
+    sqlite3.SQLITE_READONLY_CANTLOCK,
+    sqlite3.SQLITE_READONLY_RECOVERY,
+}
+
 
 def open_for_writing(path: Path) -> Engine:
-    """An engine that may create and change the file; in WAL mode, so that readers never wait."""
-    return _engine(path, "", ("journal_mode = WAL", "synchronous = NORMAL"))
+    """An engine that may create and change the file; in WAL mode, so that readers never wait.
+
+    What it has committed survives a loss of power.
+    """
+    return _engine(path, lambda: _IN_PLACE, ("synchronous = FULL",), _write_ahead, QueuePool)
 
 
 def open_for_reading(path: Path) -> Engine:
-    """An engine that never changes the file, and works in a folder that cannot be written."""
-    # There SQLite cannot make its -shm file. Nobody else can be writing either, and unless a
-    # killed writer left a log behind, the file alone holds all there is.
-    log = path.with_name(f"{path.name}-wal")
-    still = not os.access(path.parent, os.W_OK) and not (log.exists() and log.stat().st_size)
-    return _engine(path, f"?mode=ro{'&immutable=1' if still else ''}", ())
+    """An engine that never changes the file."""
+    return _engine(path, lambda: _read_only(path), (), lambda _connection: None, NullPool)
 
 
-def _engine(path: Path, options: str, pragmas: tuple[str, ...]) -> Engine:
-    uri = f"file:{quote(str(path))}{options}"
-    engine = create_engine(
-        "sqlite://", creator=lambda: sqlite3.connect(uri, uri=True), poolclass=NullPool
-    )
+def close(engine: Engine, path: Path) -> None:
+    """Close an engine for writing, and leave the files that readers need who may not make them.
+
+    SQLite deletes its log and the shared memory with the last connection that may write. Where one
+    that may only read is the last, they stay; the log is emptied into the catalogue before.
+    """
+    with suppress(VidxError), open_for_reading(path).connect() as last:
+        with last.begin():
+            pass
+        with closing(engine.raw_connection()) as connection:  # not within a transaction
+            connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        engine.dispose()
+    engine.dispose()  # also where there is no room for this: all is safe
+
+
+def _read_only(path: Path) -> str:
+    """How one connection is opened: what is on a file system nobody can write to needs no locks."""
+    still = os.statvfs(path.parent).f_flag & os.ST_RDONLY
+    return f"?mode=ro{'&immutable=1' if still else ''}"
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    [granted] = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+    if granted != "wal":
+        raise VidxError(
+            f"SQLite keeps no write-ahead log here, but journal mode {granted!r}",
+            "Keep the collection on a local disk: network file systems lack what this takes.",
+        )
+
+
+def _engine(
+    path: Path,
+    options: Callable[[], str],
+    pragmas: tuple[str, ...],
+    prepare: Callable[[sqlite3.Connection], None],
+    pool: type[Pool],
+) -> Engine:
+    def connect() -> sqlite3.Connection:
+        return sqlite3.connect(f"file:{quote(str(path))}{options()}", uri=True)
+
+    engine = create_engine("sqlite://", creator=connect, poolclass=pool)
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: sqlite3.Connection, _record: Any) -> None:
         connection.isolation_level = None  # the driver must not choose when transactions begin
-        for pragma in (*pragmas, "foreign_keys = ON", f"busy_timeout = {BUSY_TIMEOUT_MS}"):
+        for pragma in (f"busy_timeout = {BUSY_TIMEOUT_MS}", "foreign_keys = ON", *pragmas):
             connection.execute(f"PRAGMA {pragma}")
+        prepare(connection)
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN")  # reads of one transaction see one state
+        try:
+            _begin_reading(connection.connection.driver_connection)
+        except sqlite3.DatabaseError as error:
+            raise _translated(path, error) from error
 
     @event.listens_for(engine, "handle_error")
     def _translate(context: ExceptionContext) -> None:
@@ -68,14 +118,35 @@ def _engine(path: Path, options: str, pragmas: tuple[str, ...]) -> Engine:
     return engine
 
 
+def _begin_reading(connection: Any) -> None:
+    """Begin a transaction, of which all reads see the state of this moment.
+
+    A reader who may not write can but wait while another process sets up the shared memory.
+    """
+    until = time.monotonic() + BUSY_TIMEOUT_MS / 1000
+    while True:
+        connection.execute("BEGIN")
+        try:
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        except sqlite3.OperationalError as error:
+            connection.execute("ROLLBACK")
+            passing = error.sqlite_errorcode in _BEING_SET_UP
+            if not passing or time.monotonic() > until:
+                raise
+            time.sleep(0.005)
+        else:
+            return
+
+
 def _translated(path: Path, error: sqlite3.DatabaseError) -> VidxError:
     """What a database's error means to the user."""
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF  # the primary code
     if code in _OBSTACLES:
         return VidxError(
             f"the catalogue {path} cannot be used: {error}",
-            f"Free some space in {path.parent}, or see that you may read and write there; "
-            "then run the same command again.",
+            f"Free some space in {path.parent}, or see that you may read and write there; where "
+            "you may only read, let its owner run `vidx info` once. Then run the same command "
+            "again.",
         )
     return CollectionDamaged(
         f"the catalogue {path} cannot be read: {error}",

@@ -247,7 +247,10 @@ def writer_under_lock(layout: Layout, manifest: Manifest) -> Iterator[Writer]:
         elif found is not None and found < migrate.HEAD:
             migrate.upgrade(connection)
         check_identity(connection, layout, manifest)
-    yield Writer(layout, manifest, engine)
+    try:
+        yield Writer(layout, manifest, engine)
+    finally:
+        sqlite.close(engine, layout.catalogue)
 
 
 def _empty(staging: Path) -> None:
