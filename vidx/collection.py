@@ -130,7 +130,8 @@ class Collection:
                 the collection's own, and for a new collection the Kinetics checkpoint.
             device: `cpu`, `cuda` (all there are) or `cuda:N`; several, separated by commas, share
                 the work. None: cuda where there is one.
-            dtype: `float32`, `float16` or `bfloat16`. None: float16 on cuda, float32 on the CPU.
+            dtype: `float32`, `float16` or `bfloat16`. None: float16 on cuda; on a CPU bfloat16
+                where it is native and faster, else float32.
             num_frames: Frames sampled from a clip. None: the collection's, or the model's.
             fps: Frames sampled a second. None: the collection's, or 7.5.
             stride_seconds: From one clip's start to the next one's. None: back to back.
