@@ -317,7 +317,7 @@ class Collection:
         return failures_table(self._catalogue())
 
     def info(self) -> CollectionInfo:
-        """How much the collection holds, and in which embedding space."""
+        """How much the collection holds, in which embedding space, and what made its vectors."""
         manifest, catalogue = self._manifest(), self._catalogue()
         counts = catalogue.counts()
         index = self._index(catalogue, newer=False)
@@ -328,6 +328,7 @@ class Collection:
             **{name: counts[name] for name in _COUNTS},
             indexed_clips=len(index),
             newer_clips=catalogue.count_clips(since=index.end_clip_id),
+            origins=tuple(catalogue.origins()),
         )
 
     def remove(self, paths: Paths) -> RemoveReport:
