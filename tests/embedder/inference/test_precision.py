@@ -147,3 +147,15 @@ def test_both_precisions_give_one_space_and_cosines_of_at_least_0_99999(make_vid
     cosines = (a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
     assert cosines.min() >= 0.99999
     assert exact.space == rough.space
+
+
+def test_the_benchmark_tells_rates_ratio_and_cosine_of_both_precisions(
+    benchmark, tiny_checkpoint, monkeypatch
+) -> None:
+    script = benchmark("precision")
+    monkeypatch.setattr(script, "TURN_SECONDS", 0.01)
+    found = script.measured("tiny", script.both(str(tiny_checkpoint)), 2, 3)
+    assert list(found["clips_per_core_second"]) == ["float32", "bfloat16"]
+    assert len(found["rounds"]) == 3
+    assert found["ratio"] > 0
+    assert found["cosine"]["least"] >= 0.999
