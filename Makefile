@@ -49,6 +49,7 @@ docs: $(READY) ## write the generated pages (docs/cli.md) anew
 bench: $(READY) ## the benchmarks that need no media; results as JSON in benchmarks/results
 	$(BIN)/python benchmarks/embed.py
 	$(BIN)/python benchmarks/encoder.py --out benchmarks/results/encoder-cpu.json
+	$(BIN)/python benchmarks/precision.py --out benchmarks/results/precision-cpu.json
 	$(BIN)/python benchmarks/cold_search.py --out benchmarks/results/cold-search.json
 	$(BIN)/python benchmarks/builtin.py --out benchmarks/results/builtin-cpu.json
 	$(BIN)/python benchmarks/procedural.py --model builtin:tiny --out benchmarks/results/procedural.json

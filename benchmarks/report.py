@@ -244,10 +244,24 @@ def transfer_table(record: Result) -> str:
     return "\n".join([*lines, "", ""])
 
 
+def precision_table(record: Result) -> str:
+    """Both precisions of each model and batch, and how close their embeddings are."""
+    lines = [
+        "| model, batch | float32 | bfloat16 | bfloat16 / float32 | least cosine |",
+        "|---|---|---|---|---|",
+    ]
+    for one in record["bfloat16_over_float32"]:
+        rates = " | ".join(f"{rate:.3g}" for rate in one["clips_per_core_second"].values())
+        shown = f"{one['ratio']:.2f} | {one['cosine']['least']:.7f}"
+        lines.append(f"| {one['model']}, {one['batch']} | {rates} | {shown} |")
+    return "\n".join([*lines, "", ""])
+
+
 TABLES: dict[str, Callable[[Result], str]] = {
     "cells": encoder_tables,
     "sides": embed_table,
     "ring_over_pipe": transfer_table,
+    "bfloat16_over_float32": precision_table,
     "tests": tests_table,
     "cosine_with_float32": fidelity_table,
     "kernels": profile_table,

@@ -72,6 +72,32 @@ def test_a_collection_is_a_context_manager_and_lists_what_it_holds(embedded, lib
         assert collection.verify() == []
 
 
+def test_info_tells_what_made_the_vectors_of_two_precisions_in_one_space(
+    embedded, library, make_video, tmp_path
+) -> None:
+    collection = vidx.open(embedded)
+    before = collection.info()
+    collection.embed(make_video(tmp_path / "new.mp4", seed=8), dtype="bfloat16", workers=0)
+    info = collection.info()
+    assert info.space == before.space
+    assert info.origins[:1] == before.origins
+    assert [origin.provenance["dtype"] for origin in info.origins] == ["float32", "bfloat16"]
+    assert sum(origin.shards for origin in info.origins) == info.shards
+    assert sum(origin.clips for origin in info.origins) == info.clips
+    hits = collection.search(tmp_path / "new.mp4", k=1, dtype="float32")
+    assert hits[0].path == str(tmp_path / "new.mp4")
+    assert hits[0].score >= 0.9999
+
+
+def test_info_tells_the_same_after_a_rebuild(embedded) -> None:
+    collection = vidx.open(embedded)
+    before = collection.info()
+    for part in embedded.glob("catalogue.sqlite*"):
+        part.unlink()
+    collection.rebuild()
+    assert collection.info().origins == before.origins
+
+
 def test_clip_times_cover_the_video_and_end_with_it(embedded, library) -> None:
     clips = vidx.open(embedded).clips().to_pylist()
     times = [

@@ -130,7 +130,8 @@ class Collection:
                 the collection's own, and for a new collection the Kinetics checkpoint.
             device: `cpu`, `cuda` (all there are) or `cuda:N`; several, separated by commas, share
                 the work. None: cuda where there is one.
-            dtype: `float32`, `float16` or `bfloat16`. None: float16 on cuda, float32 on the CPU.
+            dtype: `float32`, `float16` or `bfloat16`. None: float16 on cuda; on a CPU bfloat16
+                where it is native and faster, else float32.
             num_frames: Frames sampled from a clip. None: the collection's, or the model's.
             fps: Frames sampled a second. None: the collection's, or 7.5.
             stride_seconds: From one clip's start to the next one's. None: back to back.
@@ -316,7 +317,7 @@ class Collection:
         return failures_table(self._catalogue())
 
     def info(self) -> CollectionInfo:
-        """How much the collection holds, and in which embedding space."""
+        """How much the collection holds, in which embedding space, and what made its vectors."""
         manifest, catalogue = self._manifest(), self._catalogue()
         counts = catalogue.counts()
         index = self._index(catalogue, newer=False)
@@ -327,6 +328,7 @@ class Collection:
             **{name: counts[name] for name in _COUNTS},
             indexed_clips=len(index),
             newer_clips=catalogue.count_clips(since=index.end_clip_id),
+            origins=tuple(catalogue.origins()),
         )
 
     def remove(self, paths: Paths) -> RemoveReport:

@@ -280,6 +280,22 @@ class RebuildReport:
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """What made the vectors of some shards: told, never compared.
+
+    Attributes:
+        provenance: `model`, `revision`, `weights_file`, `device`, `dtype`, and the versions of
+            `torch` and `vidx`.
+        shards: Parquet files that were made with just this.
+        clips: Vectors in them, without those of removed clips.
+    """
+
+    provenance: dict[str, str]
+    shards: int
+    clips: int
+
+
+@dataclass(frozen=True, slots=True)
 class CollectionInfo:
     """What a collection holds.
 
@@ -295,6 +311,7 @@ class CollectionInfo:
         shards: Parquet files.
         indexed_clips: Vectors in the index on disk, those of removed clips included.
         newer_clips: Clips that are not in it yet; they are searched beside it.
+        origins: What made the vectors, the oldest first.
     """
 
     path: str
@@ -308,6 +325,7 @@ class CollectionInfo:
     shards: int
     indexed_clips: int
     newer_clips: int
+    origins: tuple[Origin, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,6 +123,23 @@ def test_every_reporting_command_speaks_json_and_text(vidx, embedded, command) -
     assert out
 
 
+def test_info_tells_with_what_the_clips_were_made(vidx, embedded, tiny_checkpoint) -> None:
+    found = json.loads(vidx("info", "--collection", embedded, "--json")[1])
+    [origin] = found["origins"]
+    assert list(origin) == ["provenance", "shards", "clips"]
+    assert (origin["shards"], origin["clips"]) == (found["shards"], found["clips"])
+    told = origin["provenance"]
+    assert (told["model"], told["device"], told["dtype"]) == (
+        str(tiny_checkpoint),
+        "cpu",
+        "float32",
+    )
+    assert {"revision", "torch", "vidx"} <= told.keys()
+    text = " ".join(vidx("info", "--collection", embedded)[1].split())
+    assert f"made with {tiny_checkpoint}, cpu, float32, torch {told['torch']}, vidx" in text
+    assert f": {found['clips']} clips in 1 shard" in text
+
+
 def test_failures_lists_the_reason(vidx, embedded, library) -> None:
     _, out, _ = vidx("failures", "--collection", embedded, "--json")
     [failure] = json.loads(out)

@@ -18,7 +18,7 @@ from vidx.errors import DeviceError, UsageError
 
 @pytest.fixture(scope="module")
 def encoder(tiny_checkpoint):
-    return load(tiny_checkpoint, device="cpu")
+    return load(tiny_checkpoint, device="cpu", dtype="float32")
 
 
 def random_frames(batch: int, side: int = 32, num_frames: int = 16) -> np.ndarray:

@@ -13,7 +13,7 @@ from sqlalchemy import insert, text
 from sqlalchemy.exc import IntegrityError
 
 from vidx.errors import CollectionDamaged, VidxError
-from vidx.records import Problem, Source
+from vidx.records import Origin, Problem, Source
 from vidx.store import labels, sqlite
 from vidx.store.catalogue import Catalogue
 from vidx.store.changes import Failed
@@ -175,6 +175,26 @@ for number in range(40):
     assert writer.returncode == 0
     assert seen == sorted(seen)
     assert len(set(seen)) > 5
+
+
+def test_origins_count_shards_and_live_clips_of_each_provenance(
+    layout: Layout, open_catalogue: Open
+) -> None:
+    single, half = PROVENANCE | {"dtype": "float32"}, PROVENANCE | {"dtype": "bfloat16"}
+    with open_writer(layout, SPACE) as writer:
+        assert open_catalogue().origins() == []
+        for provenance, name, clips_of_it in ((single, "a", 3), (half, "b", 4), (single, "c", 5)):
+            writer.commit(Batch([draw_video(name, clips_of_it)]), provenance)
+        expected = [Origin(single, 2, 8), Origin(half, 1, 4)]
+        assert open_catalogue().origins() == expected
+        writer.remove([path_of("b")])
+        assert open_catalogue().origins() == [expected[0], Origin(half, 1, 0)]
+
+
+def test_origins_are_read_without_opening_a_shard(layout: Layout, open_catalogue: Open) -> None:
+    commit(layout, draw_video("a", 3))
+    shutil.rmtree(layout.shards)
+    assert open_catalogue().origins() == [Origin(PROVENANCE, 1, 3)]
 
 
 def test_a_locked_database_is_not_called_damaged(

@@ -8,15 +8,16 @@ import click
 
 from vidx.cli.embed import print_failures
 from vidx.cli.options import collection_option, json_option, limit_option
-from vidx.cli.render import clock, count, print_json, print_table, shown_path
+from vidx.cli.render import clock, count, print_json, print_table, printable, shown_path
 from vidx.collection import open_collection
+from vidx.records import Origin
 
 
 @click.command()
 @collection_option
 @json_option
 def info(collection: str | None, as_json: bool) -> None:
-    """Say what the collection holds, and which model made it."""
+    """Say what the collection holds, and what made its vectors."""
     found = open_collection(collection).info()
     if as_json:
         print_json(asdict(found))
@@ -33,8 +34,22 @@ def info(collection: str | None, as_json: bool) -> None:
         ("fingerprint", space.fingerprint),
         ("sampling", f"{space.num_frames} frames at {space.fps:g} a second"),
         ("vectors", f"{space.dim} dimensions, {count(len(space.labels), 'label')}"),
+        *(("made with", _described(origin)) for origin in found.origins),
     ]
     print_table(("", ""), rows)
+
+
+def _described(origin: Origin) -> str:
+    """Such as `builtin:tiny, cpu, bfloat16, torch 2.13: 3 clips in 1 shard`."""
+    told = origin.provenance
+    model = "@".join(filter(None, [told.get("model"), told.get("revision")]))
+    parts = [model, told.get("device"), told.get("dtype"), _version(told, "torch")]
+    held = f"{count(origin.clips, 'clip')} in {count(origin.shards, 'shard')}"
+    return printable(f"{', '.join(filter(None, [*parts, _version(told, 'vidx')]))}: {held}")
+
+
+def _version(told: dict[str, str], package: str) -> str:
+    return f"{package} {told[package]}" if package in told else ""
 
 
 @click.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, Connection, Engine, func, select
 
 from vidx.errors import CollectionDamaged, CollectionTooNew
-from vidx.records import Label
+from vidx.records import Label, Origin
 from vidx.store import sqlite
 from vidx.store.layout import Layout, Manifest
 from vidx.store.migrate import HEAD, revision
@@ -131,6 +132,20 @@ class Catalogue:
         with self.engine.connect() as connection:
             rows = connection.execute(select(*columns).order_by(shards.c.first_clip_id))
             return [ShardRow(*row) for row in rows]
+
+    def origins(self) -> list[Origin]:
+        """What made the vectors: one for each distinct provenance of shards, the oldest first."""
+        end = shards.c.first_clip_id + shards.c.num_clips
+        within = (clips.c.clip_id >= shards.c.first_clip_id) & (clips.c.clip_id < end)
+        live = select(func.count()).select_from(clips).where(within).scalar_subquery()
+        query = (
+            select(shards.c.provenance, func.count(), func.sum(live))
+            .group_by(shards.c.provenance)
+            .order_by(func.min(shards.c.first_clip_id))
+        )
+        with self.engine.connect() as connection:
+            rows = connection.execute(query)
+            return [Origin(json.loads(text), files, int(live)) for text, files, live in rows]
 
     def live_clip_ids(self, *, since: int = 0) -> NDArray[np.int64]:
         """The ids of all clips from this one on, int64 (n,), ascending."""

@@ -22,7 +22,7 @@ def own_cache(tmp_path, monkeypatch) -> Path:
 
 
 def fingerprint(folder, **options) -> str:
-    return load(folder, device="cpu", **options).space.fingerprint
+    return load(folder, **{"device": "cpu", "dtype": "float32"} | options).space.fingerprint
 
 
 def drop_prefix(tensors: dict) -> None:

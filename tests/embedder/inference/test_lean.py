@@ -53,7 +53,7 @@ def cosines(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def assert_equals_transformers(folder, batch: int) -> None:
-    encoder = load(folder, device="cpu")
+    encoder = load(folder, device="cpu", dtype="float32")
     clips = random_clips(encoder.model.config, batch)
     expected, expected_logits = reference(folder, clips)
     embeddings, logits = encoder.encode(clips)
@@ -170,7 +170,7 @@ def test_heads_without_a_fused_kernel_are_told_of_and_computed(
     # On a CPU every head has a fused kernel; a GPU's are asked for here, which it has not.
     monkeypatch.setattr(attention, "FUSED", attention.FUSED[2:])
     with caplog.at_level(logging.WARNING, "vidx"):
-        slow = load(tiny_checkpoint, device="cpu")
+        slow = load(tiny_checkpoint, device="cpu", dtype="float32")
     assert "attention will be slow: cpu has no fused kernel for heads of 32" in caplog.text
     with torch.inference_mode():
         expected, _ = lean(torch.from_numpy(clips))

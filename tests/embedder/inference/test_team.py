@@ -21,7 +21,7 @@ from vidx.errors import CheckpointError, DeviceError, UsageError
 
 @pytest.fixture
 def team(tiny_checkpoint):
-    encoder = load(tiny_checkpoint, device="cpu,cpu")
+    encoder = load(tiny_checkpoint, device="cpu,cpu", dtype="float32")
     yield encoder
     encoder.close()
 
@@ -33,7 +33,7 @@ def embeddings_of(encoder: Encoder, clips: np.ndarray) -> np.ndarray:
 
 
 def test_two_devices_give_the_vectors_and_logits_of_one(tiny_checkpoint, team, clips) -> None:
-    alone = load(tiny_checkpoint, device="cpu")
+    alone = load(tiny_checkpoint, device="cpu", dtype="float32")
     assert team.space == alone.space
     assert (team.device, team.provenance()["device"]) == ("cpu,cpu", "cpu,cpu")
     np.testing.assert_allclose(embeddings_of(team, clips), embeddings_of(alone, clips), atol=1e-5)

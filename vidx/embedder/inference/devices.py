@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 
+from vidx.embedder.inference.precision import default_dtype
 from vidx.embedder.videomae.weights import DTYPES
 from vidx.errors import DeviceError, UsageError
 
@@ -91,7 +92,8 @@ def find_dtype(name: str | None, device: str) -> str:
     """Choose a precision.
 
     Args:
-        name: `float32`, `float16` or `bfloat16`; None is float16 on cuda and float32 elsewhere.
+        name: `float32`, `float16` or `bfloat16`; None is float16 on cuda, bfloat16 on a CPU that
+            is quick with it, which may be measured now, and float32 elsewhere.
         device: Where.
 
     Returns:
@@ -100,11 +102,18 @@ def find_dtype(name: str | None, device: str) -> str:
     Raises:
         UsageError: There is no such precision.
     """
-    if name is None:
-        return "float16" if device.startswith("cuda") else "float32"
-    if name not in DTYPES:
-        raise UsageError(f"dtype {name!r} is unknown", f"Choose one of {', '.join(DTYPES)}.")
-    return name
+    check_name(name)
+    return default_dtype(device) if name is None else name
+
+
+def check_name(dtype: str | None) -> None:
+    """Refuse a precision that there is not; None leaves it to `find_dtype`.
+
+    Raises:
+        UsageError: There is no such precision.
+    """
+    if dtype is not None and dtype not in DTYPES:
+        raise UsageError(f"dtype {dtype!r} is unknown", f"Choose one of {', '.join(DTYPES)}.")
 
 
 def check_dtype(name: str, device: str) -> None:
