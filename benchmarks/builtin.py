@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 from command import about, circumstances
-from embed import make_base_checkpoint
+from embed import make_checkpoint
 
 from vidx.embedder.encoder import Encoder, load
 
@@ -37,7 +37,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="write everything as JSON to this file")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        base = load(make_base_checkpoint(Path(folder) / "base"), device=options.device)
+        base = load(make_checkpoint(Path(folder) / "base", tiny=False), device=options.device)
     encoders = {"builtin:tiny": load("builtin:tiny", device=options.device), "base": base}
     result = measure(encoders, options.rounds)
     print(json.dumps(result, indent=1))

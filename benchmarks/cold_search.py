@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from command import circumstances
-from embed import make_base_checkpoint, make_videos
+from embed import make_checkpoint, make_videos
 
 LOAD = """
 import json, sys, time
@@ -54,7 +54,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="write everything as JSON to this file")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        model = options.model or make_base_checkpoint(Path(folder) / "base")
+        model = options.model or make_checkpoint(Path(folder) / "base", tiny=False)
         result = measure(model, Path(folder), options.rounds)
     print(json.dumps(result, indent=1))
     if options.out:

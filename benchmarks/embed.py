@@ -57,7 +57,7 @@ def main() -> None:
         print(json.dumps(run_recipe(options) if recipe else run_vidx(options, int(workers))))
         return
     with tempfile.TemporaryDirectory() as folder:
-        options.model = options.model or make_checkpoint(Path(folder) / "model", options.tiny)
+        options.model = options.model or make_checkpoint(Path(folder) / "model", tiny=options.tiny)
         options.videos = options.videos or make_videos(Path(folder) / "videos")
         if options.copies > 1:
             options.videos = lengthened(options.videos, options.copies, Path(folder) / "copies")
@@ -261,7 +261,7 @@ def decode_at(container: Any, stream: Any, times: Any) -> list[list[Any]]:
     return [[pictures[time] for time in row] for row in times]
 
 
-def make_checkpoint(folder: Path, tiny: bool) -> Path:
+def make_checkpoint(folder: Path, *, tiny: bool) -> Path:
     """A VideoMAE of the base shape with random weights, in the hub's layout."""
     import torch
 

@@ -20,13 +20,13 @@ from typing import Any
 import numpy as np
 import torch
 from command import circumstances
+from embed import make_checkpoint
 from fidelity import spread
 from numpy.typing import NDArray
 
 from vidx.embedder.encoder import Encoder, load
 from vidx.embedder.inference.precision import bfloat16_gain, has_bfloat16_products
 from vidx.embedder.inference.rate import random_frames
-from vidx.embedder.videomae import VideoMAEConfig, VideoMAEImageProcessor, VideoMAEModel
 
 PRECISIONS = ("float32", "bfloat16")
 TURN_SECONDS = 1.0
@@ -45,7 +45,10 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
-        models = {"builtin:tiny": both("builtin:tiny"), "base": both(base_checkpoint(folder))}
+        models = {
+            "builtin:tiny": both("builtin:tiny"),
+            "base": both(str(make_checkpoint(Path(folder), tiny=False))),
+        }
     result = {
         **circumstances(Path(__file__).name),
         "has_bfloat16_products": has_bfloat16_products(),
@@ -59,14 +62,6 @@ def main() -> None:
     print(json.dumps(result, indent=1))
     if options.out:
         options.out.write_text(json.dumps(result, indent=1) + "\n")
-
-
-def base_checkpoint(folder: str) -> str:
-    """A model of the base shape with random weights."""
-    torch.manual_seed(0)
-    VideoMAEModel(VideoMAEConfig()).save_pretrained(folder)
-    VideoMAEImageProcessor().save_pretrained(folder)
-    return folder
 
 
 def both(model: str) -> dict[str, Encoder]:
