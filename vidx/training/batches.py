@@ -14,7 +14,7 @@ from vidx.training.procedural.motions import LABELS
 from vidx.training.recipe import VIEWS
 
 # Rendered at once: small enough for a CPU's cache, large enough for a GPU.
-GROUP = {"cpu": 12, "cuda": 192}
+GROUP = {"cpu": 12, "cuda": 384}
 # Rendered before the next step is made of them, so that they come in another order every time.
 CHUNK_MOTIONS = 192
 EASIEST = 0.1
@@ -74,7 +74,8 @@ class Batches:
         generator = seeded(self.seed, "order", self.purpose, chunk, use)
         order = torch.randperm(len(batch.labels) // VIEWS, generator=generator)
         motions = order[turn * self.motions :][: self.motions]
-        rows = (motions[:, None] * VIEWS + torch.arange(VIEWS)).flatten().to(self.device)
+        rows = (motions[:, None] * VIEWS + torch.arange(VIEWS)).flatten()
+        rows = rows.to(self.device, non_blocking=True)  # else a GPU waits at every step
         return Batch(batch.frames[rows], batch.labels[rows], batch.motion[rows])
 
     def _rendered(self, chunk: int) -> Batch:

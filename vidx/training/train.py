@@ -85,7 +85,7 @@ def _pretraining(recipe: Recipe, device: torch.device) -> Stage:
         frames = batches[step].frames
         generator = seeded(recipe.seed, "tubes", step)
         mask = tube_mask(config, len(frames), ratio=recipe.mask_ratio, generator=generator)
-        found: dict[str, Tensor] = module(frames, mask.to(device))
+        found: dict[str, Tensor] = module(frames, mask.to(device, non_blocking=True))
         return found
 
     return Stage(
@@ -125,7 +125,7 @@ def _finetuning(
             generator = seeded(recipe.seed, "tokens", step)
             mask = random_mask(
                 config, len(batch.labels), ratio=1 - recipe.kept, generator=generator
-            ).to(device)
+            ).to(device, non_blocking=True)
         found: dict[str, Tensor] = module(batch, mask)
         return found
 

@@ -32,9 +32,12 @@ def photographed(draw: Draw, image: Tensor, difficulty: float) -> Tensor:
     image *= gain * tint * 255
     image += bias * 255 + 0.5
     grain = draw.normal(*image.shape[2:])  # the same for all, at another place in each
-    for clip in noise.nonzero().flatten().tolist():
-        shift = draw.integers(image.shape[-1], 2).tolist()
-        image[clip].add_(grain.roll(shift, (1, 2)), alpha=float(noise[clip]) * 255)
+    noisy = noise.nonzero().flatten()
+    shifts = draw.integers(image.shape[-1], len(noisy), 2)
+    for clip, strength, shift in zip(
+        noisy.tolist(), noise[noisy].tolist(), shifts.tolist(), strict=True
+    ):
+        image[clip].add_(grain.roll(shift, (1, 2)), alpha=strength * 255)
     compressed = coarse.nonzero().flatten()
     image[compressed] = _compressed(image[compressed], coarse[compressed])
     return image.clamp_(0, 255)
