@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from vidx.embedder.videomae.config import VideoMAEConfig
-from vidx.training.procedural.clips import TRAINING, Clips, views
+from vidx.training.procedural.clips import TRAINING, Clips, View, views
 from vidx.training.procedural.motions import LABELS
 from vidx.training.recipe import VIEWS
 
@@ -48,13 +48,14 @@ class Batches:
             they begin at `EASIEST`.
         device: Where to render, and where the batches are.
         ahead: Motions rendered before the first of them is used.
+        strength: See `three_views`.
     """
 
     def __init__(
         self, config: VideoMAEConfig, seed: int, purpose: str, motions: int, uses: int,
         ramp_steps: float, device: torch.device,
         *,
-        ahead: int = CHUNK_MOTIONS,
+        ahead: int = CHUNK_MOTIONS, strength: float = 1.0,
     ) -> None:  # fmt: skip
         self.config = config
         self.seed = seed
@@ -63,6 +64,7 @@ class Batches:
         self.uses = uses
         self.ramp_steps = ramp_steps
         self.device = device
+        self.strength = strength
         self.batches_a_pass = max(1, ahead // motions)
         self._chunk: tuple[int, Batch] | None = None
 
@@ -91,21 +93,31 @@ class Batches:
         parts = []
         for number, part in enumerate(torch.split(labels, GROUP[self.device.type])):
             seed = seed_of(self.seed, "clips", self.purpose, chunk, number)
-            parts.append(three_views(part, seed, self.config, min(1.0, difficulty), self.device))
+            parts.append(
+                three_views(
+                    part, seed, self.config, min(1.0, difficulty), self.device, self.strength
+                )
+            )
         return Batch(*(torch.cat(tensors) for tensors in zip(*parts, strict=True)))
 
 
 def three_views(
-    labels: Tensor, seed: int, config: VideoMAEConfig, difficulty: float, device: torch.device
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Render a copy pair and a twin of another look for each label: a batch's three tensors."""
+    labels: Tensor, seed: int, config: VideoMAEConfig, difficulty: float, device: torch.device,
+    strength: float,
+) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
+    """Render a copy pair and a twin of another look for each label: a batch's three tensors.
+
+    The second of the pair is seen with a strength of its own; the others must show all of the
+    motion.
+    """
     size, frames = config.frame_shape[0], config.num_frames
-    looks = ((seed + 1, [seed + 2, seed + 3]), (seed + 4, [seed + 5]))
+    pair = [View(seed + 2), View(seed + 3, strength)]
+    looks = ((seed + 1, pair), (seed + 4, [View(seed + 5)]))
     clips = [
         view
-        for look_seed, view_seeds in looks
+        for look_seed, seen in looks
         for view in views(
-            seed, look_seed, view_seeds, labels,
+            seed, look_seed, seen, labels,
             look=TRAINING, size=size, num_frames=frames, difficulty=difficulty, device=device,
         )
     ]  # fmt: skip

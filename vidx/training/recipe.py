@@ -44,6 +44,8 @@ class Recipe:
         motions: Different motions a step there, each in `VIEWS` clips.
         uses: How often a rendered clip is used.
         ahead: Motions rendered before the first of them is used.
+        view_strength: How far time, crop and exposure of a motion's second view may be from those
+            of the first; 1 is as far as those of the third.
         kept: Share of tokens kept in fine-tuning.
         full_from: Share of the steps after which all tokens are kept.
         ramp: Share of the steps in which videos would go from plain to as difficult as they get;
@@ -69,6 +71,7 @@ class Recipe:
     motions: int = 16
     uses: int = 3
     ahead: int = 192
+    view_strength: float = 1.0
     kept: float = 0.5
     full_from: float = 0.85
     ramp: float = 0.3
@@ -131,6 +134,7 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             steps=2000,
             motions=96,
             uses=1,
+            view_strength=1.6,
             kept=1.0,
             average=0.999,
         ),

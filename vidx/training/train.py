@@ -116,6 +116,7 @@ def _finetuning(
     batches = Batches(
         config, recipe.seed, FINETUNING, recipe.motions, recipe.uses,
         max(1.0, recipe.ramp * recipe.steps), device, ahead=recipe.ahead,
+        strength=recipe.view_strength,
     )  # fmt: skip
 
     def losses(step: int) -> dict[str, Tensor]:
