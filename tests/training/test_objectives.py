@@ -123,7 +123,7 @@ def test_rates_rise_straight_and_fall_as_a_cosine() -> None:
     model = VideoMAEForVideoClassification(CONFIG)
     module = FineTuning(model, RECIPES["minute"])
     optimizer = Optimizer(module, Rates(1.0, 1.0, 0.0, 10), 100)
-    shares = [optimizer._share(step) for step in range(100)]
+    shares = [optimizer._share(step, step) for step in range(100)]
     assert shares[0] == pytest.approx(0.1, rel=1e-2)
     assert shares[50] == pytest.approx(0.505, abs=1e-6)
     assert shares[99] < 0.011

@@ -44,7 +44,7 @@ class Batches:
         purpose: Whose batches these are; another purpose has other clips.
         motions: Different motions a batch, each in `VIEWS` clips.
         uses: How often a clip is used.
-        ramp_steps: In so many steps the clips would go from plain to as difficult as they get;
+        ramp_steps: In so many positions the clips would go from plain to as difficult as they get;
             they begin at `EASIEST`.
         device: Where to render, and where the batches are.
         ahead: Motions rendered before the first of them is used.
@@ -69,9 +69,13 @@ class Batches:
         self._chunk: tuple[int, Batch] | None = None
 
     def __getitem__(self, step: int) -> Batch:
-        """The batch of a step."""
+        """The batch of a step in a run that has all the time it wants."""
+        return self.at(step, step)
+
+    def at(self, step: int, position: float) -> Batch:
+        """The batch of a step, as difficult as the position on the course demands."""
         chunk, place = divmod(step, self.batches_a_pass * self.uses)
-        batch = self._rendered(chunk)
+        batch = self._rendered(chunk, max(0.0, position - place))
         use, turn = divmod(place, self.batches_a_pass)
         generator = seeded(self.seed, "order", self.purpose, chunk, use)
         order = torch.randperm(len(batch.labels) // VIEWS, generator=generator)
@@ -80,15 +84,15 @@ class Batches:
         rows = rows.to(self.device, non_blocking=True)  # else a GPU waits at every step
         return Batch(batch.frames[rows], batch.labels[rows], batch.motion[rows])
 
-    def _rendered(self, chunk: int) -> Batch:
+    def _rendered(self, chunk: int, position: float) -> Batch:
         if self._chunk is None or self._chunk[0] != chunk:
             self._chunk = None  # frees the last one first
-            self._chunk = (chunk, self._render(chunk))
+            self._chunk = (chunk, self._render(chunk, position))
         return self._chunk[1]
 
-    def _render(self, chunk: int) -> Batch:
+    def _render(self, chunk: int, position: float) -> Batch:
         motions = self.batches_a_pass * self.motions
-        difficulty = EASIEST + chunk * self.batches_a_pass * self.uses / self.ramp_steps
+        difficulty = EASIEST + position / self.ramp_steps
         labels = mixed_labels(motions, seeded(self.seed, "labels", self.purpose, chunk))
         parts = []
         for number, part in enumerate(torch.split(labels, GROUP[self.device.type])):

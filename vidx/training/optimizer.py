@@ -26,7 +26,7 @@ class Optimizer:
     Args:
         module: What is trained; its `model.encoder.blocks` hold the matrices.
         rates: How fast.
-        steps: Over which the rates rise and fall.
+        steps: Positions over which the rates fall.
     """
 
     def __init__(self, module: nn.Module, rates: Rates, steps: int) -> None:
@@ -54,21 +54,27 @@ class Optimizer:
             torch.optim.AdamW(rest, weight_decay=rates.weight_decay, betas=(0.9, 0.98), fused=fast),
         )
 
-    def step(self, step: int, loss: Tensor) -> None:
-        """Go down a loss's gradient."""
+    def step(self, step: int, position: float, loss: Tensor) -> None:
+        """Go down a loss's gradient.
+
+        Args:
+            step: Number of this step, by which the rates rise.
+            position: Of it on the stage's course, by which they fall.
+            loss: A scalar.
+        """
         for part, highest in zip(self.parts, self.highest, strict=True):
             part.zero_grad(set_to_none=True)
             for group in part.param_groups:
-                group["lr"] = highest * self._share(step)
+                group["lr"] = highest * self._share(step, position)
         torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(self.module.parameters(), MAX_GRADIENT_NORM)
         for part in self.parts:
             part.step()
 
-    def _share(self, step: int) -> float:
+    def _share(self, step: int, position: float) -> float:
         """Of the highest rate: a straight rise, then half a cosine down."""
         rise = min(1.0, (step + 1) / self.rates.warmup_steps)
-        fall = (1 + math.cos(math.pi * step / self.steps)) / 2
+        fall = (1 + math.cos(math.pi * position / self.steps)) / 2
         return rise * (LAST_RATE + (1 - LAST_RATE) * fall)
 
     def state_dict(self) -> list[dict[str, Any]]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,9 +32,10 @@ class TrainingStep:
     Attributes:
         stage: `reading` counts videos; of the others, which count the run's steps, its name.
         done: Of `total`, those of earlier calls included.
-        total: All there is to do.
+        total: All there is to do; where a run's time is bound, as many as it comes to at this pace.
         losses: Of the last step; empty while reading.
         rate: Done a second, in this call.
+        validation: How good `train`'s encoder was when that was last measured, see `TrainReport`.
     """
 
     stage: str
@@ -41,6 +43,7 @@ class TrainingStep:
     total: int
     losses: Mapping[str, float]
     rate: float
+    validation: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,9 @@ class TrainReport:
         recipe: By name.
         steps: Of the whole run.
         losses: Of its last step.
+        validation: How good the encoder is at the end, on held-out drawn clips: `nearest` is the
+            share whose nearest neighbour is of their class; `trimmed`, `cropped` and `brightened`
+            are the shares of such copies that find their source first.
         seconds: Wall-clock time of this call.
     """
 
@@ -59,6 +65,7 @@ class TrainReport:
     recipe: str
     steps: int
     losses: dict[str, float]
+    validation: dict[str, float]
     seconds: float
 
 
@@ -106,6 +113,7 @@ def train(
     folder: str | os.PathLike[str],
     recipe: str = DEFAULT_RECIPE,
     *,
+    minutes: float | None = None,
     seed: int | None = None,
     device: str | None = None,
     progress: Callable[[TrainingStep], None] | None = None,
@@ -115,6 +123,8 @@ def train(
     Args:
         folder: Of the run; `model` in it is a checkpoint.
         recipe: `minute`, `cpu` or `gpu`.
+        minutes: The run's whole time, over all calls; it comes to its end with as many steps as
+            there are in it. None: the recipe's.
         seed: Of weights, videos and masks. None: the recipe's.
         device: `cpu`, `cuda` or `cuda:N`. None: cuda where there is one.
         progress: Called after each step.
@@ -124,28 +134,33 @@ def train(
 
     Raises:
         CheckpointError: The folder's run was begun with another recipe, or is damaged.
-        UsageError: The folder holds something else, or there is no such recipe or device.
+        UsageError: The folder holds something else, an argument is out of range, or there is no
+            such recipe or device.
         DeviceError: This machine lacks the device, or the memory.
         VidxError: A loss is no number, the folder cannot be written to, or another process trains
             there.
     """
     from vidx.training.device import telling_full_memory, training_device
-    from vidx.training.recipe import RECIPES
+    from vidx.training.recipe import chosen_recipe
     from vidx.training.run import MODEL_FOLDER
     from vidx.training.train import train
+    from vidx.training.validation import NEAREST
 
-    if recipe not in RECIPES:
-        raise UsageError(f"no recipe {recipe!r}", f"There are {', '.join(RECIPES)}.")
-    chosen = RECIPES[recipe] if seed is None else replace(RECIPES[recipe], seed=seed)
-    steps = chosen.pretraining_steps + chosen.steps
     place, where = training_device(device), _absolute(folder)
+    chosen = chosen_recipe(recipe, place.type, minutes=minutes, seed=seed)
     teller = _Teller(progress)
-    teller.begin(steps)
+    teller.begin(chosen.pretraining_steps + chosen.steps)
     with telling_full_memory(place, WAY_OUT):
         teller.follow(train(chosen, where, place))
-    last = _log(where)[-1]
-    losses = {name: value for name, value in last.items() if name not in ("stage", "step")}
-    return TrainReport(str(where / MODEL_FOLDER), recipe, steps, losses, teller.seconds)
+    log = _log(where)
+    return TrainReport(
+        model=str(where / MODEL_FOLDER),
+        recipe=recipe,
+        steps=log[-1]["step"] + 1,
+        losses=_last_with("loss", log),
+        validation=_last_with(NEAREST, log),
+        seconds=teller.seconds,
+    )
 
 
 def adapt(
@@ -236,6 +251,7 @@ class _Teller:
         self.total = total
         self.began = time.monotonic()
         self.first: int | None = None
+        self.validation: Mapping[str, float] = {}
 
     def read(self, done: int, total: int) -> None:
         """Tell of each video."""
@@ -244,7 +260,10 @@ class _Teller:
 
     def follow(self, steps: Iterable[TrainProgress]) -> None:
         """Tell of each step."""
+        planned = self.total
         for step in steps:
+            self.total = math.ceil(planned * step.step / step.position)
+            self.validation = step.validation or self.validation
             self._tell(step.stage, step.step, step.losses)
 
     def _tell(self, stage: str, done: int, losses: Mapping[str, float]) -> None:
@@ -253,7 +272,7 @@ class _Teller:
         seconds = time.monotonic() - self.began
         rate = (done - self.first) / seconds if seconds else 0.0
         if self.progress:
-            self.progress(TrainingStep(stage, done, self.total, losses, rate))
+            self.progress(TrainingStep(stage, done, self.total, losses, rate, self.validation))
 
 
 def _present(rows: Iterable[Mapping[str, Any]]) -> tuple[list[Video], list[LeftOut]]:
@@ -295,6 +314,12 @@ def _log(folder: Path) -> list[dict[str, Any]]:
 
     lines = (folder / LOG_FILE).read_text(encoding="utf-8").splitlines()
     return [json.loads(line) for line in lines]
+
+
+def _last_with(name: str, log: list[dict[str, Any]]) -> dict[str, float]:
+    """The values of the last line that has a name among them; empty where none has."""
+    found: dict[str, Any] = next((line for line in reversed(log) if name in line), {})
+    return {name: value for name, value in found.items() if name not in ("stage", "step")}
 
 
 def _absolute(folder: str | os.PathLike[str]) -> Path:
