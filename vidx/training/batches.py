@@ -14,7 +14,7 @@ from vidx.training.procedural.motions import LABELS
 from vidx.training.recipe import VIEWS
 
 # Rendered at once: small enough for a CPU's cache, large enough for a GPU.
-GROUP = {"cpu": 12, "cuda": 384}
+GROUP = {"cpu": 12, "cuda": 768}
 # Rendered before the next step is made of them, so that they come in another order every time.
 CHUNK_MOTIONS = 192
 EASIEST = 0.1

@@ -140,9 +140,9 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
         # for the imports.
         "gpu": Recipe(
             minutes=8.5,
-            pretraining_steps=1000,
+            pretraining_steps=2000,
             pretraining_clips=288,
-            steps=19_000,
+            steps=38_000,
             motions=96,
             uses=1,
             ahead=768,
