@@ -13,7 +13,7 @@ import click
 from vidx.cli.interrupt import remembering_interrupts
 from vidx.cli.progress import SECONDS_BETWEEN_LINES
 from vidx.cli.render import shown_path
-from vidx.training.verbs import READING, TrainingStep
+from vidx.training.telling import READING, TrainingStep
 
 Show = Callable[[TrainingStep], None]
 

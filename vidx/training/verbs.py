@@ -3,47 +3,23 @@
 from __future__ import annotations
 
 import json
-import math
 import os
-import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vidx.collection import MAX_DEFAULT_WORKERS, Collection
 from vidx.errors import UsageError
+from vidx.training.telling import Teller, TrainingStep
 
 if TYPE_CHECKING:
     from vidx.embedder.encoder import Encoder
     from vidx.training.footage import Video
-    from vidx.training.loop import TrainProgress
 
 DEFAULT_RECIPE = "cpu"
-READING = "reading"
 NOWHERE = "no file with its content lies where it was seen"
 WAY_OUT = "Train on another device, or a smaller model."
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingStep:
-    """How far a run of `train` or `adapt` is.
-
-    Attributes:
-        stage: `reading` counts videos; of the others, which count the run's steps, its name.
-        done: Of `total`, those of earlier calls included.
-        total: All there is to do; where a run's time is bound, as many as it comes to at this pace.
-        losses: Of the last step; empty while reading.
-        rate: Done a second, in this call.
-        validation: How good `train`'s encoder was when that was last measured, see `TrainReport`.
-    """
-
-    stage: str
-    done: int
-    total: int
-    losses: Mapping[str, float]
-    rate: float
-    validation: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +124,7 @@ def train(
 
     place, where = training_device(device), _absolute(folder)
     chosen = chosen_recipe(recipe, place.type, minutes=minutes, seed=seed)
-    teller = _Teller(progress)
+    teller = Teller(progress)
     teller.begin(chosen.pretraining_steps + chosen.steps)
     with telling_full_memory(place, WAY_OUT):
         teller.follow(train(chosen, where, place))
@@ -208,7 +184,7 @@ def adapt(
     run = run_of(where, encoder, videos, adaptation)
     with run.held():
         run.load()  # refuses another run's folder before anything is decoded
-    teller = _Teller(progress)
+    teller = Teller(progress)
     workers = min(os.cpu_count() or 1, MAX_DEFAULT_WORKERS)
     footage = read_footage(videos, encoder, workers=workers, progress=teller.read)
     teller.begin(2 * adaptation.steps)
@@ -231,48 +207,6 @@ def adapt(
         left_out=tuple(sorted((*failed, *missing), key=lambda one: one.path)),
         seconds=teller.seconds,
     )
-
-
-class _Teller:
-    """Turns what a run says of itself into what the caller is told."""
-
-    def __init__(self, progress: Callable[[TrainingStep], None] | None) -> None:
-        self.progress = progress
-        self.started = time.monotonic()
-        self.begin(0)
-
-    @property
-    def seconds(self) -> float:
-        """Since the call."""
-        return time.monotonic() - self.started
-
-    def begin(self, total: int) -> None:
-        """Count anew."""
-        self.total = total
-        self.began = time.monotonic()
-        self.first: int | None = None
-        self.validation: Mapping[str, float] = {}
-
-    def read(self, done: int, total: int) -> None:
-        """Tell of each video."""
-        self.total = total
-        self._tell(READING, done, {})
-
-    def follow(self, steps: Iterable[TrainProgress]) -> None:
-        """Tell of each step."""
-        planned = self.total
-        for step in steps:
-            self.total = math.ceil(planned * step.step / step.position)
-            self.validation = step.validation or self.validation
-            self._tell(step.stage, step.step, step.losses)
-
-    def _tell(self, stage: str, done: int, losses: Mapping[str, float]) -> None:
-        if self.first is None:  # what was done in earlier calls took none of this one's time
-            self.first = done - 1
-        seconds = time.monotonic() - self.began
-        rate = (done - self.first) / seconds if seconds else 0.0
-        if self.progress:
-            self.progress(TrainingStep(stage, done, self.total, losses, rate, self.validation))
 
 
 def _present(rows: Iterable[Mapping[str, Any]]) -> tuple[list[Video], list[LeftOut]]:
