@@ -29,7 +29,7 @@ def went_through(
         if course.due(number, position):
             began = clock.seconds
             clock.seconds += save
-            course.saved(number, position, clock.seconds - began)
+            course.saved(number, position, began)
             saved.append(clock.seconds)
     return positions, saved
 
@@ -73,8 +73,8 @@ def test_a_course_goes_on_with_the_rest_of_its_time_where_it_was() -> None:
     clock = FakeClock()
     course = Course(100_000, until=500.0, clock=clock)
     positions, saved = went_through(course, clock, step=0.5, save=5.0, saves=3)
-    state = course.state_dict(course.reached)
-    assert state["seconds"] == saved[-1]
+    state = course.state_dict(course.reached, saved[-1] - 5.0)
+    assert (state["seconds"], state["saving"]) == (saved[-1], 5.0)
 
     later = FakeClock(state["seconds"])
     after = Course(100_000, until=500.0, clock=later)

@@ -97,18 +97,20 @@ class Course:
         """Whether a save measures the encoder: the last does, and all where time is short."""
         return self.until is not None or position >= self.steps
 
-    def saved(self, step: int, position: float, seconds: float) -> None:
-        """A save is over that began at a position and took some seconds."""
-        self.done, self.reached, self.saving, self.slowest = step, position, seconds, 0.0
+    def saved(self, step: int, position: float, began: float) -> None:
+        """A save is over that began at a position, and at some seconds on the clock."""
         self.since = self._last = self.clock.seconds
+        self.done, self.reached, self.slowest = step, position, 0.0
+        self.saving = self.since - began
 
-    def state_dict(self, position: float) -> dict[str, Any]:
-        """What `load_state_dict` takes."""
+    def state_dict(self, position: float, began: float) -> dict[str, Any]:
+        """What `load_state_dict` takes, within a save that is as good as over; see `saved`."""
+        now = self.clock.seconds
         return {
             "first_step": self.first_step,
             "position": position,
-            "saving": self.saving,
-            "seconds": self.clock.seconds,
+            "saving": now - began,
+            "seconds": now,
         }
 
     def load_state_dict(self, step: int, state: Mapping[str, Any]) -> None:

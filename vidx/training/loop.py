@@ -129,10 +129,10 @@ def save(stage: Stage, run: Run, step: int) -> dict[str, float]:
         run.save_model(lambda folder: stage.save_model(stage.module, folder))
     optimizers = stage.optimizer.state_dict()
     run.save({
-        "stage": stage.name, "step": step, "course": course.state_dict(position),
+        "stage": stage.name, "step": step, "course": course.state_dict(position, began),
         "optimizers": optimizers, **state,
     })  # fmt: skip
-    course.saved(step, position, course.clock.seconds - began)
+    course.saved(step, position, began)
     return measured
 
 
