@@ -25,7 +25,7 @@ from scores import chance_scores, figures, query_scores, unit
 from views import UNTRAINED_SEEDS, untrained
 
 from vidx.embedder.encoder import load
-from vidx.training.procedural.clips import HELD_OUT, views
+from vidx.training.procedural.clips import HELD_OUT, View, views
 from vidx.training.procedural.motions import LABELS
 
 SEED = 2_000_000_000  # training's seeds come from a hash, which hardly gives this
@@ -93,7 +93,7 @@ def describe(
         pair = views(
             seed,
             seed + 1,
-            [seed + 2, seed + 3],
+            [View(seed + 2), View(seed + 3)],
             torch.arange(len(LABELS)),
             look=HELD_OUT,
             size=size,

@@ -42,7 +42,8 @@ from vidx.records import (
     Space,
     Status,
 )
-from vidx.training.verbs import AdaptReport, LeftOut, TrainingStep, TrainReport, adapt, train
+from vidx.training.telling import TrainingStep
+from vidx.training.verbs import AdaptReport, LeftOut, TrainReport, adapt, train
 
 __all__ = [
     "AdaptReport",

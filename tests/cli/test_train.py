@@ -17,7 +17,7 @@ import pytest
 import vidx as package
 from vidx.cli.train import RECIPES
 
-TRAIN_KEYS = ["model", "recipe", "steps", "losses", "seconds"]
+TRAIN_KEYS = ["model", "recipe", "steps", "losses", "validation", "seconds"]
 ADAPT_KEYS = [
     "model", "source", "fps", "steps", "videos", "training_clips", "held_out_clips",
     "held_out_before", "held_out_after", "left_out", "seconds",
@@ -64,8 +64,13 @@ def test_train_says_where_the_model_is_and_its_last_losses(trained) -> None:
     folder, report, _ = trained
     assert list(report) == TRAIN_KEYS
     assert report["model"] == str(folder / "model")
-    last = json.loads((folder / "log.jsonl").read_text().splitlines()[-1])
-    assert report["losses"] == {n: v for n, v in last.items() if n not in ("stage", "step")}
+    log = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    last, validation = (
+        {n: v for n, v in line.items() if n not in ("stage", "step")} for line in log[-2:]
+    )
+    assert (report["losses"], report["validation"]) == (last, validation)
+    assert list(validation) == ["nearest", "trimmed", "cropped", "brightened"]
+    last = log[-1]
     assert report["steps"] == last["step"] + 1
     assert (folder / "model/model.safetensors").exists()
 
@@ -95,6 +100,7 @@ def test_a_finished_run_is_told_again_and_another_seed_is_refused(vidx, trained)
     [
         (["train"], 2, "Missing argument"),
         (["train", "run", "--recipe", "hour"], 2, "'minute', 'cpu', 'gpu'"),
+        (["train", "run", "--minutes", "0"], 2, "minutes=0: a run takes from 0.5 to 10000"),
         (["train", "run", "--device", "cuda:99"], 4, "cuda:99"),
         (["train", "run", "--device", "abacus"], 2, "unknown"),
         (["train", "full"], 2, "none of a training run's"),

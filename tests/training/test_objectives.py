@@ -23,7 +23,7 @@ from vidx.training.objectives import (
     retrieval_losses,
 )
 from vidx.training.optimizer import Optimizer, RunningMean
-from vidx.training.procedural.clips import TRAINING, views
+from vidx.training.procedural.clips import TRAINING, View, views
 from vidx.training.recipe import RECIPES, VIEWS, Rates
 from vidx.training.start import start_projection
 
@@ -86,7 +86,7 @@ def test_the_first_projection_gives_values_around_zero_of_unit_strength() -> Non
 
 
 def test_the_motion_of_a_tubelet_is_the_mean_of_its_pairs() -> None:
-    (clips,) = views(1, 2, [3], torch.arange(4), look=TRAINING, size=112)
+    (clips,) = views(1, 2, [View(3)], torch.arange(4), look=TRAINING, size=112)
     found = motion_of_tubelets(clips, CONFIG)
     pairs = clips.motion.view(4, 8, 49, 3)
     assert found.shape == (4, CONFIG.num_tokens, 3)
@@ -123,7 +123,7 @@ def test_rates_rise_straight_and_fall_as_a_cosine() -> None:
     model = VideoMAEForVideoClassification(CONFIG)
     module = FineTuning(model, RECIPES["minute"])
     optimizer = Optimizer(module, Rates(1.0, 1.0, 0.0, 10), 100)
-    shares = [optimizer._share(step) for step in range(100)]
+    shares = [optimizer._share(step, step) for step in range(100)]
     assert shares[0] == pytest.approx(0.1, rel=1e-2)
     assert shares[50] == pytest.approx(0.505, abs=1e-6)
     assert shares[99] < 0.011

@@ -13,7 +13,7 @@ import click
 from vidx.cli.interrupt import remembering_interrupts
 from vidx.cli.progress import SECONDS_BETWEEN_LINES
 from vidx.cli.render import shown_path
-from vidx.training.verbs import READING, TrainingStep
+from vidx.training.telling import READING, TrainingStep
 
 Show = Callable[[TrainingStep], None]
 
@@ -72,15 +72,15 @@ class _Lines:
 
 
 def describe(step: TrainingStep) -> str:
-    """Rate, time left and losses.
+    """Rate, time left, losses, and how good the encoder was when that was last measured.
 
     >>> describe(TrainingStep("adapting", 5, 20, {"loss": 0.5, "held_out": 0.625}, rate=2.5))
     'steps, adapting, 2.5 steps/s, ETA 0:00:06, loss 0.5000, held out 0.6250'
     """
     what = "videos" if step.stage == READING else "steps"
     eta = timedelta(seconds=round((step.total - step.done) / step.rate)) if step.rate else "?"
-    parts = [what, step.stage, f"{step.rate:.1f} {what}/s", f"ETA {eta}", *losses(step.losses)]
-    return ", ".join(parts)
+    parts = [what, step.stage, f"{step.rate:.1f} {what}/s", f"ETA {eta}"]
+    return ", ".join([*parts, *losses(step.losses), *losses(step.validation)])
 
 
 def losses(values: Mapping[str, float]) -> list[str]:

@@ -26,6 +26,7 @@ from vidx.embedder.videomae.outputs import PreTrainingOutput
 from vidx.embedder.videomae.preprocess import Preprocessing
 from vidx.embedder.videomae.weights import hub_name, read_tensors
 from vidx.training.batches import seeded
+from vidx.training.course import Course
 from vidx.training.footage import Footage, Frames, Video
 from vidx.training.loop import Stage, TrainProgress, go_through
 from vidx.training.objectives import half_precision
@@ -138,8 +139,9 @@ def _both_stages(
     stage = work.stage(ADAPTING)
     yield from go_through(stage, run, state, work.device)
     result = {HELD_OUT: work.held_out_loss(stage.mean).item()}
-    run.log({"stage": ADAPTING, "step": 2 * adaptation.steps} | result)
-    yield TrainProgress(ADAPTING, 2 * adaptation.steps, result)
+    steps = 2 * adaptation.steps
+    run.log({"stage": ADAPTING, "step": steps} | result)
+    yield TrainProgress(ADAPTING, steps, steps, result)
 
 
 class Reconstruction(nn.Module):
@@ -182,6 +184,7 @@ class _Adapting:
         fitting = name == DECODER
         self.module.model.encoder.requires_grad_(not (fitting or numbers.frozen))
         mean = RunningMean(self.module, numbers.average)
+        before = 0 if fitting else numbers.steps
         rates = Rates(
             matrix_rate=numbers.matrix_rate,
             rate=numbers.decoder_rate if fitting else numbers.rate,
@@ -189,7 +192,7 @@ class _Adapting:
             warmup_steps=numbers.warmup_steps,
         )
 
-        def losses(step: int) -> dict[str, Tensor]:
+        def losses(step: int, _position: float) -> dict[str, Tensor]:
             measured = {}
             if step % max(1, numbers.steps // MEASURES) == 0:
                 measured[HELD_OUT] = self.held_out_loss(mean)
@@ -204,8 +207,7 @@ class _Adapting:
             module=self.module,
             optimizer=Optimizer(self.module, rates, numbers.steps),
             mean=mean,
-            first_step=0 if fitting else numbers.steps,
-            steps=numbers.steps,
+            course=Course(numbers.steps, planned=before, first_step=before),
             losses=losses,
             save_model=self.save_model,
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import torch
 import torch.nn.functional as F  # noqa: N812  (torch's own documentation calls it F)
 from torch import Tensor, nn
@@ -28,10 +30,17 @@ def normalized(frames: Tensor) -> Tensor:
     Returns:
         float32, shape (clips, frames, 3, height, width).
     """
-    mean = torch.tensor(PIXEL_MEAN, device=frames.device).mul(255)[:, None, None]
-    std = torch.tensor(PIXEL_STD, device=frames.device).mul(255)[:, None, None]
+    mean, std = _pixel_scale(frames.device)
     pixels = frames.permute(0, 1, 4, 2, 3).float()  # (clips, frames, 3, height, width)
     return pixels.sub_(mean).div_(std)
+
+
+@cache
+def _pixel_scale(device: torch.device) -> tuple[Tensor, Tensor]:
+    """Mean and deviation; made once, as a GPU waits whenever something is brought to it."""
+    mean = torch.tensor(PIXEL_MEAN, device=device).mul(255)[:, None, None]
+    std = torch.tensor(PIXEL_STD, device=device).mul(255)[:, None, None]
+    return mean, std
 
 
 def half_precision(device: torch.device) -> torch.autocast:
@@ -130,9 +139,10 @@ def retrieval_losses(embeddings: Tensor, labels: Tensor) -> dict[str, Tensor]:
     other = view[:, None] != view
     motion = view[:, None] // VIEWS == view // VIEWS
     copied = view % VIEWS != VIEWS - 1
+    pairs = view.view(-1, VIEWS)[:, : VIEWS - 1].flatten()  # those that have a copy
     return {
         "copies": contrastive_loss(
-            similarity / COPY_TEMPERATURE, motion & copied[:, None] & copied, other
+            (similarity / COPY_TEMPERATURE)[pairs], (motion & copied)[pairs], other[pairs]
         ),
         "motions": contrastive_loss(similarity / TEMPERATURE, motion, other),
         "classes": contrastive_loss(similarity / TEMPERATURE, labels[:, None] == labels, other),
@@ -143,15 +153,15 @@ def contrastive_loss(logits: Tensor, belong: Tensor, other: Tensor) -> Tensor:
     """Supervised contrastive loss (Khosla et al., 2020, arXiv:2004.11362, equation 2).
 
     Args:
-        logits: Similarity over temperature, shape (clips, clips).
+        logits: Similarity over temperature, shape (anchors, clips).
         belong: True where two clips belong together.
         other: False where a clip meets itself.
 
     Returns:
-        Mean over those clips to which another one belongs.
+        Mean over those anchors to which another clip belongs.
     """
     log_share = logits - logits.masked_fill(~other, -torch.inf).logsumexp(dim=1, keepdim=True)
     positive = belong & other
     number = positive.sum(dim=1)
     mean = (log_share * positive).sum(dim=1) / number.clamp_min(1)
-    return -mean[number > 0].mean()
+    return -mean.sum() / (number > 0).sum()  # picking rows would have a GPU wait

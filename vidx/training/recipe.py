@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
+from typing import Any
 
 from vidx.embedder.videomae.config import VideoMAEConfig
+from vidx.errors import UsageError
 from vidx.training.procedural.motions import LABELS
 
 VIEWS = 3  # of each motion: two of the same look, and one of another look
@@ -35,6 +37,8 @@ class Recipe:
 
     Attributes:
         seed: Of weights, videos, masks and order.
+        minutes: A run's time, in which all schedules come to their ends though fewer steps are
+            done; None: as long as the steps take.
         hidden_size: Length of a token; a multiple of 64.
         num_hidden_layers: Transformer blocks.
         pretraining_steps: Of masked pre-training.
@@ -44,9 +48,11 @@ class Recipe:
         motions: Different motions a step there, each in `VIEWS` clips.
         uses: How often a rendered clip is used.
         ahead: Motions rendered before the first of them is used.
+        view_strength: How far time, crop and exposure of a motion's second view may be from those
+            of the first; 1 is as far as those of the third.
         kept: Share of tokens kept in fine-tuning.
-        full_from: Share of the steps after which all tokens are kept.
-        ramp: Share of the steps in which videos would go from plain to as difficult as they get;
+        full_from: Share of the course after which all tokens are kept.
+        ramp: Share of the course in which videos would go from plain to as difficult as they get;
             they begin a tenth up that way.
         matrix_rate: Highest learning rate of the blocks' matrices (Muon).
         rate: Highest learning rate of all else (AdamW).
@@ -57,9 +63,11 @@ class Recipe:
         copy_weight: Of telling copies of a clip from other clips.
         motion_weight: Of telling views of a motion from other motions.
         class_weight: Of telling clips of a class from other classes.
+        measured: Held-out clips that the encoder is measured with, see `validation.Validation`.
     """
 
     seed: int = 0
+    minutes: float | None = None
     hidden_size: int = 256
     num_hidden_layers: int = 6
     pretraining_steps: int = 200
@@ -69,6 +77,7 @@ class Recipe:
     motions: int = 16
     uses: int = 3
     ahead: int = 192
+    view_strength: float = 1.0
     kept: float = 0.5
     full_from: float = 0.85
     ramp: float = 0.3
@@ -81,6 +90,7 @@ class Recipe:
     copy_weight: float = 0.75
     motion_weight: float = 0.25
     class_weight: float = 0.75
+    measured: int = 144
 
     def rates(self) -> Rates:
         """How fast weights change."""
@@ -123,16 +133,61 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             ahead=24,
             warmup_steps=5,
             average=0.9,
+            measured=12,
         ),
         "cpu": Recipe(),
+        # More steps than there is time for, so that the clock ends it. Half a minute of nine is
+        # for the imports.
         "gpu": Recipe(
-            pretraining_steps=400,
+            minutes=8.5,
+            pretraining_steps=2000,
             pretraining_clips=288,
-            steps=2000,
+            steps=38_000,
             motions=96,
             uses=1,
+            ahead=768,
+            view_strength=1.6,
             kept=1.0,
             average=0.999,
+            measured=720,
         ),
     }
 )
+
+# Steps of the GPU's recipe on a CPU, where one of 288 clips would take minutes.
+ON_A_CPU: Mapping[str, int] = MappingProxyType(
+    {"pretraining_clips": 12, "motions": 4, "ahead": 4, "measured": 24}
+)
+MINUTES = (0.5, 10_000.0)  # of a run, at least and at most
+
+
+def chosen_recipe(
+    name: str, device_type: str, *, minutes: float | None = None, seed: int | None = None
+) -> Recipe:
+    """A recipe with what was asked for otherwise.
+
+    Args:
+        name: One of `RECIPES`.
+        device_type: `cpu` or `cuda`; a CPU tries the GPU's recipe with small steps.
+        minutes: Of the whole run. None: the recipe's.
+        seed: None: the recipe's.
+
+    Returns:
+        The recipe.
+
+    Raises:
+        UsageError: There is no such recipe, or the minutes are out of range.
+    """
+    if name not in RECIPES:
+        raise UsageError(f"no recipe {name!r}", f"There are {', '.join(RECIPES)}.")
+    least, most = MINUTES
+    if minutes is not None and not least <= minutes <= most:
+        raise UsageError(
+            f"minutes={minutes:g}: a run takes from {least:g} to {most:g}",
+            "Name a time in this range, or none for the recipe's own.",
+        )
+    asked = {"minutes": minutes, "seed": seed}
+    changes: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
+    if name == "gpu" and device_type == "cpu":
+        changes |= ON_A_CPU
+    return replace(RECIPES[name], **changes)

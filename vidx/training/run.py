@@ -1,8 +1,8 @@
 """A training run's folder: its last state, its log and what it has given so far.
 
 run/
-  state.pt       weights, running mean, optimisers and step; replaced whole, never half written
-  log.jsonl      one line of losses a step, in order
+  state.pt       weights, running mean, optimisers, step and time; replaced whole
+  log.jsonl      one line of losses a step, in order, and lines of how good the encoder is
   model/         the encoder so far, a checkpoint in the hub's layout
   lock           held while a process trains; names ending in .partial are being written
 """
@@ -32,7 +32,7 @@ MODEL_FOLDER = "model"
 PARTIAL = ".partial"
 
 OWN_NAMES = {STATE_FILE, LOG_FILE, LOCK_FILE, MODEL_FOLDER}
-STATE_KEYS = {"recipe", "stage", "step", "module", "mean", "optimizers"}
+STATE_KEYS = {"recipe", "stage", "step", "course", "module", "mean", "optimizers"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,12 +16,14 @@ from vidx.embedder.videomae.masking import random_mask, tube_mask
 from vidx.embedder.videomae.model import VideoMAEForPreTraining, VideoMAEForVideoClassification
 from vidx.embedder.videomae.processor import VideoMAEImageProcessor
 from vidx.training.batches import Batches, seeded
+from vidx.training.course import Clock, Course
 from vidx.training.loop import Stage, TrainProgress, go_through
 from vidx.training.objectives import FineTuning, PreTraining, normalized
 from vidx.training.optimizer import Optimizer, RunningMean
 from vidx.training.recipe import VIEWS, Recipe
 from vidx.training.run import Run
 from vidx.training.start import start_projection
+from vidx.training.validation import Validation
 
 PRETRAINING = "pretraining"
 FINETUNING = "finetuning"
@@ -57,20 +59,38 @@ def train(recipe: Recipe, folder: Path, device: torch.device) -> Iterator[TrainP
 
 def _both_stages(recipe: Recipe, run: Run, device: torch.device) -> Iterator[TrainProgress]:
     state = run.load()
-    stage_name = PRETRAINING if state is None else state["stage"]
-    done = 0 if state is None else state["step"]
+    if state is None:
+        clock, stage_name, first_step, done = Clock(), PRETRAINING, 0, 0
+    else:
+        clock, first_step = Clock(state["course"]["seconds"]), state["course"]["first_step"]
+        stage_name, done = state["stage"], state["step"]
+    run.begin_log(first_step + done)
     pretrained = None
     if stage_name == PRETRAINING:
-        run.begin_log(done)
-        stage = _pretraining(recipe, device)
+        stage = _pretraining(recipe, device, pretraining_course(recipe, clock))
         yield from go_through(stage, run, state, device)
-        pretrained, state = stage.mean.mean, None
-    else:
-        run.begin_log(recipe.pretraining_steps + done)
-    yield from go_through(_finetuning(recipe, pretrained, device), run, state, device)
+        pretrained, state, first_step = stage.mean.mean, None, stage.course.done
+    course = finetuning_course(recipe, clock, first_step)
+    yield from go_through(_finetuning(recipe, pretrained, device, course), run, state, device)
 
 
-def _pretraining(recipe: Recipe, device: torch.device) -> Stage:
+def pretraining_course(recipe: Recipe, clock: Clock) -> Course:
+    """How long pre-training is: its share of a recipe's time is that of its steps."""
+    share = recipe.pretraining_steps / (recipe.pretraining_steps + recipe.steps)
+    until = None if recipe.minutes is None else 60 * recipe.minutes * share
+    return Course(recipe.pretraining_steps, until=until, clock=clock)
+
+
+def finetuning_course(recipe: Recipe, clock: Clock, first_step: int) -> Course:
+    """How long fine-tuning is, after so many steps of pre-training: the rest of the time."""
+    until = None if recipe.minutes is None else 60 * recipe.minutes
+    return Course(
+        recipe.steps, planned=recipe.pretraining_steps, first_step=first_step,
+        until=until, clock=clock,
+    )  # fmt: skip
+
+
+def _pretraining(recipe: Recipe, device: torch.device, course: Course) -> Stage:
     config = recipe.config()
     torch.manual_seed(recipe.seed)
     model = VideoMAEForPreTraining(config, attn_implementation=ATTENTION[device.type]).to(device)
@@ -81,11 +101,11 @@ def _pretraining(recipe: Recipe, device: torch.device) -> Stage:
     )
     start_projection(model.encoder.tubelet_embedding, normalized(batches[0].frames))
 
-    def losses(step: int) -> dict[str, Tensor]:
-        frames = batches[step].frames
+    def losses(step: int, position: float) -> dict[str, Tensor]:
+        frames = batches.at(step, position).frames
         generator = seeded(recipe.seed, "tubes", step)
         mask = tube_mask(config, len(frames), ratio=recipe.mask_ratio, generator=generator)
-        found: dict[str, Tensor] = module(frames, mask.to(device))
+        found: dict[str, Tensor] = module(frames, mask.to(device, non_blocking=True))
         return found
 
     return Stage(
@@ -93,15 +113,14 @@ def _pretraining(recipe: Recipe, device: torch.device) -> Stage:
         module=module,
         optimizer=Optimizer(module, recipe.rates(), recipe.pretraining_steps),
         mean=RunningMean(module, recipe.average),
-        first_step=0,
-        steps=recipe.pretraining_steps,
+        course=course,
         losses=losses,
         save_model=save_model,
     )
 
 
 def _finetuning(
-    recipe: Recipe, pretrained: dict[str, Tensor] | None, device: torch.device
+    recipe: Recipe, pretrained: dict[str, Tensor] | None, device: torch.device, course: Course
 ) -> Stage:
     """Fine-tuning, from the weights of pre-training unless a state is loaded over it anyway."""
     config = recipe.config()
@@ -116,16 +135,19 @@ def _finetuning(
     batches = Batches(
         config, recipe.seed, FINETUNING, recipe.motions, recipe.uses,
         max(1.0, recipe.ramp * recipe.steps), device, ahead=recipe.ahead,
+        strength=recipe.view_strength,
     )  # fmt: skip
 
-    def losses(step: int) -> dict[str, Tensor]:
-        batch = batches[step]
+    validation = Validation(config, recipe.measured, device)
+
+    def losses(step: int, position: float) -> dict[str, Tensor]:
+        batch = batches.at(step, position)
         mask = None
-        if recipe.kept < 1 and step < recipe.full_from * recipe.steps:
+        if recipe.kept < 1 and position < recipe.full_from * recipe.steps:
             generator = seeded(recipe.seed, "tokens", step)
             mask = random_mask(
                 config, len(batch.labels), ratio=1 - recipe.kept, generator=generator
-            ).to(device)
+            ).to(device, non_blocking=True)
         found: dict[str, Tensor] = module(batch, mask)
         return found
 
@@ -134,10 +156,10 @@ def _finetuning(
         module=module,
         optimizer=Optimizer(module, recipe.rates(), recipe.steps),
         mean=RunningMean(module, recipe.average),
-        first_step=recipe.pretraining_steps,
-        steps=recipe.steps,
+        course=course,
         losses=losses,
         save_model=save_model,
+        measure=lambda: validation.measure(model.encoder),
     )
 
 

@@ -4,43 +4,22 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vidx.collection import MAX_DEFAULT_WORKERS, Collection
 from vidx.errors import UsageError
+from vidx.training.telling import Teller, TrainingStep
 
 if TYPE_CHECKING:
     from vidx.embedder.encoder import Encoder
     from vidx.training.footage import Video
-    from vidx.training.loop import TrainProgress
 
 DEFAULT_RECIPE = "cpu"
-READING = "reading"
 NOWHERE = "no file with its content lies where it was seen"
 WAY_OUT = "Train on another device, or a smaller model."
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingStep:
-    """How far a run of `train` or `adapt` is.
-
-    Attributes:
-        stage: `reading` counts videos; of the others, which count the run's steps, its name.
-        done: Of `total`, those of earlier calls included.
-        total: All there is to do.
-        losses: Of the last step; empty while reading.
-        rate: Done a second, in this call.
-    """
-
-    stage: str
-    done: int
-    total: int
-    losses: Mapping[str, float]
-    rate: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +31,9 @@ class TrainReport:
         recipe: By name.
         steps: Of the whole run.
         losses: Of its last step.
+        validation: How good the encoder is at the end, on held-out drawn clips: `nearest` is the
+            share whose nearest neighbour is of their class; `trimmed`, `cropped` and `brightened`
+            are the shares of such copies that find their source first.
         seconds: Wall-clock time of this call.
     """
 
@@ -59,6 +41,7 @@ class TrainReport:
     recipe: str
     steps: int
     losses: dict[str, float]
+    validation: dict[str, float]
     seconds: float
 
 
@@ -106,6 +89,7 @@ def train(
     folder: str | os.PathLike[str],
     recipe: str = DEFAULT_RECIPE,
     *,
+    minutes: float | None = None,
     seed: int | None = None,
     device: str | None = None,
     progress: Callable[[TrainingStep], None] | None = None,
@@ -115,6 +99,8 @@ def train(
     Args:
         folder: Of the run; `model` in it is a checkpoint.
         recipe: `minute`, `cpu` or `gpu`.
+        minutes: The run's whole time, over all calls; it comes to its end with as many steps as
+            there are in it. None: the recipe's.
         seed: Of weights, videos and masks. None: the recipe's.
         device: `cpu`, `cuda` or `cuda:N`. None: cuda where there is one.
         progress: Called after each step.
@@ -124,28 +110,33 @@ def train(
 
     Raises:
         CheckpointError: The folder's run was begun with another recipe, or is damaged.
-        UsageError: The folder holds something else, or there is no such recipe or device.
+        UsageError: The folder holds something else, an argument is out of range, or there is no
+            such recipe or device.
         DeviceError: This machine lacks the device, or the memory.
         VidxError: A loss is no number, the folder cannot be written to, or another process trains
             there.
     """
     from vidx.training.device import telling_full_memory, training_device
-    from vidx.training.recipe import RECIPES
+    from vidx.training.recipe import chosen_recipe
     from vidx.training.run import MODEL_FOLDER
     from vidx.training.train import train
+    from vidx.training.validation import NEAREST
 
-    if recipe not in RECIPES:
-        raise UsageError(f"no recipe {recipe!r}", f"There are {', '.join(RECIPES)}.")
-    chosen = RECIPES[recipe] if seed is None else replace(RECIPES[recipe], seed=seed)
-    steps = chosen.pretraining_steps + chosen.steps
     place, where = training_device(device), _absolute(folder)
-    teller = _Teller(progress)
-    teller.begin(steps)
+    chosen = chosen_recipe(recipe, place.type, minutes=minutes, seed=seed)
+    teller = Teller(progress)
+    teller.begin(chosen.pretraining_steps + chosen.steps)
     with telling_full_memory(place, WAY_OUT):
         teller.follow(train(chosen, where, place))
-    last = _log(where)[-1]
-    losses = {name: value for name, value in last.items() if name not in ("stage", "step")}
-    return TrainReport(str(where / MODEL_FOLDER), recipe, steps, losses, teller.seconds)
+    log = _log(where)
+    return TrainReport(
+        model=str(where / MODEL_FOLDER),
+        recipe=recipe,
+        steps=log[-1]["step"] + 1,
+        losses=_last_with("loss", log),
+        validation=_last_with(NEAREST, log),
+        seconds=teller.seconds,
+    )
 
 
 def adapt(
@@ -193,7 +184,7 @@ def adapt(
     run = run_of(where, encoder, videos, adaptation)
     with run.held():
         run.load()  # refuses another run's folder before anything is decoded
-    teller = _Teller(progress)
+    teller = Teller(progress)
     workers = min(os.cpu_count() or 1, MAX_DEFAULT_WORKERS)
     footage = read_footage(videos, encoder, workers=workers, progress=teller.read)
     teller.begin(2 * adaptation.steps)
@@ -216,44 +207,6 @@ def adapt(
         left_out=tuple(sorted((*failed, *missing), key=lambda one: one.path)),
         seconds=teller.seconds,
     )
-
-
-class _Teller:
-    """Turns what a run says of itself into what the caller is told."""
-
-    def __init__(self, progress: Callable[[TrainingStep], None] | None) -> None:
-        self.progress = progress
-        self.started = time.monotonic()
-        self.begin(0)
-
-    @property
-    def seconds(self) -> float:
-        """Since the call."""
-        return time.monotonic() - self.started
-
-    def begin(self, total: int) -> None:
-        """Count anew."""
-        self.total = total
-        self.began = time.monotonic()
-        self.first: int | None = None
-
-    def read(self, done: int, total: int) -> None:
-        """Tell of each video."""
-        self.total = total
-        self._tell(READING, done, {})
-
-    def follow(self, steps: Iterable[TrainProgress]) -> None:
-        """Tell of each step."""
-        for step in steps:
-            self._tell(step.stage, step.step, step.losses)
-
-    def _tell(self, stage: str, done: int, losses: Mapping[str, float]) -> None:
-        if self.first is None:  # what was done in earlier calls took none of this one's time
-            self.first = done - 1
-        seconds = time.monotonic() - self.began
-        rate = (done - self.first) / seconds if seconds else 0.0
-        if self.progress:
-            self.progress(TrainingStep(stage, done, self.total, losses, rate))
 
 
 def _present(rows: Iterable[Mapping[str, Any]]) -> tuple[list[Video], list[LeftOut]]:
@@ -295,6 +248,12 @@ def _log(folder: Path) -> list[dict[str, Any]]:
 
     lines = (folder / LOG_FILE).read_text(encoding="utf-8").splitlines()
     return [json.loads(line) for line in lines]
+
+
+def _last_with(name: str, log: list[dict[str, Any]]) -> dict[str, float]:
+    """The values of the last line that has a name among them; empty where none has."""
+    found: dict[str, Any] = next((line for line in reversed(log) if name in line), {})
+    return {name: value for name, value in found.items() if name not in ("stage", "step")}
 
 
 def _absolute(folder: str | os.PathLike[str]) -> Path:

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from vidx.training.procedural.clips import HELD_OUT, TRAINING, Clips, views
+from vidx.training.procedural.clips import HELD_OUT, TRAINING, Clips, View, views
 from vidx.training.procedural.motions import LABELS
 
 SIZE = 64
@@ -16,7 +16,7 @@ SIZE = 64
 def clips_of(label: str, number: int = 6, *, seed: int = 0, difficulty: float = 0.0) -> Clips:
     labels = torch.full((number,), LABELS.index(label))
     (found,) = views(
-        seed, seed + 1, [seed + 2], labels, look=TRAINING, size=SIZE, difficulty=difficulty
+        seed, seed + 1, [View(seed + 2)], labels, look=TRAINING, size=SIZE, difficulty=difficulty
     )
     return found
 
@@ -53,8 +53,8 @@ def test_the_same_seeds_give_the_same_clips_and_others_do_not() -> None:
 def test_a_motion_can_be_seen_again_in_another_look() -> None:
     labels = torch.tensor([LABELS.index("zigzags")] * 4)
     # Two views of one seed, which differ in nothing but their looks.
-    (first,) = views(1, 2, [3], labels, look=TRAINING, size=SIZE, difficulty=0.0)
-    (other,) = views(1, 9, [3], labels, look=TRAINING, size=SIZE, difficulty=0.0)
+    (first,) = views(1, 2, [View(3)], labels, look=TRAINING, size=SIZE, difficulty=0.0)
+    (other,) = views(1, 9, [View(3)], labels, look=TRAINING, size=SIZE, difficulty=0.0)
     moved = (first.motion[..., 2].flatten(), other.motion[..., 2].flatten())
     assert torch.corrcoef(torch.stack(moved))[0, 1] > 0.8
     assert (first.frames.float() - other.frames.float()).abs().mean() > 10
@@ -168,7 +168,7 @@ def test_told_motion_is_what_the_pixels_do() -> None:
 def test_held_out_outlines_and_patterns_are_none_of_trainings() -> None:
     assert not set(HELD_OUT.outlines.values()) & set(TRAINING.outlines.values())
     assert not set(HELD_OUT.patterns.values()) & set(TRAINING.patterns.values())
-    (clips,) = views(1, 2, [3], torch.arange(len(LABELS)), look=HELD_OUT, size=SIZE)
+    (clips,) = views(1, 2, [View(3)], torch.arange(len(LABELS)), look=HELD_OUT, size=SIZE)
     assert clips.frames.shape == (len(LABELS), 16, SIZE, SIZE, 3)
 
 
@@ -176,3 +176,28 @@ def test_difficult_clips_have_more_in_them_than_easy_ones() -> None:
     easy, hard = clips_of("moves left"), clips_of("moves left", difficulty=1.0)
     detail = [clips.frames.float().diff(dim=2).abs().mean() for clips in (easy, hard)]
     assert detail[1] > 1.5 * detail[0]
+
+
+def test_a_view_of_more_strength_differs_more_from_the_usual_one() -> None:
+    labels = torch.full((8,), LABELS.index("orbits"))
+    usual, same, far = views(
+        1, 2, [View(3), View(3, strength=1.0), View(3, strength=3.0)], labels, look=TRAINING,
+        size=SIZE,
+    )  # fmt: skip
+    middle = views(1, 2, [View(3, strength=0.0)], labels, look=TRAINING, size=SIZE)[0]
+    assert torch.equal(usual.frames, same.frames)
+
+    def apart(one: Clips) -> float:
+        return (one.frames.float() - middle.frames.float()).abs().mean().item()
+
+    assert apart(far) > 1.3 * apart(usual)
+
+
+def test_a_later_view_shows_what_the_first_one_comes_to() -> None:
+    labels = torch.full((8,), LABELS.index("moves left"))
+    first, later = views(
+        1, 2, [View(3, strength=0.0), View(3, strength=0.0, later=5 / 15)], labels,
+        look=TRAINING, size=SIZE, difficulty=0.0,
+    )  # fmt: skip
+    apart = (first.frames[:, 5:].float() - later.frames[:, :-5].float()).abs().mean()
+    assert apart < 0.5 * (first.frames.float() - later.frames.float()).abs().mean()

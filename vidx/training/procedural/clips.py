@@ -56,6 +56,22 @@ HELD_OUT = Look(HELD_OUT_OUTLINES, HELD_OUT_PATTERNS)
 
 
 @dataclass(frozen=True, slots=True)
+class View:
+    """How a clip is looked at.
+
+    Attributes:
+        seed: Of when it begins and how fast it runs, what part of the frame is seen, exposure,
+            noise and compression.
+        strength: How far beginning, speed, crop and exposure may be from the middle; 1 is usual.
+        later: It begins so much later than the seed says, in clips.
+    """
+
+    seed: int
+    strength: float = 1.0
+    later: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Clips:
     """Rendered clips.
 
@@ -71,7 +87,7 @@ class Clips:
 def views(
     motion_seed: int,
     look_seed: int,
-    view_seeds: Sequence[int],
+    seen: Sequence[View],
     labels: Tensor,
     *,
     look: Look,
@@ -88,8 +104,7 @@ def views(
     Args:
         motion_seed: Of what moves, and how.
         look_seed: Of shapes and textures.
-        view_seeds: Of the camera that looks on, one for each view: when it begins and how fast it
-            runs, what part of the frame it sees, exposure, noise and compression.
+        seen: How, once for each view.
         labels: Numbers of motion classes, int64, shape (clips,).
         look: The shapes and textures to choose from.
         size: Height and width of the frames, a multiple of 16 pixels.
@@ -103,13 +118,13 @@ def views(
     labels = labels.to(device)
     found = []
     looks = None
-    for view_seed in view_seeds:
-        seen = Draw.seeded(view_seed, device)
-        time, crop = _view(seen, len(labels), num_frames)
+    for view in seen:
+        camera = Draw.seeded(view.seed, device)
+        time, crop = _view(camera, len(labels), num_frames, view)
         placed = scenes(Draw.seeded(motion_seed, device), labels, time, crop, difficulty)
         if looks is None:
             looks = _looks(Draw.seeded(look_seed, device), placed, look, size, difficulty)
-        image = photographed(seen, render(placed, *looks, size), difficulty)
+        image = photographed(camera, render(placed, *looks, size), difficulty, view.strength)
         motion = flow(placed, looks[0], (num_frames // 2, size // PATCH, size // PATCH))
         frames = image.to(torch.uint8).permute(0, 2, 3, 4, 1).contiguous()
         found.append(Clips(frames, motion))
@@ -128,12 +143,14 @@ def _set_apart(colour: Tensor, background: Tensor) -> None:
     colour += torch.where(apart < 0, -lacking, lacking)
 
 
-def _view(draw: Draw, clips: int, num_frames: int) -> tuple[Tensor, Tensor]:
+def _view(draw: Draw, clips: int, num_frames: int, view: View) -> tuple[Tensor, Tensor]:
     """When the frames are taken, in clips, and how the frame is cropped, see `scenes.scenes`."""
     step = torch.arange(num_frames, device=draw.device) / (num_frames - 1)
-    rate = draw.log_uniform(0.9, 1.1, clips, 1)
-    time = (step - 0.5) * rate + 0.5 + draw.uniform(-0.18, 0.18, clips, 1)
-    zoom = draw.uniform(1.0, 1.18, clips, 1)
+    far = view.strength
+    rate = draw.log_uniform(0.9**far, 1.1**far, clips, 1)
+    begin = draw.uniform(-0.18 * far, 0.18 * far, clips, 1) + view.later
+    time = (step - 0.5) * rate + 0.5 + begin
+    zoom = draw.uniform(1.0, 1.18**far, clips, 1)
     crop = torch.cat([zoom, (1 - 1 / zoom) * draw.uniform(-1, 1, clips, 2)], dim=1)
     return time, crop
 
