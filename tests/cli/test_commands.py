@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import signal
 import subprocess
 import sys
@@ -325,25 +324,3 @@ def test_interrupted_embedding_ends_with_130_and_keeps_what_is_done(
     assert b"the same command goes on" in err
     assert vidx("verify", *where)[0] == 0
     assert vidx(*arguments)[0] == 0
-
-
-@pytest.mark.parametrize(
-    ("shell", "code", "message"),
-    [
-        (
-            "VIDX videos --json --collection IT | head -c 10 >/dev/null; exit ${PIPESTATUS[0]}",
-            0,
-            "",
-        ),
-        ("VIDX info --collection IT | true; exit ${PIPESTATUS[0]}", 0, ""),
-        ("VIDX info --collection IT >/dev/full", 4, "No space left"),
-        ("PYTHONIOENCODING=ascii VIDX videos --collection IT >/dev/null", 0, ""),
-    ],
-)
-def test_output_that_cannot_be_taken_is_no_traceback(embedded, shell, code, message) -> None:
-    vidx = shutil.which("vidx", path=str(Path(sys.executable).parent))
-    command = shell.replace("VIDX", f"'{vidx}'").replace(" IT", f" '{embedded}'")
-    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
-    assert done.returncode == code, done.stderr
-    assert "Traceback" not in done.stderr
-    assert message in done.stderr
