@@ -170,6 +170,19 @@ def test_export_writes_a_row_a_clip(vidx, embedded, tmp_path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["collection", "out.parquet"]
 
 
+def test_verify_that_found_something_has_finished_and_ends_with_3(vidx, embedded) -> None:
+    where = ("--collection", embedded)
+    assert vidx("verify", *where) == (0, "All agree.\n", "")
+    (embedded / "catalogue.sqlite").unlink()
+    code, out, _ = vidx("verify", *where)
+    assert code == 3
+    assert "catalogue.sqlite is missing" in out
+    code, out, _ = vidx("verify", *where, "--json")
+    assert (code, json.loads(out)["ok"]) == (3, False)
+    assert vidx("verify", *where, "--quiet") == (3, "", "")
+    assert vidx("verify", "--collection", "/nowhere")[0] == 4
+
+
 def test_quiet_prints_nothing(vidx, library, tiny_checkpoint, tmp_path) -> None:
     where = ("--collection", tmp_path / "new")
     code, out, err = vidx("embed", library, "--model", tiny_checkpoint, *where, "--quiet")
