@@ -56,6 +56,19 @@ def test_search_prints_documented_objects(vidx, embedded, library) -> None:
     assert list(hits[0]["labels"][0]) == ["label", "score"]
 
 
+def test_hits_are_wanted_with_k_and_a_limit_is_of_lists_alone(vidx, embedded) -> None:
+    where = ("--collection", embedded, "--json")
+    short, long = (vidx("search", "0", *where, option, 2)[1] for option in ("-k", "--top-k"))
+    assert len(json.loads(short)) == 2
+    assert short == long
+    code, _, err = vidx("search", "0", *where, "--limit", 2)
+    assert code == 2
+    assert "No such option" in err
+    for command in ("videos", "failures"):
+        everything = json.loads(vidx(command, *where)[1])
+        assert json.loads(vidx(command, *where, "--limit", 1)[1]) == everything[:1]
+
+
 def test_a_verbose_search_tells_its_stages_and_compiles_nothing(embedded, library) -> None:
     code = (
         "import sys; from vidx.cli import main\n"
