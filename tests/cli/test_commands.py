@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +18,7 @@ import pytest
 
 EMBED_KEYS = [
     "files", "embedded", "partial", "unchanged", "duplicate", "moved", "failed", "failed_before",
-    "clips", "seconds", "clips_per_second", "collection",
+    "clips", "seconds", "clips_per_second", "collection", "dry_run",
 ]  # fmt: skip
 HIT_KEYS = [
     "rank", "clip_id", "video_id", "score", "path", "locations", "start_seconds", "end_seconds",
@@ -204,16 +206,36 @@ def test_quiet_prints_nothing(vidx, library, tiny_checkpoint, tmp_path) -> None:
 
 def test_dry_run_says_what_and_does_nothing(vidx, library, embedded, tmp_path) -> None:
     where = ("--collection", tmp_path / "new")
-    code, out, _ = vidx("embed", library, *where, "--dry-run", "--json")
+    code, out, _ = vidx("embed", library, *where, "--dry-run")
     assert code == 0
-    assert json.loads(out)["statuses"] == {"embed": 5, "twin": 1}
+    assert out.endswith("\n5 embed, 1 twin\n")
     assert not (tmp_path / "new").exists()
-    code, out, _ = vidx("embed", library, "--collection", embedded, "--dry-run", "--json")
-    assert json.loads(out)["statuses"] == {"unchanged": 5, "failed_before": 1}
-    assert code == 3
     again = ("embed", library, "--collection", embedded, "--dry-run")
+    assert vidx(*again)[0] == 3
     assert vidx(*again, "--fps", "3")[0] == 4
     assert vidx(*again, "--quiet")[1] == ""
+
+
+def test_a_dry_run_and_a_run_print_one_shape(vidx, library, tiny_checkpoint, tmp_path) -> None:
+    videos = shutil.copytree(library, tmp_path / "videos")
+    command = ("embed", videos, "--collection", tmp_path / "new", "--json")
+    planned = json.loads(vidx(*command, "--dry-run")[1])
+    assert list(planned) == [*EMBED_KEYS, "findings"]
+    done = json.loads(vidx(*command, "--model", tiny_checkpoint)[1])
+    assert list(done) == EMBED_KEYS
+    assert (planned["dry_run"], done["dry_run"]) == (True, False)
+    assert planned["collection"] == done["collection"] == str(tmp_path / "new")
+    assert (planned["clips"], planned["clips_per_second"]) == (None, None)
+    # What is broken shows itself only when it is decoded.
+    assert planned["embedded"] == done["embedded"] + done["failed"] == 5
+
+    os.utime(videos / "sub/bowl.mp4")
+    planned, done = (json.loads(vidx(*command, *extra)[1]) for extra in (["--dry-run"], []))
+    statuses = sorted(finding["status"] for finding in planned["findings"])
+    assert statuses == ["failed_before", "touched", *["unchanged"] * 4]
+    counts = EMBED_KEYS[:8]
+    assert {key: planned[key] for key in counts} == {key: done[key] for key in counts}
+    assert sum(planned[key] for key in counts[1:]) == planned["files"] == 6
 
 
 def test_progress_goes_to_standard_error_in_plain_lines(
