@@ -9,7 +9,6 @@ from typing import Any
 
 import click
 
-from vidx.cli.interrupt import remembering_interrupts
 from vidx.cli.options import (
     batch_size_option,
     collection_option,
@@ -18,10 +17,10 @@ from vidx.cli.options import (
     model_options,
     quiet_option,
 )
-from vidx.cli.progress import showing_progress
+from vidx.cli.progress import showing_files
 from vidx.cli.render import count, print_json, print_table, shown_path
 from vidx.collection import Collection, open_collection
-from vidx.records import EmbedReport, Finding, Progress, Status
+from vidx.records import EmbedReport, Finding, Status
 
 SHOWN_FAILURES = 10
 # What can become of a file, as a report counts it.
@@ -107,12 +106,7 @@ def embed(
         context.exit(exit_code(failed, len(findings)))
     if not quiet:
         _tell_licence(opened, options["model"])
-    with remembering_interrupts() as check, showing_progress(quiet=quiet) as show:
-
-        def progress(step: Progress) -> None:
-            check()
-            show(step)
-
+    with showing_files(quiet=quiet) as progress:
         report = opened.embed(paths, num_frames=frames, progress=progress, **choice, **options)
     if as_json:
         print_json(report_as_json(report))
