@@ -9,6 +9,7 @@ import click
 from vidx.cli.options import batch_size_option, device_options, json_option, quiet_option
 from vidx.cli.progress import showing
 from vidx.cli.render import print_json, print_table, printable
+from vidx.models import bench as measure
 
 
 @click.command()
@@ -44,20 +45,15 @@ def bench(
     Random clips are embedded, from frames that lie on the device already and from frames in main
     memory. Decoding can be slower than this; `vidx embed` tells its own rate.
     """
-    from vidx.embedder.checkpoints.finding import DEFAULT_MODEL
-    from vidx.embedder.encoder import load
-    from vidx.embedder.inference.devices import every_device
-    from vidx.embedder.inference.rate import measure
-
-    encoder = load(model or DEFAULT_MODEL, device=every_device(device), dtype=dtype)
     with showing(quiet=quiet) as show:
         rate = measure(
-            encoder,
+            model,
+            device=device,
+            dtype=dtype,
             batch_size=batch_size,
             seconds=seconds,
             progress=lambda done, of: show(done, of, "measurements"),
         )
-    encoder.close()
     if as_json:
         print_json(asdict(rate))
         return

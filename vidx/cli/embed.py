@@ -20,6 +20,7 @@ from vidx.cli.options import (
 from vidx.cli.progress import showing_files
 from vidx.cli.render import count, print_json, print_table, shown_path
 from vidx.collection import Collection, open_collection
+from vidx.models import licence_of
 from vidx.records import EmbedReport, Finding, Status
 
 SHOWN_FAILURES = 10
@@ -117,15 +118,9 @@ def embed(
 
 def _tell_licence(collection: Collection, model: str | None) -> None:
     """Say under which licence weights that are not vidx's own are, before their first use."""
-    from vidx.embedder.checkpoints.builtin import is_builtin
-    from vidx.embedder.checkpoints.finding import DEFAULT_MODEL
-    from vidx.embedder.checkpoints.known_models import licence_of
-
-    named = model or DEFAULT_MODEL
-    if collection.exists() or is_builtin(named):
-        return
-    if licence := licence_of(named):
-        click.echo(f"The weights of {named} are under {licence}.", err=True)
+    licence = None if collection.exists() else licence_of(model)
+    if licence and not licence.is_own:
+        click.echo(f"The weights of {licence.model} are under {licence.spdx}.", err=True)
 
 
 def exit_code(failed: int, files: int) -> int:
