@@ -25,12 +25,10 @@ FILES = [shards.file_name(first) for first in (0, 5, 8)]
 
 
 @pytest.fixture
-def filled(layout: Layout) -> Layout:
-    """Three shards: a and b, then c, then a again under another plan."""
-    commit(layout, draw_video("a", 3), draw_video("b", 2))
-    commit(layout, draw_video("c", 3))
-    commit(layout, draw_video("a", 4, plan="finer"))
-    return layout
+def filled(filled: Layout) -> Layout:
+    """A third shard holds a again, under another plan."""
+    commit(filled, draw_video("a", 4, plan="finer"))
+    return filled
 
 
 def run(layout: Layout) -> RebuildReport:

@@ -14,13 +14,6 @@ from vidx.store.writer import open_writer
 Findings = Callable[[], list[str]]
 
 
-@pytest.fixture
-def filled(layout: Layout) -> Layout:
-    commit(layout, draw_video("a", 3), draw_video("b", 2))
-    commit(layout, draw_video("c", 3))
-    return layout
-
-
 def change(layout: Layout, statement: str) -> None:
     database = sqlite3.connect(layout.catalogue)  # which does not enforce foreign keys
     database.execute(statement)
