@@ -26,6 +26,8 @@ def test_a_sound_collection_has_no_findings(filled: Layout, findings: Findings) 
     with open_writer(filled) as writer:
         writer.remove([path_of("b")])
     assert findings() == [], "removed clips are no disagreement"
+    change(filled, "DELETE FROM clips WHERE clip_id = 6")
+    assert findings() != [], "of clips that were not removed there is"
 
 
 @pytest.mark.parametrize(
