@@ -24,10 +24,37 @@ variable `VIDX_COLLECTION`, else a `.vidx` in the working folder or one above it
 `.git`; `embed` makes one where there is none.
 """
 
+EMBED_JSON = """\
+## What `vidx embed --json` prints
+
+One object, with `--dry-run` too:
+
+| key | meaning |
+|---|---|
+| `files` | files that were looked at; the counts down to `failed_before` add up to it |
+| `embedded` | videos embedded whole; in a dry run those that would be tried |
+| `partial` | videos of which a part could be embedded |
+| `unchanged` | files already embedded in the same way |
+| `duplicate` | files with the content of another file |
+| `moved` | files known before under a path that is gone |
+| `failed` | files that could not be embedded |
+| `failed_before` | files that failed in an earlier run and have not changed since |
+| `clips` | clips embedded in this run; null in a dry run, as only decoding tells |
+| `seconds` | wall-clock time of the run |
+| `clips_per_second` | clips embedded a second of that time; null in a dry run |
+| `collection` | the collection's folder |
+| `dry_run` | whether nothing was done |
+| `findings` | in a dry run alone: `path` and `status` of each file |
+
+A `status` is the name of a count, or tells more: `embed` counts as `embedded`, `twin` (the content
+of an earlier file of this run) as `duplicate`, `touched` (unchanged content, but another time) as
+`unchanged`.
+"""
+
 
 def page() -> str:
     """The whole page."""
-    return "\n".join([INTRODUCTION, *_sections("vidx", cli), _extensions()])
+    return "\n".join([INTRODUCTION, *_sections("vidx", cli), EMBED_JSON, _extensions()])
 
 
 def _sections(name: str, command: click.Command) -> Iterator[str]:

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+from stored_clips import Key, Stored, stored_clips
 
 import vidx
 
@@ -26,7 +27,7 @@ from vidx.cli import main
 main(sys.argv[1:])
 """
 
-Rows = dict[tuple[str, float, float], tuple[np.ndarray, dict[str, float]]]
+Rows = dict[Key, Stored]
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +53,7 @@ def undisturbed(
         started = time.monotonic()
         assert start(videos, folder, tiny_checkpoint).wait(timeout=120) == 3  # the broken one
         seconds.append(time.monotonic() - started)
-    return rows_of(folder), min(seconds)
+    return stored_clips(folder), min(seconds)
 
 
 def start(videos: Path, collection: Path, model: Path) -> subprocess.Popen[bytes]:
@@ -63,18 +64,6 @@ def start(videos: Path, collection: Path, model: Path) -> subprocess.Popen[bytes
         start_new_session=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
-
-
-def rows_of(folder: Path) -> Rows:
-    """Vectors and labels by path and times, ids aside."""
-    collection = vidx.open(folder)
-    ids, vectors = collection.vectors()
-    rows = {}
-    for clip, clip_id, vector in zip(collection.clips().to_pylist(), ids, vectors, strict=True):
-        assert clip["clip_id"] == clip_id
-        labels = {label["label"]: label["score"] for label in clip["labels"]}
-        rows[clip["path"], clip["start_seconds"], clip["end_seconds"]] = (vector, labels)
-    return rows
 
 
 def kill(how: str, process: subprocess.Popen[bytes], chance: random.Random) -> list[int]:
@@ -108,7 +97,7 @@ def check_kill(
         assert all_gone(workers), "a worker outlived its parent"
     assert start(videos, folder, model).wait(timeout=120) == 3
 
-    rows = rows_of(folder)
+    rows = stored_clips(folder)
     assert rows.keys() == expected.keys()
     for key, (vector, labels) in rows.items():
         np.testing.assert_allclose(vector, expected[key][0], rtol=0, atol=1e-4)

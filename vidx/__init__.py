@@ -11,6 +11,8 @@ Importing vidx is quick: torch, av, faiss, pyarrow and sqlalchemy come with the 
 needs them.
 """
 
+from typing import TYPE_CHECKING
+
 from vidx.collection import Collection
 from vidx.collection import open_collection as open  # noqa: A004 - reads as vidx.open
 from vidx.errors import (
@@ -28,6 +30,7 @@ from vidx.errors import (
     VideoError,
     VidxError,
 )
+from vidx.models import bench, check_model, licence_of, list_models
 from vidx.records import (
     Clip,
     CollectionInfo,
@@ -45,8 +48,22 @@ from vidx.records import (
 from vidx.training.telling import TrainingStep
 from vidx.training.verbs import AdaptReport, LeftOut, TrainReport, adapt, train
 
+if TYPE_CHECKING:
+    from vidx.model_records import (
+        BenchReport,
+        BuiltinModel,
+        CachedModel,
+        KnownModel,
+        Licence,
+        ModelList,
+        ModelReport,
+    )
+
 __all__ = [
     "AdaptReport",
+    "BenchReport",
+    "BuiltinModel",
+    "CachedModel",
     "CheckpointError",
     "Clip",
     "Collection",
@@ -61,10 +78,14 @@ __all__ = [
     "Finding",
     "FingerprintMismatch",
     "Hit",
+    "KnownModel",
     "Label",
     "LeftOut",
+    "Licence",
     "ModelError",
+    "ModelList",
     "ModelNotFound",
+    "ModelReport",
     "Origin",
     "Progress",
     "RebuildReport",
@@ -77,6 +98,19 @@ __all__ = [
     "VideoError",
     "VidxError",
     "adapt",
+    "bench",
+    "check_model",
+    "licence_of",
+    "list_models",
     "open",
     "train",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """What only few need comes when it is asked for: each class costs every start of vidx."""
+    if name in __all__:
+        from vidx import model_records
+
+        return getattr(model_records, name)
+    raise AttributeError(f"module 'vidx' has no attribute {name!r}")

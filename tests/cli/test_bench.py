@@ -34,7 +34,7 @@ def test_it_tells_both_rates_and_the_hours_of_video_an_hour(bench) -> None:
     assert rate["ready_clips_per_second"] > 1
     hours = rate["host_clips_per_second"] * rate["clip_seconds"]
     assert rate["video_hours_per_hour"] == pytest.approx(hours)
-    assert err == "measuring\n"
+    assert err == "10/10 measurements\n"
 
 
 def test_batch_size_and_precision_are_those_asked_for(bench) -> None:

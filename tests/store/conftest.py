@@ -10,6 +10,7 @@ from pathlib import Path
 
 import made_collections
 import pytest
+from made_collections import commit, draw_video
 
 from vidx.store.catalogue import Catalogue
 from vidx.store.layout import Layout, read_manifest
@@ -33,6 +34,14 @@ def die(*arguments, **keywords):
 @pytest.fixture
 def layout(tmp_path: Path) -> Layout:
     return Layout(tmp_path / "collection")
+
+
+@pytest.fixture
+def filled(layout: Layout) -> Layout:
+    """Two shards: a and b with three and two clips, then c with three."""
+    commit(layout, draw_video("a", 3), draw_video("b", 2))
+    commit(layout, draw_video("c", 3))
+    return layout
 
 
 @pytest.fixture

@@ -21,29 +21,31 @@ Open = Callable[[], Catalogue]
 
 
 @pytest.fixture
-def filled(layout: Layout) -> Layout:
-    commit(layout, draw_video("a", 3), draw_video("b", 2, paths=("/y", "/x", "/z")))
-    commit(layout, draw_video("c", 3, problem=Problem("truncated", "cut")))
-    with open_writer(layout) as writer:
+def lived_in(filled: Layout) -> Layout:
+    """a was removed, b is in three places, d is partial, and two files failed."""
+    with open_writer(filled) as writer:
         writer.remove([path_of("a")])
-    commit(layout, failed=[Failed(Source("/f2", 1, 1), None, Problem("x", "y"))])
-    commit(layout, failed=[Failed(Source("/f1", 1, 1), None, Problem("x", "y\n'"))])
-    return layout
+    places = [(video_id("b"), Source(path, 1000, 42)) for path in ("/z", "/1")]
+    commit(filled, draw_video("d", 1, problem=Problem("truncated", "cut")), places=places)
+    commit(filled, failed=[Failed(Source("/f2", 1, 1), None, Problem("x", "y"))])
+    commit(filled, failed=[Failed(Source("/f1", 1, 1), None, Problem("x", "y\n'"))])
+    return filled
 
 
 def test_an_export_holds_all_live_clips(
-    filled: Layout, open_catalogue: Open, tmp_path: Path
+    lived_in: Layout, open_catalogue: Open, tmp_path: Path
 ) -> None:
     path = tmp_path / "out.parquet"
     path.write_text("to be replaced")
-    assert export(open_catalogue(), DIM, path) == 5
+    assert export(open_catalogue(), DIM, path) == 6
     table = pq.read_table(path)
     assert table.column_names == [
         "clip_id", "video_id", "path", "start_seconds", "end_seconds", "labels", "embedding",
     ]  # fmt: skip
-    assert table["clip_id"].to_pylist() == [3, 4, 5, 6, 7]
-    assert table["path"].to_pylist() == ["/x"] * 2 + [path_of("c")] * 3
-    drawn = [draw_video("b", 2).embedded.embeddings, draw_video("c", 3).embedded.embeddings]
+    assert table["clip_id"].to_pylist() == [3, 4, 5, 6, 7, 8]
+    assert table["path"].to_pylist() == ["/1"] * 2 + [path_of("c")] * 3 + [path_of("d")]
+    clips = {"b": 2, "c": 3, "d": 1}
+    drawn = [draw_video(name, count).embedded.embeddings for name, count in clips.items()]
     assert np.array_equal(np.array(table["embedding"].to_pylist(), "f4"), np.concatenate(drawn))
     assert table.drop_columns(["embedding"]).equals(clips_table(open_catalogue()))
     for row in table["labels"].to_pylist():
@@ -67,27 +69,28 @@ def test_an_empty_collection_exports_an_empty_table(
 
 @pytest.mark.parametrize("place", ["missing/out.parquet", "file/out.parquet", "folder", "n" * 300])
 def test_an_export_that_cannot_be_written_is_told(
-    filled: Layout, open_catalogue: Open, tmp_path: Path, place: str
+    lived_in: Layout, open_catalogue: Open, tmp_path: Path, place: str
 ) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "folder").mkdir()
     with pytest.raises(VidxError, match="cannot be written"):
         export(open_catalogue(), DIM, tmp_path / place)
     left = {path.name for path in tmp_path.iterdir()}
-    assert left == {"file", "folder", filled.root.name}
+    assert left == {"file", "folder", lived_in.root.name}
 
 
-def test_videos_are_told_by_path(filled: Layout, open_catalogue: Open) -> None:
+def test_videos_are_told_by_path(lived_in: Layout, open_catalogue: Open) -> None:
     rows = videos_table(open_catalogue()).to_pylist()
     told = [(row["path"], row["locations"], row["clips"], row["status"]) for row in rows]
     assert told == [
-        (path_of("c"), [path_of("c")], 3, "partial"),
-        ("/x", ["/x", "/y", "/z"], 2, "whole"),
+        ("/1", ["/1", path_of("b"), "/z"], 2, "whole"),
+        (path_of("c"), [path_of("c")], 3, "whole"),
+        (path_of("d"), [path_of("d")], 1, "partial"),
     ]
-    assert (rows[0]["video_id"], rows[0]["problem_reason"]) == (video_id("c"), "truncated")
+    assert (rows[2]["video_id"], rows[2]["problem_reason"]) == (video_id("d"), "truncated")
 
 
-def test_failures_are_told_by_path(filled: Layout, open_catalogue: Open) -> None:
+def test_failures_are_told_by_path(lived_in: Layout, open_catalogue: Open) -> None:
     assert failures_table(open_catalogue()).to_pylist() == [
         {"path": "/f1", "reason": "x", "message": "y\n'"},
         {"path": "/f2", "reason": "x", "message": "y"},

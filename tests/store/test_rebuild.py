@@ -25,12 +25,10 @@ FILES = [shards.file_name(first) for first in (0, 5, 8)]
 
 
 @pytest.fixture
-def filled(layout: Layout) -> Layout:
-    """Three shards: a and b, then c, then a again under another plan."""
-    commit(layout, draw_video("a", 3), draw_video("b", 2))
-    commit(layout, draw_video("c", 3))
-    commit(layout, draw_video("a", 4, plan="finer"))
-    return layout
+def filled(filled: Layout) -> Layout:
+    """A third shard holds a again, under another plan."""
+    commit(filled, draw_video("a", 4, plan="finer"))
+    return filled
 
 
 def run(layout: Layout) -> RebuildReport:
@@ -106,6 +104,8 @@ def test_an_unusable_catalogue_is_set_aside_and_made_anew(
     }[damage]
     lose_catalogue(filled)
     filled.catalogue.write_bytes(broken)
+    with pytest.raises(CollectionDamaged):
+        findings()
     report = run(filled)
     assert report.set_aside
     assert Path(report.set_aside).exists()
@@ -185,6 +185,7 @@ def test_a_shard_put_back_does_not_undo_what_its_path_holds_since(
     first.rename(layout.root / "away")
     run(layout)
     (layout.root / "away").rename(first)
+    assert findings() == [f"shard {first.name}: the catalogue does not know it"]
     run(layout)
     assert open_catalogue().live_clip_ids().tolist() == [3, 4, 5, 6, 7, 8]
     assert findings() == []

@@ -35,15 +35,16 @@ def half(table, path):
     die()
 shards.write = half
 """
-# Where the process is killed, and whether the work is there afterwards.
+# Where the process is killed, whether the work is there afterwards, and what is wrong until then.
+UNKNOWN = [f"shard {shards.file_name(3)}: the catalogue does not know it"]
 CRASHES = {
-    "before staging": ("shards.write = die", False),
-    "half staged": (HALF_STAGED, False),
-    "staged": ("Writer._name = die", False),
-    "renamed": ("writing.sync_folder = die", True),
-    "renamed and synced": ("changes.register_shard = die", True),
-    "before the SQL commit": ("changes.fail = die", True),
-    "committed": ("", True),
+    "before staging": ("shards.write = die", False, []),
+    "half staged": (HALF_STAGED, False, []),
+    "staged": ("Writer._name = die", False, []),
+    "renamed": ("writing.sync_folder = die", True, UNKNOWN),
+    "renamed and synced": ("changes.register_shard = die", True, UNKNOWN),
+    "before the SQL commit": ("changes.fail = die", True, UNKNOWN),
+    "committed": ("", True, []),
 }
 Child = Callable[[str], subprocess.Popen[str]]
 
@@ -69,9 +70,10 @@ def test_a_kill_at_any_step_leaves_all_of_a_batch_or_nothing(
     findings: Callable[[], list[str]],
     open_catalogue: Callable[[], Catalogue],
 ) -> None:
-    patch, survives = CRASHES[point]
+    patch, survives, wrong = CRASHES[point]
     commit(layout, draw_video("a"))
     assert child(patch + COMMIT).wait() == -9
+    assert findings() == wrong
     before = {video_id("a"): 3}
     assert is_agreed(open_catalogue()), "a reader is not disturbed"
 
@@ -89,11 +91,17 @@ def test_a_kill_at_any_step_leaves_all_of_a_batch_or_nothing(
 
 @pytest.mark.parametrize("point", CRASHES)
 def test_a_kill_in_the_very_first_commit_is_no_different(
-    point: str, layout: Layout, child: Child, findings: Callable[[], list[str]]
+    point: str,
+    layout: Layout,
+    child: Child,
+    findings: Callable[[], list[str]],
+    open_catalogue: Callable[[], Catalogue],
 ) -> None:
     assert child(CRASHES[point][0] + COMMIT).wait() == -9
     commit(layout, draw_video("b"), draw_video("c"))
     assert findings() == []
+    assert videos_in(open_catalogue()) == {video_id("b"): 3, video_id("c"): 3}
+    assert is_agreed(open_catalogue())
 
 
 @pytest.mark.parametrize(
@@ -106,7 +114,11 @@ def test_a_kill_in_the_very_first_commit_is_no_different(
     ],
 )
 def test_a_kill_while_a_collection_is_made_leaves_none_and_is_mended(
-    patch: str, layout: Layout, child: Child, findings: Callable[[], list[str]]
+    patch: str,
+    layout: Layout,
+    child: Child,
+    findings: Callable[[], list[str]],
+    open_catalogue: Callable[[], Catalogue],
 ) -> None:
     assert child(patch + COMMIT.replace("die()", "")).wait() == -9
     assert not layout.exists()
@@ -115,10 +127,14 @@ def test_a_kill_while_a_collection_is_made_leaves_none_and_is_mended(
     found = {path.name.removesuffix("-wal").removesuffix("-shm") for path in layout.root.iterdir()}
     assert found <= parts
     assert findings() == []
+    assert videos_in(open_catalogue()) == {video_id("a"): 3}
 
 
 def test_a_commit_that_failed_late_does_not_harm_the_next_one(
-    layout: Layout, findings: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
+    layout: Layout,
+    findings: Callable[[], list[str]],
+    open_catalogue: Callable[[], Catalogue],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def full(*_arguments: object) -> None:
         raise OSError(28, "No space left on device")
@@ -133,6 +149,7 @@ def test_a_commit_that_failed_late_does_not_harm_the_next_one(
     with open_writer(layout):
         pass
     assert findings() == []
+    assert videos_in(open_catalogue()) == {video_id("a"): 3, video_id("b"): 3}
 
 
 def test_a_batch_without_videos_makes_no_shard(

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import errno
-import io
-import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import click
 
@@ -16,6 +15,7 @@ from vidx.cli.inspect import failures, info, videos
 from vidx.cli.maintain import export, rebuild, remove, verify
 from vidx.cli.models import models
 from vidx.cli.search import search
+from vidx.cli.streams import OutputFailed, standard_streams
 from vidx.cli.train import adapt, train
 from vidx.errors import VidxError
 
@@ -24,13 +24,27 @@ Exit codes:
   0    all done
   1    unexpected error (a bug)
   2    wrong usage: a missing path, a bad option
-  3    finished, but a file named in this run is failed
+  3    finished, but a file named in this run is failed, or verify found something
   4    refused or nothing done, by a cause you can mend
   130  interrupted; what is committed is safe
 """
 
 
-@click.group(epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(click.Group):
+    """Lets a bug look like one: click ends in silence at any broken pipe or end of file."""
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except (BrokenPipeError, EOFError) as error:
+            raise RuntimeError("this is not about standard output, and a bug") from error
+
+
+@click.group(
+    cls=_Commands,
+    epilog=EXIT_CODES,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(package_name="vidx", message="%(prog)s %(version)s")
 def cli() -> None:
     """Turn a folder of videos into a searchable collection of clip vectors."""
@@ -46,13 +60,12 @@ for command in COMMANDS:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and exit: the one place where errors meet exit codes."""
-    sys.exit(_run(arguments))
+    with standard_streams():
+        code = _run(arguments)
+    sys.exit(code)
 
 
 def _run(arguments: Sequence[str] | None) -> int:
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a name that it cannot show is escaped
-            stream.reconfigure(errors="backslashreplace")
     try:
         code = int(cli.main(arguments, prog_name="vidx", standalone_mode=False) or 0)
         sys.stdout.flush()
@@ -65,18 +78,13 @@ def _run(arguments: Sequence[str] | None) -> int:
     except VidxError as error:
         click.echo(f"Error: {error}", err=True)
         return error.exit_code
-    except (OSError, SystemExit) as error:  # click turns a closed pipe into SystemExit
-        return _output_failed(error)
+    except OutputFailed as error:
+        return _output_failed(error.cause)
     return code
 
 
-def _output_failed(error: BaseException) -> int:
+def _output_failed(cause: OSError) -> int:
     """Whoever reads the output, such as `head`, has enough; or the disk it goes to is full."""
-    cause = error if isinstance(error, OSError) else error.__context__
-    if not isinstance(cause, OSError) or cause.filename is not None:
-        raise error
-    # What is still buffered would fail again when Python ends.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if cause.errno == errno.EPIPE:
         return 0
     click.echo(f"Error: the output cannot be written: {cause.strerror}", err=True)

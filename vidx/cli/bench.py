@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import asdict
 
 import click
 
 from vidx.cli.options import batch_size_option, device_options, json_option, quiet_option
+from vidx.cli.progress import showing
 from vidx.cli.render import print_json, print_table, printable
+from vidx.models import bench as measure
 
 
 @click.command()
@@ -44,15 +45,15 @@ def bench(
     Random clips are embedded, from frames that lie on the device already and from frames in main
     memory. Decoding can be slower than this; `vidx embed` tells its own rate.
     """
-    from vidx.embedder.checkpoints.finding import DEFAULT_MODEL
-    from vidx.embedder.encoder import load
-    from vidx.embedder.inference.devices import every_device
-    from vidx.embedder.inference.rate import measure
-
-    encoder = load(model or DEFAULT_MODEL, device=every_device(device), dtype=dtype)
-    show = _silent if quiet else _show
-    rate = measure(encoder, batch_size=batch_size, seconds=seconds, progress=show)
-    encoder.close()
+    with showing(quiet=quiet) as show:
+        rate = measure(
+            model,
+            device=device,
+            dtype=dtype,
+            batch_size=batch_size,
+            seconds=seconds,
+            progress=lambda done, of: show(done, of, "measurements"),
+        )
     if as_json:
         print_json(asdict(rate))
         return
@@ -67,16 +68,3 @@ def bench(
         ("which is", f"{rate.video_hours_per_hour:.1f} hours of video an hour"),
     ]
     print_table(("", ""), rows)
-
-
-def _silent(_done: int, _of: int) -> None:
-    """No progress."""
-
-
-def _show(done: int, of: int) -> None:
-    """A line that is written over on a terminal; elsewhere one line at the start."""
-    if sys.stderr.isatty():
-        text = f"measuring, {done} of {of}" if done < of else ""
-        click.echo(f"\r{text:24}" + ("" if text else "\r"), nl=False, err=True)
-    elif not done:
-        click.echo("measuring", err=True)

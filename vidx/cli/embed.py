@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from dataclasses import asdict
 from typing import Any
 
 import click
 
-from vidx.cli.interrupt import remembering_interrupts
 from vidx.cli.options import (
     batch_size_option,
     collection_option,
@@ -17,12 +17,21 @@ from vidx.cli.options import (
     model_options,
     quiet_option,
 )
-from vidx.cli.progress import showing_progress
+from vidx.cli.progress import showing_files
 from vidx.cli.render import count, print_json, print_table, shown_path
 from vidx.collection import Collection, open_collection
-from vidx.records import EmbedReport, Finding, Progress, Status
+from vidx.models import licence_of
+from vidx.records import EmbedReport, Finding, Status
 
 SHOWN_FAILURES = 10
+# What can become of a file, as a report counts it.
+COUNTS = ("embedded", "partial", "unchanged", "duplicate", "moved", "failed", "failed_before")
+# The others are counted under their own names.
+_COUNTED_AS = {
+    Status.EMBED: "embedded",
+    Status.TWIN: "duplicate",
+    Status.TOUCHED: "unchanged",
+}
 
 
 @click.command()
@@ -88,19 +97,17 @@ def embed(
     }
     if dry_run:
         sampling = {"num_frames": frames, "fps": options["fps"]}
+        started = time.monotonic()
         findings = opened.survey(paths, **sampling, **choice)
-        if as_json or not quiet:
-            _print_findings(findings, as_json=as_json)
+        if as_json:
+            print_json(survey_as_json(opened, findings, time.monotonic() - started))
+        elif not quiet:
+            _print_findings(findings)
         failed = sum(one.status in (Status.FAILED, Status.FAILED_BEFORE) for one in findings)
         context.exit(exit_code(failed, len(findings)))
     if not quiet:
         _tell_licence(opened, options["model"])
-    with remembering_interrupts() as check, showing_progress(quiet=quiet) as show:
-
-        def progress(step: Progress) -> None:
-            check()
-            show(step)
-
+    with showing_files(quiet=quiet) as progress:
         report = opened.embed(paths, num_frames=frames, progress=progress, **choice, **options)
     if as_json:
         print_json(report_as_json(report))
@@ -111,15 +118,9 @@ def embed(
 
 def _tell_licence(collection: Collection, model: str | None) -> None:
     """Say under which licence weights that are not vidx's own are, before their first use."""
-    from vidx.embedder.checkpoints.builtin import is_builtin
-    from vidx.embedder.checkpoints.finding import DEFAULT_MODEL
-    from vidx.embedder.checkpoints.known_models import licence_of
-
-    named = model or DEFAULT_MODEL
-    if collection.exists() or is_builtin(named):
-        return
-    if licence := licence_of(named):
-        click.echo(f"The weights of {named} are under {licence}.", err=True)
+    licence = None if collection.exists() else licence_of(model)
+    if licence and not licence.is_own:
+        click.echo(f"The weights of {licence.model} are under {licence.spdx}.", err=True)
 
 
 def exit_code(failed: int, files: int) -> int:
@@ -128,29 +129,47 @@ def exit_code(failed: int, files: int) -> int:
 
 
 def report_as_json(report: EmbedReport) -> dict[str, Any]:
-    """The report's fields, and the rate, in their documented order."""
+    """The report's fields, the rate, and that it was done, in their documented order."""
     fields = asdict(report)
     collection = fields.pop("collection")
     rate = round(report.clips_per_second, 3)
     seconds = round(report.seconds, 3)
-    return {**fields, "seconds": seconds, "clips_per_second": rate, "collection": collection}
+    return {
+        **fields,
+        "seconds": seconds,
+        "clips_per_second": rate,
+        "collection": collection,
+        "dry_run": False,
+    }
 
 
-def _print_findings(findings: list[Finding], *, as_json: bool) -> None:
+def survey_as_json(
+    collection: Collection, findings: list[Finding], seconds: float
+) -> dict[str, Any]:
+    """The same for what would be done, with each file; nobody knows yet how many clips it has."""
+    counted = Counter(_COUNTED_AS.get(one.status, one.status.value) for one in findings)
+    return {
+        "files": len(findings),
+        **{name: counted[name] for name in COUNTS},
+        "clips": None,
+        "seconds": round(seconds, 3),
+        "clips_per_second": None,
+        "collection": str(collection.path),
+        "dry_run": True,
+        "findings": [{"path": one.source.path, "status": one.status.value} for one in findings],
+    }
+
+
+def _print_findings(findings: list[Finding]) -> None:
     """What `embed` would do."""
-    statuses = Counter(finding.status.value for finding in findings)
-    if as_json:
-        rows = [{"path": one.source.path, "status": one.status.value} for one in findings]
-        print_json({"files": len(findings), "statuses": dict(statuses), "findings": rows})
-        return
     cells = [(one.status.value, shown_path(one.source.path)) for one in findings]
     print_table(("status", "path"), cells)
+    statuses = Counter(finding.status.value for finding in findings)
     click.echo(", ".join(f"{number} {status}" for status, number in sorted(statuses.items())))
 
 
 def _print_report(collection: Collection, report: EmbedReport) -> None:
-    names = ("embedded", "partial", "unchanged", "duplicate", "moved", "failed", "failed_before")
-    parts = [f"{getattr(report, n)} {n.replace('_', ' ')}" for n in names if getattr(report, n)]
+    parts = [f"{getattr(report, n)} {n.replace('_', ' ')}" for n in COUNTS if getattr(report, n)]
     click.echo(f"{count(report.files, 'file')}: {', '.join(parts)}")
     if report.clips:
         rate = f"{report.clips_per_second:.1f} clips/s"

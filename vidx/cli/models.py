@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import click
 
 from vidx.cli.options import json_option
 from vidx.cli.render import count, print_json, print_table, printable
+from vidx.models import check_model, list_models
+
+if TYPE_CHECKING:
+    from vidx.model_records import ModelList
 
 
 @click.group(invoke_without_command=True)
@@ -17,17 +22,19 @@ def models(context: click.Context, /, as_json: bool) -> None:
     """List VideoMAE checkpoints: vidx's own, the published ones, those in the hub's local cache."""
     if context.invoked_subcommand is not None:
         return
-    from vidx.embedder.checkpoints.known_models import KNOWN_MODELS, builtin, cached
-
-    in_package, in_cache = builtin(), cached()
+    listed = list_models()
     if as_json:
         known = [
-            {**asdict(one), "dim": one.dim, "num_labels": one.num_labels} for one in KNOWN_MODELS
+            {**asdict(one), "dim": one.dim, "num_labels": one.num_labels} for one in listed.known
         ]
-        own = [asdict(one) for one in in_package]
-        print_json({"builtin": own, "known": known, "cached": [asdict(one) for one in in_cache]})
-        return
-    own_cells = [
+        print_json({**asdict(listed), "known": known})
+    else:
+        _print_list(listed)
+
+
+def _print_list(listed: ModelList) -> None:
+    columns = ("in vidx", "revision", "dim", "labels", "size", "licence of the weights")
+    cells = [
         (
             one.id,
             one.revision,
@@ -36,27 +43,21 @@ def models(context: click.Context, /, as_json: bool) -> None:
             _size(one.size_bytes),
             one.licence,
         )
-        for one in in_package
+        for one in listed.builtin
     ]
-    columns = ("in vidx", "revision", "dim", "labels", "size", "licence of the weights")
-    print_table(columns, own_cells, right="dim labels size")
+    print_table(columns, cells, right="dim labels size")
+    columns = ("published", "shape", "dim", "labels", "training set", "licence of the weights")
     cells = [
         (one.id, one.shape, str(one.dim), str(one.num_labels), one.training_set, one.licence)
-        for one in KNOWN_MODELS
+        for one in listed.known
     ]
-    columns = ("published", "shape", "dim", "labels", "training set", "licence of the weights")
     print_table(columns, cells, right="dim labels")
-    if not in_cache:
+    if not listed.cached:
         click.echo("The hub's cache on this machine holds no VideoMAE checkpoint.")
         return
     cached_cells = [
-        (
-            one.id,
-            one.revision[:12],
-            _size(one.size_bytes),
-            "yes" if one.is_whole else "no",
-        )
-        for one in in_cache
+        (one.id, one.revision[:12], _size(one.size_bytes), "yes" if one.is_whole else "no")
+        for one in listed.cached
     ]
     print_table(("in the cache", "revision", "size", "whole"), cached_cells, right="size")
 
@@ -70,8 +71,6 @@ def _size(size_bytes: int) -> str:
 @json_option
 def check(model: str, as_json: bool) -> None:
     """Load MODEL, account for every tensor, run a fixed input, and print the fingerprint."""
-    from vidx.embedder.checkpoints.model_check import check as check_model
-
     report = check_model(model)
     if as_json:
         print_json(asdict(report))

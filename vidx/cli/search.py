@@ -20,13 +20,13 @@ SHOWN_LABELS = 2
 @collection_option
 @click.option(
     "-k",
-    "--limit",
+    "--top-k",
     "k",
     metavar="N",
     type=click.IntRange(min=1),
     default=10,
     show_default=True,
-    help="Hits wanted.",
+    help="How many hits, the best first.",
 )
 @click.option(
     "--start",

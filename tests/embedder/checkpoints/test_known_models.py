@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 
 from vidx.embedder.checkpoints.finding import DEFAULT_MODEL
-from vidx.embedder.checkpoints.known_models import KNOWN_MODELS, CachedModel, licence_of
+from vidx.embedder.checkpoints.known_models import KNOWN_MODELS, licence_of
 from vidx.embedder.checkpoints.model_check import check, fixed_clip
 from vidx.embedder.encoder import load
 from vidx.errors import CheckpointError, ModelNotFound
+from vidx.model_records import CachedModel
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 

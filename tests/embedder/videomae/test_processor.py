@@ -197,6 +197,7 @@ def test_return_tensors_says_the_kind(video) -> None:
     )
 
 
+@pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 def test_frames_are_processed_where_they_are(video) -> None:
     processor = VideoMAEImageProcessor()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 
 from huggingface_hub import CachedRevisionInfo, CacheNotFound, scan_cache_dir
 
@@ -11,78 +10,7 @@ from vidx.embedder.checkpoints.builtin import LICENCE, builtin_names, find_built
 from vidx.embedder.checkpoints.hub import CONFIG_FILE, PREPROCESSOR_FILE, WEIGHTS_FILES
 from vidx.embedder.checkpoints.jsonfile import read_json_object
 from vidx.errors import CheckpointError, UsageError
-
-# Length of a token by the model's size.
-DIMS = {"small": 384, "base": 768, "large": 1024, "huge": 1280}
-# Classes by the data set that a checkpoint was fine-tuned on.
-CLASSES = {"Kinetics-400": 400, "Something-Something V2": 174}
-
-
-@dataclass(frozen=True, slots=True)
-class KnownModel:
-    """A published checkpoint.
-
-    Attributes:
-        id: On the hub.
-        shape: `small`, `base`, `large` or `huge`.
-        training_set: Videos it was pre-trained on and, with a head, fine-tuned on.
-        has_head: Whether it was fine-tuned, and tells the training set's classes.
-        licence: Of the weights, as an SPDX identifier.
-    """
-
-    id: str
-    shape: str
-    training_set: str
-    has_head: bool
-    licence: str
-
-    @property
-    def dim(self) -> int:
-        """Length of its embeddings."""
-        return DIMS[self.shape]
-
-    @property
-    def num_labels(self) -> int:
-        """Classes it tells; 0 without a head."""
-        return CLASSES[self.training_set] if self.has_head else 0
-
-
-@dataclass(frozen=True, slots=True)
-class BuiltinModel:
-    """A checkpoint in vidx's package.
-
-    Attributes:
-        id: What `--model` takes.
-        revision: The first digits of its weights' SHA-256.
-        dim: Length of its embeddings.
-        num_labels: Classes it tells.
-        size_bytes: Of its weights on disk.
-        licence: Of the weights, as an SPDX identifier.
-    """
-
-    id: str
-    revision: str
-    dim: int
-    num_labels: int
-    size_bytes: int
-    licence: str
-
-
-@dataclass(frozen=True, slots=True)
-class CachedModel:
-    """A VideoMAE checkpoint in the hub's cache.
-
-    Attributes:
-        id: On the hub.
-        revision: The commit.
-        is_whole: Whether all is there to load it without the network.
-        size_bytes: Of its files on disk.
-    """
-
-    id: str
-    revision: str
-    is_whole: bool
-    size_bytes: int
+from vidx.model_records import BuiltinModel, CachedModel, KnownModel
 
 
 def _published(name: str, training_set: str) -> KnownModel:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,45 +13,12 @@ from vidx.embedder.checkpoints.reading import ReadCheckpoint, read_checkpoint
 from vidx.embedder.videomae.model import VideoMAEForVideoClassification
 from vidx.embedder.videomae.weights import hub_name, read_tensors
 from vidx.errors import CheckpointError
+from vidx.model_records import ModelReport
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SHOWN = 4
-
-
-@dataclass(frozen=True, slots=True)
-class ModelReport:
-    """What a check of a checkpoint found.
-
-    Attributes:
-        name: The folder, or the hub id, or `builtin:tiny`.
-        revision: The hub commit, or None for a folder.
-        licence: Of a known model's weights, else None.
-        fingerprint: What its vectors are comparable with, sampled as by default.
-        dim: Length of an embedding.
-        num_labels: Classes of its head; 0 without one.
-        num_parameters: Numbers in the tensors used.
-        used: Tensors that the encoder and its head are made of, by their names in the hub's layout.
-        ignored: Tensors that only pre-training has a use for, and biases of keys, which change
-            nothing.
-        embedding_norm: Length of the fixed input's embedding.
-        embedding_start: The embedding's first numbers.
-        top_label: The class the head gives to the fixed input (noise), or None without a head.
-    """
-
-    name: str
-    revision: str | None
-    licence: str | None
-    fingerprint: str
-    dim: int
-    num_labels: int
-    num_parameters: int
-    used: tuple[str, ...]
-    ignored: tuple[str, ...]
-    embedding_norm: float
-    embedding_start: tuple[float, ...]
-    top_label: str | None
 
 
 def check(model: str | os.PathLike[str]) -> ModelReport:

@@ -6,7 +6,6 @@ import statistics
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +13,7 @@ import torch
 
 from vidx.embedder.inference.devices import telling_failure
 from vidx.embedder.inference.engine import Engine
+from vidx.model_records import BenchReport
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,38 +25,13 @@ if TYPE_CHECKING:
 ROUNDS = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Rate:
-    """What was measured.
-
-    Attributes:
-        model: The checkpoint.
-        device: Where.
-        dtype: Precision.
-        batch_size: Clips in one batch.
-        clip_seconds: Video that one clip stands for.
-        ready_clips_per_second: From frames that are on the device; None for several devices.
-        host_clips_per_second: From frames in the host's memory, copies included.
-        video_hours_per_hour: What the latter means for clips that lie back to back.
-    """
-
-    model: str
-    device: str
-    dtype: str
-    batch_size: int
-    clip_seconds: float
-    ready_clips_per_second: float | None
-    host_clips_per_second: float
-    video_hours_per_hour: float
-
-
 def measure(
     encoder: Encoder,
     *,
     batch_size: int | None = None,
     seconds: float = 10.0,
     progress: Callable[[int, int], None] = lambda _done, _of: None,
-) -> Rate:
+) -> BenchReport:
     """Embed random clips for some seconds, as `embed` does once it is under way.
 
     Args:
@@ -91,7 +66,7 @@ def measure(
     progress(total, total)
     host, *ready = (statistics.median(each) for each in rates)
     clip_seconds = encoder.space.num_frames / encoder.space.fps
-    return Rate(
+    return BenchReport(
         model=encoder.space.source,
         device=encoder.device,
         dtype=encoder.dtype,

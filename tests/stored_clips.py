@@ -1,0 +1,33 @@
+"""What a collection holds, ids aside, to compare one with another."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+import vidx
+
+Key = tuple[str, float, float]  # path and times
+
+
+class Stored(NamedTuple):
+    """One clip's vector, and its labels' probabilities."""
+
+    vector: np.ndarray
+    labels: dict[str, float]
+
+
+def stored_clips(folder: Path) -> dict[Key, Stored]:
+    """All clips of a collection; vectors and clips are checked to be in one order."""
+    with vidx.open(folder) as collection:
+        ids, vectors = collection.vectors()
+        clips = collection.clips().to_pylist()
+    assert [clip["clip_id"] for clip in clips] == ids.tolist()
+    return {
+        (clip["path"], clip["start_seconds"], clip["end_seconds"]): Stored(
+            vector, {label["label"]: label["score"] for label in clip["labels"]}
+        )
+        for clip, vector in zip(clips, vectors, strict=True)
+    }
