@@ -43,6 +43,7 @@ One object, with `--dry-run` too:
 | `seconds` | wall-clock time of the run |
 | `clips_per_second` | clips embedded a second of that time; null in a dry run |
 | `collection` | the collection's folder |
+| `commit` | the last commit of the run; null where nothing was to be changed, and in a dry run |
 | `dry_run` | whether nothing was done |
 | `findings` | in a dry run alone: `path` and `status` of each file |
 

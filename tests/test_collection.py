@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from stored_clips import stored_clips
 
@@ -284,6 +285,7 @@ def test_lost_parts_are_named_and_mended_and_ids_stay(embedded, library, tmp_pat
     collection = vidx.open(embedded)
     ids = collection.vectors()[0].tolist()
     hits = collection.search(0, k=50)
+    told = collection.videos(), collection.failures()
     backup = shutil.copytree(embedded, tmp_path / "backup")
 
     shutil.rmtree(embedded / "index")
@@ -298,8 +300,9 @@ def test_lost_parts_are_named_and_mended_and_ids_stay(embedded, library, tmp_pat
         collection.search(0)
     with pytest.raises(vidx.CollectionDamaged, match="rebuild"):
         collection.embed(library)
-    assert collection.rebuild().lost
+    assert collection.rebuild().lost == ()
     assert collection.verify() == []
+    assert (collection.videos(), collection.failures()) == told
     assert collection.vectors()[0].tolist() == ids
     assert [hit.clip_id for hit in collection.search(0, k=50)] == [hit.clip_id for hit in hits]
 
@@ -317,6 +320,94 @@ def test_lost_parts_are_named_and_mended_and_ids_stay(embedded, library, tmp_pat
     collection.rebuild()
     assert collection.verify() == []
     assert collection.info().clips == clips
+
+
+def test_a_restored_removal_gives_the_same_hits_as_before(embedded, library) -> None:
+    collection = vidx.open(embedded)
+    query = library / "bowl.mp4"
+    before, videos = collection.search(query, k=50), collection.videos()
+    removed = collection.remove(library / "sub")
+    assert (len(removed.paths), removed.videos) == (3, 2)
+    less = collection.search(query, k=50)
+    assert {hit.video_id for hit in less} < {hit.video_id for hit in before}
+    assert all("/sub/" not in path for hit in less for path in hit.locations)
+
+    restored = collection.restore(removed.commit)
+    assert (restored.restored, restored.videos) == (removed.commit, 2)
+    assert collection.search(query, k=50) == before
+    assert collection.videos() == videos
+    assert collection.verify() == []
+    report = collection.embed(library)
+    assert (report.unchanged, report.commit) == (5, None), "nothing is embedded anew"
+    with pytest.raises(vidx.UsageError, match="nothing that can be brought back"):
+        collection.restore(removed.commit)
+
+
+def test_a_path_that_holds_something_else_since_is_not_restored(
+    embedded, library, make_video, tmp_path
+) -> None:
+    collection = vidx.open(embedded)
+    video = make_video(tmp_path / "a.mp4", seed=40)
+    collection.embed(video)
+    removal = collection.remove(video).commit
+    make_video(video, seed=41)
+    collection.embed(video)
+    paths = collection.videos().column("path").to_pylist()
+    assert collection.restore(removal).videos == 0
+    assert collection.videos().column("path").to_pylist() == paths
+    assert collection.search(video, k=1)[0].score >= 0.999
+    assert collection.verify() == []
+
+
+def test_compacting_keeps_hits_and_ids_and_ends_what_can_be_restored(
+    embedded, library, make_video, tmp_path
+) -> None:
+    collection = vidx.open(embedded)
+    collection.embed(make_video(tmp_path / "later.mp4", seed=42))
+    removal = collection.remove(library / "Dance.MKV").commit
+    query = library / "bowl.mp4"
+    before = collection.search(query, k=50)
+    ids, vectors = collection.vectors()
+    bytes_before = sum(path.stat().st_size for path in (embedded / "shards").iterdir())
+
+    report = collection.compact()
+    assert (report.clips, report.shards_before, report.shards_after) == (2, 2, 1)
+    assert sum(path.stat().st_size for path in (embedded / "shards").iterdir()) < bytes_before
+    assert collection.search(query, k=50) == before
+    assert vidx.open(embedded).search(query, k=50) == before
+    assert collection.vectors()[0].tolist() == ids.tolist()
+    assert np.array_equal(collection.vectors()[1], vectors)
+    assert collection.verify() == []
+    with pytest.raises(vidx.UsageError, match="compacted"):
+        collection.restore(removal)
+    assert collection.compact().clips == 0
+    assert collection.embed(library).embedded == 1, "what was dropped is taken in again"
+    assert collection.vectors()[0].max() > ids.max()
+
+
+def test_each_change_is_a_commit_that_its_report_names(embedded, library) -> None:
+    collection = vidx.open(embedded)
+    reports = [collection.remove(library / "sub")]
+    reports.append(collection.restore(reports[0].commit))
+    reports.append(collection.embed(library, retry_failed=True))
+    told = collection.commits()
+    assert told.column("number").to_pylist() == [4, 3, 2, 1]
+    assert told.column("verb").to_pylist() == ["embed", "restore", "remove", "embed"]
+    assert [report.commit for report in reports] == [2, 3, 4]
+    assert collection.commits(limit=1) == told.slice(0, 1)
+    assert collection.compact().commit == collection.rebuild().commit == 4, "nothing to do"
+
+
+def test_pieces_are_the_whole_in_order_and_a_limit_is_its_beginning(embedded) -> None:
+    collection = vidx.open(embedded)
+    clips = collection.clips()
+    assert pa.concat_tables(collection.iter_clips()) == clips
+    ids, vectors = collection.vectors()
+    pieces = list(collection.iter_vectors())
+    assert np.array_equal(np.concatenate([some for some, _ in pieces]), ids)
+    assert np.array_equal(np.concatenate([some for _, some in pieces]), vectors)
+    for ask in (collection.clips, collection.videos, collection.failures, collection.commits):
+        assert ask(limit=1) == ask().slice(0, 1)
 
 
 def test_a_shard_of_another_collection_is_named_and_never_searched(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from collections import Counter
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -13,7 +16,11 @@ import pytest
 
 import vidx
 from vidx.embedder.decoding import container
-from vidx.store import shards, tables
+from vidx.index.files import Header
+from vidx.records import Problem, Source, Space
+from vidx.store import journal, layout, shards, tables
+
+V1 = Path(__file__).parent / "formats" / "v1" / "collection"
 
 PYTHON_PAGES = [
     "README.md",
@@ -42,6 +49,17 @@ def place(embedded: Path, library: Path, tmp_path: Path, monkeypatch) -> Path:
     return tmp_path
 
 
+@pytest.fixture(params=["one shard", "compacted and removed from"])
+def formats_place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch) -> Path:
+    """A working folder with all that the page on formats tells of, or with the least of it."""
+    if request.param == "one shard":
+        return request.getfixturevalue("place")
+    shutil.copytree(V1, tmp_path / ".vidx")
+    vidx.open(tmp_path).export(tmp_path / "clips.parquet")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
 def test_every_page_with_examples_is_run(checkout) -> None:
     pages = [checkout / "README.md", *sorted((checkout / "docs").rglob("*.md"))]
     for language, run in (("python", PYTHON_PAGES), ("sql", SQL_PAGES)):
@@ -63,31 +81,43 @@ def test_sql_examples_of_a_page_give_rows(checkout, place, name) -> None:
             assert database.execute(block).fetchall(), block
 
 
-def test_duckdb_reads_what_the_api_gives(checkout, place) -> None:
-    of_shards, of_export = blocks(checkout / "docs/formats.md", "sql")
+def test_duckdb_reads_what_the_api_gives(checkout, formats_place) -> None:
+    of_shards, of_journal, of_export = blocks(checkout / "docs/formats.md", "sql")
     ids, vectors = vidx.open().vectors()
     clips = vidx.open().clips().to_pylist()
     with duckdb.connect() as database:
         rows = sorted(database.execute(of_shards).fetchall())
+        done = database.execute(of_journal).fetchall()
         labels = database.execute(of_export).fetchall()
-    assert [row[0] for row in rows] == ids.tolist()
-    assert np.array_equal(np.array([row[4] for row in rows], np.float32), vectors)
+    live = [row for row in rows if row[0] in set(ids.tolist())]
+    assert [row[0] for row in live] == ids.tolist()
+    assert np.array_equal(np.array([row[4] for row in live], np.float32), vectors)
     times = [(clip["start_seconds"], clip["end_seconds"]) for clip in clips]
-    assert [row[2:4] for row in rows] == times
+    assert [row[2:4] for row in live] == times
+    reasons = vidx.open().failures().column("reason").to_pylist()
+    assert [reason for _, kind, _, reason in done if kind == "fail"] == reasons
+    assert {number for number, *_ in done} <= set(vidx.open().commits()["number"].to_pylist())
     assert dict(labels) == Counter(clip["labels"][0]["label"] for clip in clips)
 
 
-def test_the_readers_of_the_formats_read_what_the_api_gives(checkout, place) -> None:
-    names: dict = {}
+def test_the_readers_of_the_formats_read_what_the_api_gives(checkout, formats_place) -> None:
+    names: dict[str, Any] = {}
     for block in blocks(checkout / "docs/formats.md", "python"):
         exec(block, names)
     ids, vectors = vidx.open().vectors()
-    assert np.array_equal(names["vectors"][ids], vectors)
-    assert np.array_equal(names["ids"], ids)
+    assert names["live"] == ids.tolist()
+    assert np.array_equal(names["live_vectors"], vectors)
+    lives = np.isin(names["ids"], ids)
+    assert np.array_equal(names["ids"][lives], ids)
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    assert np.allclose(names["unit_vectors"], vectors / lengths, atol=1e-6)
-    stored = [row["labels"][0]["label"] for row in vidx.open().clips().to_pylist()]
-    assert names["best"] == stored
+    assert np.allclose(names["unit_vectors"][lives], vectors / lengths, atol=1e-6)
+    clips = vidx.open().clips().to_pylist()
+    best = np.array(names["best"])[np.isin(names["clip_ids"], ids)]
+    assert best.tolist() == [row["labels"][0]["label"] for row in clips]
+    numbers = names["catalogue"].execute("SELECT number, video_id FROM videos")
+    of_number = dict(numbers.fetchall())
+    owners = [of_number[number] for number in names["videos"][lives].tolist()]
+    assert owners == [row["video_id"] for row in clips]
 
 
 def documented(page: str, heading: str) -> set[str]:
@@ -97,12 +127,47 @@ def documented(page: str, heading: str) -> set[str]:
     return set(re.findall(r"`([^` ]+)`", "\n".join(rows)))
 
 
-def test_formats_name_every_column_table_and_reason(checkout) -> None:
-    page = (checkout / "docs/formats.md").read_text(encoding="utf-8")
+@pytest.fixture
+def page(checkout: Path) -> str:
+    return (checkout / "docs/formats.md").read_text(encoding="utf-8")
+
+
+def test_formats_name_all_that_a_shard_has(page: str) -> None:
     columns = {field.name for field in (*shards.VIDEO_FIELDS, *shards.CLIP_FIELDS)}
-    assert columns | {"embedding", "logits"} <= documented(page, "Shards")
+    metadata = shards.to_metadata(shards.ShardInfo("", "", "", (), {}, "")).keys()
+    told = documented(page, "Shards")
+    assert columns | {shards.CLIP_ID, "embedding", "logits"} | metadata <= told
+
+
+def test_formats_name_all_that_an_entry_of_the_journal_has(page: str) -> None:
+    source = Source("/a", 1, "2")
+    change = journal.Change(
+        gone=["/a"],
+        places=[("f", source)],
+        further=[("f", source)],
+        failed=[journal.Failed(source, None, Problem("no_frames", ""))],
+        removed=["/a"],
+        restored=[1],
+    )
+    assert all(getattr(change, field.name) for field in fields(change)), "one of each"
+    kinds = {row["kind"] for row in journal._rows(change)}
+    metadata = journal._to_metadata(journal.Entry("", 1, "", "", {}, 0, (), change)).keys()
+    assert {*journal.SCHEMA.names, *kinds, *metadata} <= documented(page, "The journal")
+
+
+def test_formats_name_every_table_of_the_catalogue_and_every_reason(page: str) -> None:
     of_catalogue = documented(page, "The catalogue")
     for table in tables.metadata.tables.values():
         assert {table.name, *table.columns.keys()} <= of_catalogue, table.name
     reasons = set(re.findall(r"^\| `(\w+)` \|", container.__doc__ or "", re.MULTILINE))
     assert reasons <= of_catalogue
+    assert {str(tables.IN_THE_MAKING), str(tables.DROPPED)} <= of_catalogue
+
+
+def test_formats_name_every_key_of_the_json_files(page: str, tmp_path: Path) -> None:
+    assert {field.name for field in fields(Header)} <= documented(page, "The index")
+    space = {f"space.{field.name}" for field in fields(Space)}
+    place = layout.Layout(tmp_path)
+    layout.write_manifest(place, layout.Manifest("", Space("", "", None, 16, 7.5, 8, ())))
+    keys = json.loads(place.manifest.read_text(encoding="utf-8")).keys() - {"space"}
+    assert keys | space <= documented(page, "collection.json")

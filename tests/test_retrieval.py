@@ -12,23 +12,26 @@ from made_collections import DIM, commit, draw_video, path_of, video_id
 from numpy.typing import NDArray
 
 from vidx.errors import UsageError
-from vidx.index import Index
 from vidx.records import Clip, Hit
 from vidx.retrieval import Filters, Query, path_matcher, query_file, search, stored_query
 from vidx.store.catalogue import Catalogue
 from vidx.store.layout import Layout, read_manifest
-from vidx.store.vectors import live_vectors
+from vidx.store.lock import writing
+from vidx.store.rebuild import rebuild
+from vidx.store.vectors import live_vectors, stored_vectors
 from vidx.store.writer import open_writer
+from vidx.views import Views, extend_index, open_index
 
 NUM_VIDEOS = 60
+ANY = Filters()
 
 
 @dataclass
 class Drawn:
-    """A collection, its index, and all its live clips as plain values."""
+    """A collection, and all its live clips as plain values."""
 
+    views: Views
     catalogue: Catalogue
-    index: Index
     ids: NDArray[np.int64]
     vectors: NDArray[np.float64]
     owners: list[str]
@@ -57,32 +60,37 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Drawn:
     videos(0, 20)
     videos(20, 40)
     videos(5, 10, plan="finer")
-    catalogue = Catalogue(layout, read_manifest(layout))
-    uuid = catalogue.manifest.uuid
     with open_writer(layout) as writer:
         writer.remove([path_in("cats", 2), path_in("cats", 3)])
-    Index(layout.index, uuid, DIM).extend(live_vectors(catalogue), catalogue.next_clip_id())
+    views = Views(layout)
+    extend_index(views.catalogue())
     videos(40, NUM_VIDEOS)
     with open_writer(layout) as writer:
         writer.remove([path_in("cats", 4), path_in("cats", 50)])
-    index = Index(layout.index, uuid, DIM)
-    index.add_newer(live_vectors(catalogue, since=index.end_clip_id))
-    return described(catalogue, index)
+    return described(views)
 
 
-def described(catalogue: Catalogue, index: Index) -> Drawn:
+def described(views: Views) -> Drawn:
+    catalogue = views.catalogue()
     parts = list(live_vectors(catalogue))
     ids = np.concatenate([ids for ids, _ in parts])
     rows = catalogue.clip_rows(ids.tolist())
     return Drawn(
+        views,
         catalogue,
-        index,
         ids,
         np.concatenate([vectors for _, vectors in parts]).astype(np.float64),
         [rows[clip_id].video_id for clip_id in ids.tolist()],
         [{item.label for item in rows[clip_id].labels} for clip_id in ids.tolist()],
         [rows[clip_id].locations for clip_id in ids.tolist()],
     )
+
+
+def ask(
+    views: Views, query: Query, k: int, filters: Filters = ANY, *, by_video: bool = False
+) -> list[Hit]:
+    with views.now() as (catalogue, view):
+        return search(catalogue, view, query, k, filters, by_video=by_video)
 
 
 def query_of(vectors: NDArray[np.float32], owner: str | None = None) -> Query:
@@ -128,7 +136,7 @@ def test_hits_are_those_of_a_brute_force_search(drawn: Drawn, seed: int, by_vide
         for own, paths, owner in zip(drawn.labels, drawn.paths, drawn.owners, strict=True)
     ]
     filters = Filters(labels, glob, without)
-    hits = search(drawn.catalogue, drawn.index, query_of(queries), k, filters, by_video=by_video)
+    hits = ask(drawn.views, query_of(queries), k, filters, by_video=by_video)
     assert pairs(hits) == brute_force(drawn, queries, k, allowed, by_video)
     assert [hit.rank for hit in hits] == list(range(1, len(hits) + 1))
     scores = [hit.score for hit in hits]
@@ -137,8 +145,9 @@ def test_hits_are_those_of_a_brute_force_search(drawn: Drawn, seed: int, by_vide
 
 def test_a_stored_clip_finds_itself_first(drawn: Drawn) -> None:
     for clip_id in drawn.ids[[0, 50, -1]].tolist():
-        query = stored_query(drawn.catalogue, drawn.index, clip_id)
-        hit = search(drawn.catalogue, drawn.index, query, 1, Filters(), by_video=False)[0]
+        with drawn.views.now() as (catalogue, view):
+            query = stored_query(catalogue, view, clip_id)
+        hit = ask(drawn.views, query, 1)[0]
         assert hit.clip_id == clip_id
         assert hit.score == pytest.approx(1, abs=1e-6)
         assert (hit.start_seconds, hit.end_seconds) == (
@@ -155,26 +164,30 @@ def test_a_stored_clip_finds_itself_first(drawn: Drawn) -> None:
 
 
 def test_leaving_out_its_own_content_leaves_out_all_of_it(drawn: Drawn) -> None:
-    query = stored_query(drawn.catalogue, drawn.index, int(drawn.ids[0]))
+    with drawn.views.now() as (catalogue, view):
+        query = stored_query(catalogue, view, int(drawn.ids[0]))
     filters = Filters(without_video=query.video_id)
-    hits = search(drawn.catalogue, drawn.index, query, 1000, filters, by_video=False)
+    hits = ask(drawn.views, query, 1000, filters, by_video=False)
     assert len(hits) == len(drawn.ids) - drawn.owners.count(query.video_id)
 
 
 @pytest.mark.parametrize("by_video", [False, True])
 def test_removed_and_replaced_clips_are_no_hits(drawn: Drawn, by_video: bool) -> None:
     query = query_of(np.ones((1, DIM), np.float32))
-    hits = search(drawn.catalogue, drawn.index, query, 1000, Filters(), by_video=by_video)
-    assert len(drawn.index) > len(drawn.ids), "the index holds some that are gone"
+    hits = ask(drawn.views, query, 1000, Filters(), by_video=by_video)
+    with drawn.views.now() as (_, view):
+        assert len(view.index) > len(drawn.ids), "the index holds some that are gone"
+        assert 0 < len(view.index.newer.ids) < len(view.index.indexed.ids)
     found = [hit.video_id if by_video else hit.clip_id for hit in hits]
     assert sorted(found) == sorted(set(drawn.owners) if by_video else drawn.ids.tolist())
 
 
 @pytest.mark.parametrize("by_video", [False, True])
 def test_what_was_removed_takes_no_hit_away(drawn: Drawn, by_video: bool) -> None:
-    gone = np.setdiff1d(drawn.index.indexed.ids, drawn.ids)[:1]
-    query = query_of(drawn.index.vectors_of(gone))
-    hits = search(drawn.catalogue, drawn.index, query, 5, Filters(), by_video=by_video)
+    with drawn.views.now() as (_, view):
+        gone = np.setdiff1d(view.index.indexed.ids, drawn.ids)[:1]
+        query = query_of(view.index.of_rows(view.index.rows_of(gone)).vectors)
+    hits = ask(drawn.views, query, 5, Filters(), by_video=by_video)
     assert [hit.clip_id in drawn.ids for hit in hits] == [True] * 5
 
 
@@ -182,37 +195,79 @@ def test_what_was_removed_takes_no_hit_away(drawn: Drawn, by_video: bool) -> Non
 def test_a_removed_clip_is_no_query(drawn: Drawn, name: str) -> None:
     assert drawn.catalogue.plan_of(video_id(name)) is None
     gone = next(n for n in range(10_000) if n not in set(drawn.ids.tolist()))
-    with pytest.raises(UsageError, match=f"no clip {gone}"):
-        stored_query(drawn.catalogue, drawn.index, gone)
+    with (
+        drawn.views.now() as (catalogue, view),
+        pytest.raises(UsageError, match=f"no clip {gone}"),
+    ):
+        stored_query(catalogue, view, gone)
 
 
 def test_an_unknown_label_is_told_with_what_was_meant(drawn: Drawn) -> None:
     query = query_of(np.ones((1, DIM), np.float32))
     with pytest.raises(UsageError, match="Did you mean 'walk'"):
-        search(drawn.catalogue, drawn.index, query, 1, Filters(("wlak",)), by_video=False)
+        ask(drawn.views, query, 1, Filters(("wlak",)), by_video=False)
 
 
-def test_a_clip_that_is_removed_during_a_search_is_no_hit(tmp_path: Path) -> None:
+def test_a_search_sees_one_state_whatever_is_committed_meanwhile(tmp_path: Path) -> None:
     layout = Layout(tmp_path / "collection")
     commit(layout, draw_video("a"), draw_video("b"))
-    catalogue = Catalogue(layout, read_manifest(layout))
-    index = Index(layout.index, "u", DIM)
-    index.add_newer(live_vectors(catalogue))
-    with open_writer(layout) as writer:
-        writer.remove([path_of("a")])
     query = query_of(draw_video("a").embedded.embeddings)
+    views = Views(layout)
     for by_video in (False, True):
-        hits = search(catalogue, index, query, 10, Filters(), by_video=by_video)
+        with views.now() as (catalogue, view):
+            with open_writer(layout) as writer:
+                removal = writer.remove([path_of("a")]).commit
+            hits = search(catalogue, view, query, 10, ANY, by_video=by_video)
+            assert {hit.video_id for hit in hits} == {video_id("a"), video_id("b")}
+            assert all(hit.path for hit in hits)
+        hits = ask(views, query, 10, by_video=by_video)
         assert {hit.video_id for hit in hits} == {video_id("b")}
+        with open_writer(layout) as writer:
+            writer.restore(removal)
+        hits = ask(views, query, 10, by_video=by_video)
+        assert {hit.video_id for hit in hits} == {video_id("a"), video_id("b")}
+
+
+def test_a_view_is_kept_until_something_is_committed(tmp_path: Path) -> None:
+    layout = Layout(tmp_path / "collection")
+    commit(layout, draw_video("a"))
+    views = Views(layout)
+    with views.now() as (_, one), views.now() as (_, same):
+        assert one is same
+    commit(layout, draw_video("b"))
+    with views.now() as (_, other):
+        assert (other is not one, len(one.index), len(other.index)) == (True, 3, 6)
+
+
+def test_an_index_that_lacks_a_shard_put_back_is_not_trusted(tmp_path: Path) -> None:
+    """As many clips were put back as were removed: counting them would tell nothing."""
+    layout = Layout(tmp_path / "collection")
+    commit(layout, draw_video("a"))
+    commit(layout, draw_video("b"))
+    commit(layout, draw_video("c"))
+    first = layout.shards / "clips-000000000000.parquet"
+    first.rename(tmp_path / "away")
+    with writing(layout):
+        rebuild(layout, read_manifest(layout), 0)
+    views = Views(layout)
+    extend_index(views.catalogue())
+    (tmp_path / "away").rename(first)
+    with writing(layout):
+        rebuild(layout, read_manifest(layout), 0)
+    with open_writer(layout) as writer:
+        writer.remove([path_of("b")])
+    query = query_of(draw_video("a").embedded.embeddings)
+    assert {hit.video_id for hit in ask(views, query, 10)} == {video_id("a"), video_id("c")}
+    extend_index(views.catalogue())
+    assert {hit.video_id for hit in ask(Views(layout), query, 10)} == {video_id("a"), video_id("c")}
 
 
 def test_an_empty_collection_has_no_hits(tmp_path: Path) -> None:
     layout = Layout(tmp_path / "collection")
     commit(layout)
-    catalogue = Catalogue(layout, read_manifest(layout))
-    query, index = query_of(np.ones((2, DIM), np.float32)), Index(layout.index, "u", DIM)
+    query = query_of(np.ones((2, DIM), np.float32))
     for by_video in (False, True):
-        assert search(catalogue, index, query, 10, Filters(), by_video=by_video) == []
+        assert ask(Views(layout), query, 10, by_video=by_video) == []
 
 
 def test_equal_clips_of_many_videos_come_in_the_order_of_their_ids(tmp_path: Path) -> None:
@@ -221,13 +276,11 @@ def test_equal_clips_of_many_videos_come_in_the_order_of_their_ids(tmp_path: Pat
     for video in videos:
         video.embedded.embeddings[:] = 1
     commit(layout, *videos)
-    catalogue = Catalogue(layout, read_manifest(layout))
-    index = Index(layout.index, "u", DIM)
-    index.add_newer(live_vectors(catalogue))
+    views = Views(layout)
     query = query_of(np.ones((3, DIM), np.float32))
-    clips = search(catalogue, index, query, 7, Filters(), by_video=False)
+    clips = ask(views, query, 7)
     assert pairs(clips) == [(clip_id, 0) for clip_id in range(7)]
-    found = search(catalogue, index, query, 7, Filters(), by_video=True)
+    found = ask(views, query, 7, by_video=True)
     assert pairs(found) == [(4 * number, 0) for number in range(7)]
 
 
@@ -262,10 +315,9 @@ def test_five_thousand_clips_are_all_found_again(tmp_path: Path) -> None:
     for start in range(0, 100, 20):
         commit(layout, *(draw_video(f"v{n}", 50) for n in range(start, start + 20)))
     catalogue = Catalogue(layout, read_manifest(layout))
-    index = Index(layout.index, "u", DIM)
-    index.extend(live_vectors(catalogue), catalogue.next_clip_id())
-    index = Index(layout.index, "u", DIM)
+    extend_index(catalogue)
+    index = open_index(catalogue)
     assert len(index) == 5000
     everything = np.concatenate([vectors for _, vectors in live_vectors(catalogue)])
     assert index.search(everything, 1)[1].ravel().tolist() == list(range(5000))
-    assert index.disagreements(live_vectors(catalogue)) == []
+    assert index.disagreements(stored_vectors(catalogue)) == []

@@ -34,6 +34,7 @@ from vidx.models import bench, check_model, licence_of, list_models
 from vidx.records import (
     Clip,
     CollectionInfo,
+    CompactReport,
     EmbedReport,
     Finding,
     Hit,
@@ -42,6 +43,7 @@ from vidx.records import (
     Progress,
     RebuildReport,
     RemoveReport,
+    RestoreReport,
     Space,
     Status,
 )
@@ -73,6 +75,7 @@ __all__ = [
     "CollectionLocked",
     "CollectionNotFound",
     "CollectionTooNew",
+    "CompactReport",
     "DeviceError",
     "EmbedReport",
     "Finding",
@@ -90,6 +93,7 @@ __all__ = [
     "Progress",
     "RebuildReport",
     "RemoveReport",
+    "RestoreReport",
     "Space",
     "Status",
     "TrainReport",

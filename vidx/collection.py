@@ -5,7 +5,8 @@ from __future__ import annotations
 import operator
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self, SupportsIndex, TypeAlias
@@ -13,12 +14,14 @@ from typing import TYPE_CHECKING, Literal, Self, SupportsIndex, TypeAlias
 from vidx.errors import CollectionDamaged, FingerprintMismatch, UsageError, VidxError
 from vidx.records import (
     CollectionInfo,
+    CompactReport,
     EmbedReport,
     Finding,
     Hit,
     Progress,
     RebuildReport,
     RemoveReport,
+    RestoreReport,
     Space,
 )
 from vidx.stages import stage
@@ -32,9 +35,9 @@ if TYPE_CHECKING:
 
     from vidx.embedder.encoder import Encoder
     from vidx.encoder_choice import EncoderChoice
-    from vidx.index import Index
     from vidx.store.catalogue import Catalogue
     from vidx.store.writer import Writer
+    from vidx.views import Views
 
 Paths: TypeAlias = "str | os.PathLike[str] | Sequence[str | os.PathLike[str]]"
 
@@ -66,8 +69,9 @@ def open_collection(
 class Collection:
     """A folder with the vectors, the catalogue and the index of one embedding space.
 
-    Made by `vidx.open`. Methods read the folder anew each time, so that one object sees what
-    other processes add; a model that was loaded is kept.
+    Made by `vidx.open`. One object sees what other processes add: each call looks whether anything
+    was committed since the last one. A model that was loaded is kept, and so are catalogue and
+    index.
     """
 
     def __init__(self, layout: Layout) -> None:
@@ -98,7 +102,9 @@ class Collection:
         return self._layout.exists()
 
     def close(self) -> None:
-        """Let go of the model. Nothing else stays open between calls."""
+        """Let go of the model, the catalogue and the index; the next call opens them again."""
+        if "_views" in self.__dict__:
+            self._views.close()
         for encoder in self._encoders.values():
             encoder.close()
         self._encoders.clear()
@@ -154,6 +160,7 @@ class Collection:
         """
         from vidx.encoder_choice import EncoderChoice, check_same_space
         from vidx.ingest import Ingest
+        from vidx.views import extend_index
 
         _check_at_least(1, batch_size=batch_size, limit=limit)
         _check_at_least(0, workers=workers)
@@ -165,15 +172,14 @@ class Collection:
         with self._writer(named.space if named else None) as writer:
             if named:
                 check_same_space(named.space, writer.manifest.space, str(self.path))
-            report = Ingest(writer, stride_seconds, progress).run(
+            catalogue = self._views.catalogue()
+            return Ingest(writer, stride_seconds, lambda: extend_index(catalogue), progress).run(
                 files,
                 lambda: self._encoder(choice, writer.manifest.space),
                 workers=_default_workers() if workers is None else workers,
                 batch_size=batch_size,
                 retry_failed=retry_failed,
             )
-            self._extend_index()
-        return report
 
     def survey(
         self,
@@ -264,31 +270,45 @@ class Collection:
         _check_at_least(1, k=k)
         if by not in ("clip", "video"):
             raise UsageError(f"by={by!r}: it is 'clip' or 'video'.")
-        with stage("open catalogue and index"):
-            catalogue = self._catalogue()
-            index = self._index(catalogue)
-        if not isinstance(query, str | os.PathLike):
-            if start_seconds is not None or end_seconds is not None:
-                raise UsageError("A span is of a file: a stored clip has its own start and end.")
-            wanted = retrieval.stored_query(catalogue, index, operator.index(query))
-        else:
-            span = Plan(start_seconds=start_seconds or 0.0, end_seconds=end_seconds)
-            file = retrieval.query_file(query)
-            choice = EncoderChoice(model, device, dtype)
-            with stage("load the model"):
-                encoder = self._encoder(choice, self._manifest().space)
-            with stage("decode and embed the query"):
-                wanted = retrieval.file_query(encoder, file, span, needs_id=exclude_self)
         names = (labels,) if isinstance(labels, str) else tuple(labels)
-        filters = retrieval.Filters(names, path_glob, wanted.video_id if exclude_self else None)
-        with stage("search the index"):
-            return retrieval.search(catalogue, index, wanted, k, filters, by_video=by == "video")
+        with ExitStack() as stack:
+            if not isinstance(query, str | os.PathLike):
+                if start_seconds is not None or end_seconds is not None:
+                    raise UsageError(
+                        "A span is of a file: a stored clip has its own start and end."
+                    )
+                catalogue, view = stack.enter_context(self._views.now())
+                wanted = retrieval.stored_query(catalogue, view, operator.index(query))
+            else:
+                span = Plan(start_seconds=start_seconds or 0.0, end_seconds=end_seconds)
+                file = retrieval.query_file(query)
+                choice = EncoderChoice(model, device, dtype)
+                with stage("load the model"):
+                    encoder = self._encoder(choice, self._manifest().space)
+                with stage("decode and embed the query"):
+                    wanted = retrieval.file_query(encoder, file, span, needs_id=exclude_self)
+                with stage("open catalogue and index"):
+                    catalogue, view = stack.enter_context(self._views.now())
+            own = wanted.video_id if exclude_self else None
+            filters = retrieval.Filters(names, path_glob, own)
+            with stage("search the index"):
+                return retrieval.search(catalogue, view, wanted, k, filters, by_video=by == "video")
 
-    def clips(self) -> pa.Table:
-        """All clips by clip_id: clip_id, video_id, path, start_seconds, end_seconds, labels."""
+    def clips(self, limit: int | None = None) -> pa.Table:
+        """The clips by clip_id: clip_id, video_id, path, start_seconds, end_seconds, labels.
+
+        Args:
+            limit: Only the first so many. None: all.
+        """
         from vidx.store.export import clips_table
 
-        return clips_table(self._catalogue())
+        return clips_table(self._catalogue(), limit)
+
+    def iter_clips(self) -> Iterator[pa.Table]:
+        """The clips as in `clips`, in tables of some ten thousand rows, all of one state."""
+        from vidx.store.export import clip_tables
+
+        return clip_tables(self._catalogue())
 
     def vectors(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """All vectors, raw, in the order of clip_id.
@@ -298,44 +318,70 @@ class Collection:
         """
         import numpy as np
 
-        from vidx.store.vectors import live_vectors
-
         empty = (np.empty(0, np.int64), np.empty((0, self._manifest().space.dim), np.float32))
-        parts = [empty, *live_vectors(self._catalogue())]
+        parts = [empty, *self.iter_vectors()]
         return np.concatenate([ids for ids, _ in parts]), np.concatenate([v for _, v in parts])
 
-    def videos(self) -> pa.Table:
-        """All videos by path, with their locations, number of clips and whether they are whole."""
+    def iter_vectors(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+        """The vectors as in `vectors`, a shard at a time, all of one state."""
+        from vidx.store.vectors import live_vectors
+
+        return live_vectors(self._catalogue())
+
+    def videos(self, limit: int | None = None) -> pa.Table:
+        """The videos by path, with their locations, number of clips and whether they are whole.
+
+        Args:
+            limit: Only the first so many. None: all.
+        """
         from vidx.store.export import videos_table
 
-        return videos_table(self._catalogue())
+        return videos_table(self._catalogue(), limit)
 
-    def failures(self) -> pa.Table:
-        """All files that could not be embedded, by path: path, reason, message."""
+    def failures(self, limit: int | None = None) -> pa.Table:
+        """The files that could not be embedded, by path: path, reason, message.
+
+        Args:
+            limit: Only the first so many. None: all.
+        """
         from vidx.store.export import failures_table
 
-        return failures_table(self._catalogue())
+        return failures_table(self._catalogue(), limit)
+
+    def commits(self, limit: int | None = None) -> pa.Table:
+        """What was done to the collection, the latest first: number, time, verb, provenance.
+
+        Args:
+            limit: Only the last so many. None: all.
+        """
+        from vidx.store.export import commits_table
+
+        return commits_table(self._catalogue(), limit)
 
     def info(self) -> CollectionInfo:
         """How much the collection holds, in which embedding space, and what made its vectors."""
+        from vidx.views import fits, open_index
+
         manifest, catalogue = self._manifest(), self._catalogue()
-        counts = catalogue.counts()
-        index = self._index(catalogue, newer=False)
-        return CollectionInfo(
-            path=str(self.path),
-            uuid=manifest.uuid,
-            space=manifest.space,
-            **{name: counts[name] for name in _COUNTS},
-            indexed_clips=len(index),
-            newer_clips=catalogue.count_clips(since=index.end_clip_id),
-            origins=tuple(catalogue.origins()),
-        )
+        index = open_index(catalogue)
+        with catalogue.now() as still:
+            counts, covered = still.counts(), fits(index, still.state())
+            end = index.end_clip_id if covered else 0
+            return CollectionInfo(
+                path=str(self.path),
+                uuid=manifest.uuid,
+                space=manifest.space,
+                **{name: counts[name] for name in _COUNTS},
+                indexed_clips=len(index) if covered else 0,
+                newer_clips=still.count_clips(since=end),
+                origins=tuple(still.origins()),
+            )
 
     def remove(self, paths: Paths) -> RemoveReport:
         """Take files out of the collection; a video goes with its last location.
 
         The files themselves are not touched. Clips that go are masked at once; their rows stay in
-        the shards.
+        the shards, and `restore` brings them back, until `compact`.
 
         Args:
             paths: Files, or folders for all that lies in them.
@@ -361,7 +407,52 @@ class Collection:
                     )
                 found += here
             unique = sorted(set(found))
-            return RemoveReport(tuple(unique), writer.remove(unique))
+            done = writer.remove(unique)
+            return RemoveReport(tuple(unique), done.videos, done.commit)
+
+    def restore(self, commit: int) -> RestoreReport:
+        """Take a removal back: its files and their clips are there again.
+
+        Paths that hold something else since stay as they are.
+
+        Args:
+            commit: The removal's, as its report and `commits` tell.
+
+        Returns:
+            What was brought back.
+
+        Raises:
+            UsageError: The commit removed nothing, or what it removed was compacted since.
+            CollectionLocked: Another process is writing.
+        """
+        with self._writer(None) as writer:
+            done = writer.restore(operator.index(commit))
+            return RestoreReport(commit, done.videos, done.commit)
+
+    def compact(self) -> CompactReport:
+        """Rewrite shards without the clips that are gone, and join small ones; ids stay.
+
+        What was removed before cannot be restored after this. It goes on in small steps: one that
+        is stopped loses nothing, and the same call goes on.
+
+        Returns:
+            What became smaller.
+
+        Raises:
+            CollectionLocked: Another process is writing.
+            CollectionDamaged: A shard is missing or broken.
+        """
+        from vidx.store.compact import compact
+
+        with self._writer(None) as writer:
+            catalogue = self._catalogue()
+            before = catalogue.counts()["shards"]
+            clips = sum(compact(writer, catalogue))
+            if clips:
+                self._build_index()  # without them; then nothing asks for them any more
+            writer.purge()
+            after = catalogue.counts()["shards"]
+            return CompactReport(clips, before, after, catalogue.state().commit)
 
     def verify(self) -> list[str]:
         """Check that shards, catalogue and index agree, reading all of them.
@@ -373,40 +464,48 @@ class Collection:
             CollectionLocked: Another process is writing.
         """
         from vidx.store.lock import writing
-        from vidx.store.vectors import live_vectors
+        from vidx.store.vectors import stored_vectors
         from vidx.store.verify import disagreements
+        from vidx.views import fits, open_index
 
         writable = os.access(self.path, os.W_OK)
         with writing(self._layout) if writable else nullcontext():
             try:
                 manifest, catalogue = self._manifest(), self._catalogue()
                 findings = disagreements(catalogue, manifest)
-                if findings:  # vectors that cannot be read cannot be compared
+                index = open_index(catalogue)
+                # Vectors that cannot be read cannot be compared; an index that does not fit is not
+                # used.
+                if findings or not fits(index, catalogue.state()):
                     return findings
-                index = self._index(catalogue, newer=False)
-                return index.disagreements(live_vectors(catalogue))
+                return index.disagreements(stored_vectors(catalogue))
             except CollectionDamaged as error:
                 return [error.problem]
 
     def rebuild(self) -> RebuildReport:
         """Make catalogue and index agree with the shards again; no shard is deleted, ids stay.
 
+        Searches go on meanwhile: they see what was, and then what is.
+
         Raises:
             CollectionLocked: Another process is writing.
+            VidxError: A file cannot be read for a reason that may pass; nothing was changed.
         """
         from vidx import index
         from vidx.store.lock import writing
         from vidx.store.rebuild import rebuild
-        from vidx.store.vectors import live_vectors
 
         manifest = self._manifest()
-        folder, dim = self._layout.index, manifest.space.dim
         with writing(self._layout):
-            report = rebuild(self._layout, manifest, index.reach(folder, manifest.uuid))
-            catalogue = self._catalogue()
-            parts, end_clip_id = live_vectors(catalogue), catalogue.next_clip_id()
-            index.build(folder, manifest.uuid, dim, parts, end_clip_id)
+            reach = index.reach(self._layout.index, manifest.uuid)
+            report = rebuild(self._layout, manifest, reach)
+            self._build_index()
         return report
+
+    def _build_index(self) -> None:
+        from vidx.views import build_index
+
+        build_index(self._catalogue())
 
     def export(self, path: str | os.PathLike[str]) -> int:
         """Write all clips with their vectors and labels to one Parquet file.
@@ -425,46 +524,26 @@ class Collection:
         return layouts.read_manifest(self._layout)
 
     def _catalogue(self) -> Catalogue:
-        manifest = self._manifest()  # first, so that a missing collection is told at once
-        from vidx.store.catalogue import Catalogue
+        layouts.require(self._layout)  # first, so that a missing collection is told at once
+        return self._views.catalogue()
 
-        return Catalogue(self._layout, manifest)
+    @cached_property
+    def _views(self) -> Views:
+        from vidx.views import Views
 
-    def _index(self, catalogue: Catalogue, *, newer: bool = True) -> Index:
-        """The index, with the clips that it lacks on disk unless told otherwise."""
-        from vidx.index import Index
-        from vidx.store.vectors import live_vectors
-
-        manifest = self._manifest()
-        index = Index(self._layout.index, manifest.uuid, manifest.space.dim)
-        if newer:
-            missing = _missing(index, catalogue)
-            if len(missing):
-                index.add_newer(live_vectors(catalogue, only=missing))
-            index.add_newer(live_vectors(catalogue, since=index.end_clip_id))
-        return index
+        return Views(self._layout)
 
     @contextmanager
     def _writer(self, space: Space | None) -> Iterator[Writer]:
         """Hold the collection's lock, with no id given out twice even if the catalogue is old."""
+        from vidx import index
         from vidx.store.writer import open_writer
+        from vidx.views import extend_index
 
         with open_writer(self._layout, space) as writer:
-            writer.reserve(self._index(self._catalogue(), newer=False).end_clip_id)
+            writer.reserve(index.reach(self._layout.index, writer.manifest.uuid))
+            extend_index(self._catalogue())  # what a killed writer could not, and as a check
             yield writer
-
-    def _extend_index(self) -> None:
-        from vidx.index import build
-        from vidx.store.vectors import live_vectors
-
-        catalogue = self._catalogue()
-        index = self._index(catalogue, newer=False)
-        end_clip_id = catalogue.next_clip_id()
-        if len(_missing(index, catalogue)):
-            parts = live_vectors(catalogue)
-            build(self._layout.index, index.collection, index.dim, parts, end_clip_id)
-        elif index.end_clip_id < end_clip_id:
-            index.extend(live_vectors(catalogue, since=index.end_clip_id), end_clip_id)
 
     def _encoder(self, choice: EncoderChoice, space: Space | None) -> Encoder:
         """The encoder asked for, else the collection's own, else the default one; kept."""
@@ -477,17 +556,6 @@ class Collection:
 
 
 _COUNTS = ("videos", "partial", "locations", "clips", "failures", "shards")
-
-
-def _missing(index: Index, catalogue: Catalogue) -> NDArray[np.int64]:
-    """Live clips that the index should hold and does not, after an old catalogue was put back."""
-    import numpy as np
-
-    below = catalogue.count_clips() - catalogue.count_clips(since=index.end_clip_id)
-    if below == len(index):
-        return np.empty(0, np.int64)
-    live = catalogue.live_clip_ids()
-    return np.setdiff1d(live[live < index.end_clip_id], index.indexed.ids)
 
 
 def _as_list(paths: Paths) -> list[str | os.PathLike[str]]:

@@ -16,7 +16,7 @@ from vidx.embedder.pipeline import embed_videos
 from vidx.errors import VidxError
 from vidx.records import EmbeddedVideo, EmbedReport, Finding, Problem, Progress, Source, Status
 from vidx.store.catalogue import Catalogue
-from vidx.store.changes import Failed
+from vidx.store.journal import Failed
 from vidx.store.shards import NewVideo
 from vidx.store.survey import survey
 from vidx.store.writer import Batch, Writer
@@ -34,6 +34,7 @@ class Ingest:
     Args:
         writer: Holds the collection's lock.
         stride_seconds: From one clip's start to the next one's; None: back to back.
+        committed: Called after each commit.
         progress: Called after each file, or None.
     """
 
@@ -41,13 +42,16 @@ class Ingest:
         self,
         writer: Writer,
         stride_seconds: float | None,
+        committed: Callable[[], None],
         progress: Callable[[Progress], None] | None,
     ) -> None:
         space = writer.manifest.space
         self.writer = writer
         self.plan = Plan(stride_seconds)
         self.digest = self.plan.digest(Sampling(space.num_frames, space.fps))
+        self.tell_commit = committed
         self.progress = progress
+        self.commit_number = 0
         self.counts = dict.fromkeys(
             ("embedded", "partial", "unchanged", "duplicate", "moved", "failed", "failed_before"), 0
         )
@@ -122,7 +126,7 @@ class Ingest:
                 video_id = str(finding.video_id)
                 self.sources[video_id] = [finding.source]
                 source = finding.source
-                hashed = FileState(source.size_bytes, source.mtime_ns)
+                hashed = FileState(source.size_bytes or 0, int(source.version))
                 yield Job(video_id, source.path, self.plan, hashed)
             else:
                 self._settle(finding)
@@ -190,7 +194,8 @@ class Ingest:
         # Taken out first: after an interrupt in mid-commit nothing is committed twice.
         batch, self.batch = self.batch, Batch()
         if not batch.is_empty():
-            self.writer.commit(batch, self.provenance)
+            self.commit_number = self.writer.commit(batch, self.provenance).commit
+            self.tell_commit()
         self.committed = time.monotonic()
 
     def _tell(self) -> None:
@@ -207,4 +212,5 @@ class Ingest:
             clips=self.clips,
             seconds=time.monotonic() - self.started,
             collection=str(self.writer.layout.root),
+            commit=self.commit_number or None,
         )

@@ -172,6 +172,7 @@ class EmbedReport:
         clips: Clips that were embedded in this run.
         seconds: Wall-clock time of the run.
         collection: The collection's folder.
+        commit: The last commit of the run; None where nothing was to be changed.
     """
 
     files: int
@@ -185,6 +186,7 @@ class EmbedReport:
     clips: int
     seconds: float
     collection: str
+    commit: int | None
 
     @property
     def clips_per_second(self) -> float:
@@ -213,17 +215,18 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file as it was when its bytes were hashed.
+    """A file or object as it was when its bytes were hashed.
 
     Attributes:
-        path: Absolute path.
-        size_bytes: Its size.
-        mtime_ns: Its time of last change, nanoseconds since the epoch.
+        path: Absolute path, or a URL.
+        size_bytes: Its size; None where nobody says.
+        version: What changes with its bytes: of a file its time of last change, in nanoseconds
+            since the epoch; of an object its ETag or version.
     """
 
     path: str
-    size_bytes: int
-    mtime_ns: int
+    size_bytes: int | None
+    version: str
 
 
 class Status(StrEnum):
@@ -269,6 +272,7 @@ class RebuildReport:
         set_aside: Where an unusable catalogue was moved to, or None.
         lost: What a catalogue made anew cannot know; empty when the catalogue was kept.
         clips: Live clips now.
+        commit: The state of the collection after it.
     """
 
     adopted: tuple[str, ...]
@@ -277,6 +281,7 @@ class RebuildReport:
     set_aside: str | None
     lost: tuple[str, ...]
     clips: int
+    commit: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,7 +335,46 @@ class CollectionInfo:
 
 @dataclass(frozen=True, slots=True)
 class RemoveReport:
-    """What `remove` took out: locations and failures by path, and the videos left without any."""
+    """What `remove` took out.
+
+    Attributes:
+        paths: Locations and failures.
+        videos: How many videos are left without any location.
+        commit: What `restore` takes back.
+    """
 
     paths: tuple[str, ...]
     videos: int
+    commit: int
+
+
+@dataclass(frozen=True, slots=True)
+class CompactReport:
+    """What `compact` did.
+
+    Attributes:
+        clips: Removed clips that are gone for good.
+        shards_before: Parquet files before.
+        shards_after: And after it.
+        commit: The state of the collection after it.
+    """
+
+    clips: int
+    shards_before: int
+    shards_after: int
+    commit: int
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreReport:
+    """What `restore` brought back.
+
+    Attributes:
+        restored: The commit that was taken back.
+        videos: How many videos are there again.
+        commit: The one that did it.
+    """
+
+    restored: int
+    videos: int
+    commit: int

@@ -6,7 +6,7 @@ import difflib
 import fnmatch
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -18,10 +18,10 @@ from vidx.embedder.decoding.pool import Job
 from vidx.embedder.decoding.sampling import Plan
 from vidx.embedder.pipeline import embed_videos
 from vidx.errors import CollectionDamaged, UsageError, VideoError
-from vidx.index import Index
 from vidx.records import Clip, Hit, Problem
 from vidx.store.catalogue import Catalogue
 from vidx.store.survey import content_id
+from vidx.views import View
 
 if TYPE_CHECKING:
     from vidx.embedder.encoder import Encoder
@@ -61,9 +61,10 @@ class Filters:
 
 
 class _Match(NamedTuple):
-    """A stored clip and the clip of the query that is closest to it."""
+    """A stored clip with its video's number, and the clip of the query that is closest to it."""
 
     clip_id: int
+    video: int
     score: float
     query_row: int
 
@@ -94,35 +95,34 @@ def file_query(encoder: Encoder, file: Path, span: Plan, *, needs_id: bool) -> Q
     return Query(outcome.clips, outcome.embeddings, content_id(file) if needs_id else None)
 
 
-def stored_query(catalogue: Catalogue, index: Index, clip_id: int) -> Query:
+def stored_query(catalogue: Catalogue, view: View, clip_id: int) -> Query:
     """A stored clip as a query.
 
     Raises:
         UsageError: No live clip has this id.
     """
-    there_may_be = 0 <= clip_id < catalogue.next_clip_id()
+    there_may_be = 0 <= clip_id < view.state.next_clip_id
     row = catalogue.clip_rows([clip_id]).get(clip_id) if there_may_be else None
     if row is None:
         raise UsageError(
             f"no clip {clip_id} in the collection", "Searches and `vidx export` tell the ids."
         )
-    try:
-        vectors = index.vectors_of(np.array([clip_id], np.int64))
-    except KeyError:
+    vectors = view.index.of_rows(view.index.rows_of(np.array([clip_id]))).vectors
+    if not len(vectors):
         raise CollectionDamaged(
             f"the index lacks clip {clip_id}", "Run `vidx rebuild`: it makes the index anew."
-        ) from None
+        )
     return Query((Clip(row.start_seconds, row.end_seconds),), vectors, row.video_id)
 
 
 def search(
-    catalogue: Catalogue, index: Index, query: Query, k: int, filters: Filters, *, by_video: bool
+    catalogue: Catalogue, view: View, query: Query, k: int, filters: Filters, *, by_video: bool
 ) -> list[Hit]:
     """Rank the stored clips by their best cosine similarity to any clip of the query.
 
     Args:
-        catalogue: Maps ids to clips.
-        index: All live vectors, the newest included.
+        catalogue: Maps ids to clips, at the view's commit.
+        view: All vectors, the newest included.
         query: What is searched for.
         k: Hits wanted; fewer only when fewer are allowed.
         filters: Which clips may be hits.
@@ -131,44 +131,47 @@ def search(
     Returns:
         At most k hits, best first, equal scores by clip_id.
     """
-    allowed = _allowed_ids(catalogue, index, filters)
-    k = min(k, len(index))
+    allowed = _allowed_rows(catalogue, view, filters)
+    k = min(k, len(view.index))
     if not k:
         return []
     if by_video:
-        found = _best_of_each_video(catalogue, index, query.vectors, k, allowed)
+        found = _best_of_each_video(view, query.vectors, k, allowed)
     else:
-        found = _best_clips(index, query.vectors, k, allowed)
+        found = _best_clips(view, query.vectors, k, allowed)
     return _hits(catalogue, query, found)
 
 
-def _allowed_ids(catalogue: Catalogue, index: Index, filters: Filters) -> NDArray[np.int64] | None:
-    """The clips that may be hits; None when all vectors of the index may."""
-    filtered = filters != Filters()
-    if not filtered and catalogue.counts()["clips"] == len(index):
-        return None
-    allowed = catalogue.live_clip_ids()
+def _allowed_rows(catalogue: Catalogue, view: View, filters: Filters) -> NDArray[np.bool_] | None:
+    """The rows of the view's index that may be hits; None when all may."""
+    masks = [] if view.live is None else [view.live]
     if filters.labels:
-        _check_labels(catalogue, filters.labels)
-        allowed = np.intersect1d(allowed, catalogue.clip_ids_with_labels(filters.labels))
-    if filters.path_glob is not None:
-        matching = catalogue.video_ids_where(path_matcher(filters.path_glob))
-        allowed = np.intersect1d(allowed, catalogue.clip_ids_of_videos(matching))
+        masks.append(view.mask(filters.labels, lambda: _with_labels(catalogue, view, filters)))
+    if (glob := filters.path_glob) is not None:
+        masks.append(view.mask(glob, lambda: _with_paths(catalogue, view, glob)))
     if filters.without_video is not None:
-        own = catalogue.clip_ids_of_videos([filters.without_video])
-        allowed = np.setdiff1d(allowed, own)
-    return allowed
+        own = catalogue.number_of(filters.without_video)
+        masks.append(view.index.videos() != (-1 if own is None else own))
+    return np.logical_and.reduce(masks) if masks else None
 
 
-def _check_labels(catalogue: Catalogue, labels: Sequence[str]) -> None:
+def _with_labels(catalogue: Catalogue, view: View, filters: Filters) -> NDArray[np.bool_]:
     known = {*catalogue.label_names(), *catalogue.manifest.space.labels}
-    for label in labels:
+    for label in filters.labels:
         if label not in known:
             close = difflib.get_close_matches(label, known, n=3, cutoff=0.5)
             raise UsageError(
                 f"no clip of the collection has the label {label!r}",
                 f"Did you mean {' or '.join(map(repr, close))}?" if close else "",
             )
+    mask = np.zeros(len(view.index), np.bool_)
+    mask[view.index.rows_of(catalogue.clip_ids_with_labels(filters.labels))] = True
+    return mask
+
+
+def _with_paths(catalogue: Catalogue, view: View, glob: str) -> NDArray[np.bool_]:
+    numbers = catalogue.video_numbers_where(path_matcher(glob))
+    return np.isin(view.index.videos(), numbers)
 
 
 def path_matcher(glob: str) -> Callable[[str], bool]:
@@ -184,50 +187,44 @@ def path_matcher(glob: str) -> Callable[[str], bool]:
 
 
 def _best_clips(
-    index: Index, queries: NDArray[np.float32], k: int, allowed: NDArray[np.int64] | None
+    view: View, queries: NDArray[np.float32], k: int, allowed: NDArray[np.bool_] | None
 ) -> list[_Match]:
     """The k stored clips that are closest to any clip of the query, best first."""
-    scores, ids = index.search(queries, k, allowed)  # (m, k)
-    rows = np.broadcast_to(np.arange(len(queries))[:, None], ids.shape)
-    found: dict[int, _Match] = {}
-    for position in np.lexsort((rows.ravel(), ids.ravel(), -scores.ravel())):
-        clip_id = int(ids.flat[position])
-        if clip_id >= 0 and clip_id not in found:
-            score, row = float(scores.flat[position]), int(rows.flat[position])
-            found[clip_id] = _Match(clip_id, score, row)
-    return list(found.values())[:k]
+    scores, rows = view.index.search(queries, k, allowed)  # (m, k)
+    of_query = np.broadcast_to(np.arange(len(queries))[:, None], rows.shape)
+    order = np.lexsort((of_query.ravel(), rows.ravel(), -scores.ravel()))
+    _, first = np.unique(rows.ravel()[order], return_index=True)
+    best = order[np.sort(first)]
+    best = best[rows.ravel()[best] >= 0][:k]
+    found = view.index.of_rows(rows.ravel()[best])
+    columns = (found.ids, found.videos, scores.ravel()[best], of_query.ravel()[best])
+    return [_Match(*values) for values in zip(*(c.tolist() for c in columns), strict=True)]
 
 
 def _best_of_each_video(
-    catalogue: Catalogue,
-    index: Index,
-    queries: NDArray[np.float32],
-    k: int,
-    allowed: NDArray[np.int64] | None,
+    view: View, queries: NDArray[np.float32], k: int, allowed: NDArray[np.bool_] | None
 ) -> list[_Match]:
     """The best clips of the k closest videos.
 
     The k best clips hold the best clip of each video they belong to, so each round finds at
     least one more video, in the right order; the other clips of these are then left out.
     """
-    best: dict[str, _Match] = {}
+    best: dict[int, _Match] = {}
     while len(best) < k:
-        matches = _best_clips(index, queries, k, allowed)
-        rows = catalogue.clip_rows([match.clip_id for match in matches])
-        if not rows:
+        matches = _best_clips(view, queries, k, allowed)
+        if not matches:
             break
         for match in matches:
-            if match.clip_id in rows:
-                best.setdefault(rows[match.clip_id].video_id, match)
-        allowed = catalogue.live_clip_ids() if allowed is None else allowed
-        allowed = np.setdiff1d(allowed, catalogue.clip_ids_of_videos(best))
+            best.setdefault(match.video, match)
+        others = ~np.isin(view.index.videos(), list(best))
+        allowed = others if allowed is None else allowed & others
     return list(best.values())[:k]
 
 
 def _hits(catalogue: Catalogue, query: Query, matches: list[_Match]) -> list[Hit]:
-    """Put words to the ids; a clip that was removed meanwhile is no hit."""
+    """Put words to the ids."""
     rows = catalogue.clip_rows([match.clip_id for match in matches])
-    known = [(match, rows[match.clip_id]) for match in matches if match.clip_id in rows]
+    known = [(match, rows[match.clip_id]) for match in matches]
     return [
         Hit(
             rank=rank,

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from stored_clips import stored_clips
 
 EMBED_KEYS = [
     "files", "embedded", "partial", "unchanged", "duplicate", "moved", "failed", "failed_before",
-    "clips", "seconds", "clips_per_second", "collection", "dry_run",
+    "clips", "seconds", "clips_per_second", "collection", "commit", "dry_run",
 ]  # fmt: skip
 HIT_KEYS = [
     "rank", "clip_id", "video_id", "score", "path", "locations", "start_seconds", "end_seconds",
@@ -40,6 +41,7 @@ def test_embed_reports_counts_that_add_up(vidx, library, tiny_checkpoint, tmp_pa
     again = json.loads(out)
     assert code == 3
     assert (again["unchanged"], again["failed_before"], again["clips"]) == (5, 1, 0)
+    assert (report["commit"], again["commit"]) == (1, None)
 
     code, out, _ = vidx("embed", library, *where, "--json", "--retry-failed")
     assert json.loads(out)["failed"] == 1
@@ -67,7 +69,7 @@ def test_hits_are_wanted_with_k_and_a_limit_is_of_lists_alone(vidx, embedded) ->
     code, _, err = vidx("search", "0", *where, "--limit", 2)
     assert code == 2
     assert "No such option" in err
-    for command in ("videos", "failures"):
+    for command in ("videos", "failures", "commits"):
         everything = json.loads(vidx(command, *where)[1])
         assert json.loads(vidx(command, *where, "--limit", 1)[1]) == everything[:1]
 
@@ -85,9 +87,9 @@ def test_a_verbose_search_tells_its_stages_and_compiles_nothing(embedded, librar
     stages = [line.split(" s  ") for line in done.stderr.splitlines()]
     assert [name for _, name in stages] == [
         "start Python's libraries",
-        "open catalogue and index",
         "load the model",
         "decode and embed the query",
+        "open catalogue and index",
         "search the index",
     ]
     assert all(float(seconds) >= 0 for seconds, _ in stages)
@@ -122,7 +124,7 @@ def test_tables_for_people_name_every_hit_and_escape_control_characters(vidx, em
     assert "näme\\n.avi" in out
 
 
-@pytest.mark.parametrize("command", ["info", "videos", "failures", "verify"])
+@pytest.mark.parametrize("command", ["info", "videos", "failures", "commits", "verify"])
 def test_every_reporting_command_speaks_json_and_text(vidx, embedded, command) -> None:
     code, out, _ = vidx(command, "--collection", embedded, "--json")
     assert code == 0
@@ -168,6 +170,68 @@ def test_remove_takes_one_location_then_the_video(vidx, embedded, library) -> No
     code, _, err = vidx("remove", library / "bowl.mp4", *where)
     assert code == 2
     assert "not in the collection" in err
+
+
+def test_restore_takes_a_removal_back_and_is_told_how(vidx, embedded, library) -> None:
+    where = ("--collection", embedded)
+    before = stored_clips(embedded)
+    code, out, _ = vidx("remove", library / "sub", *where)
+    assert code == 0
+    assert out == (
+        "Removed 3 paths, 2 videos.\n`vidx restore 2` brings them back, until `vidx compact`.\n"
+    )
+    assert vidx("restore", 2, *where) == (0, "2 videos restored.\n", "")
+    assert stored_clips(embedded).keys() == before.keys()
+
+    removed = json.loads(vidx("remove", library / "sub", *where, "--json")[1])
+    assert list(removed) == ["paths", "videos", "commit"]
+    assert (len(removed["paths"]), removed["commit"]) == (3, 4)
+    restored = json.loads(vidx("restore", 4, *where, "--json")[1])
+    assert restored == {"restored": 4, "videos": 2, "commit": 5}
+    assert vidx("remove", library / "sub", *where, "--quiet") == (0, "", "")
+    assert vidx("restore", 6, *where, "--quiet") == (0, "", "")
+    assert vidx("verify", *where)[0] == 0
+
+
+def test_commits_lists_what_was_done_the_latest_first(vidx, embedded, library) -> None:
+    where = ("--collection", embedded)
+    vidx("remove", library / "sub", *where)
+    vidx("restore", 2, *where)
+    rows = json.loads(vidx("commits", *where, "--json")[1])
+    assert all(list(row) == ["number", "time", "verb", "provenance"] for row in rows)
+    told = [(row["number"], row["verb"]) for row in rows]
+    assert told == [(3, "restore"), (2, "remove"), (1, "embed")]
+    assert all(datetime.fromisoformat(row["time"]).tzinfo for row in rows)
+    assert json.loads(rows[-1]["provenance"])["device"] == "cpu"
+    code, out, _ = vidx("commits", *where)
+    lines = [line.split() for line in out.splitlines() if line.strip()][-3:]
+    assert code == 0
+    assert [(int(number), verb) for number, _, verb in lines] == told
+
+
+def test_compact_drops_what_was_removed_for_good(vidx, embedded, library) -> None:
+    where = ("--collection", embedded)
+    vidx("remove", library / "Dance.MKV", *where)
+    before = json.loads(vidx("search", library / "bowl.mp4", *where, "--json", "-k", 50)[1])
+    code, out, _ = vidx("compact", *where)
+    assert (code, out) == (0, "2 clips dropped; 1 shard before, 1 now.\n")
+    assert json.loads(vidx("search", library / "bowl.mp4", *where, "--json", "-k", 50)[1]) == before
+    again = json.loads(vidx("compact", *where, "--json")[1])
+    last = json.loads(vidx("commits", *where, "--json")[1])[0]
+    assert last["verb"] == "compact"
+    assert again == {
+        "clips": 0,
+        "shards_before": 1,
+        "shards_after": 1,
+        "commit": last["number"],
+    }
+    assert vidx("compact", *where, "--quiet") == (0, "", "")
+    assert vidx("verify", *where)[0] == 0
+
+    code, out, err = vidx("restore", 2, *where)
+    assert (code, out) == (2, "")
+    assert "commit 2 removed nothing that can be brought back" in err
+    assert "compacted" in err
 
 
 def test_export_writes_a_row_a_clip(vidx, embedded, tmp_path) -> None:
@@ -271,6 +335,13 @@ def everything(folder: Path) -> dict[str, Any]:
         (["embed", "LIBRARY", "--model", "./nowhere"], 4, "nowhere does not exist"),
         (["embed", "LIBRARY", "--model", "org/not-cached"], 4, "not-cached"),
         (["export", "/proc/out.parquet"], 4, "cannot be written"),
+        (["restore", "99"], 2, "commit 99 removed nothing"),
+        (["restore", "1"], 2, "`vidx commits` lists what each one did"),
+        (["restore", "9" * 30], 2, "removed nothing"),
+        (["restore", "0"], 2, "not in the range"),
+        (["restore", "yesterday"], 2, "not a valid integer"),
+        (["restore"], 2, "Missing argument"),
+        (["commits", "--limit", "0"], 2, "not in the range"),
     ],
 )
 def test_wrong_use_gets_one_clear_message_and_changes_nothing(

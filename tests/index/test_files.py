@@ -12,27 +12,32 @@ import pytest
 from numpy.typing import NDArray
 
 from vidx import index as indexes
-from vidx.errors import CollectionDamaged, VidxError
+from vidx.errors import CollectionDamaged, CollectionTooNew, VidxError
 from vidx.index import Index, files
 from vidx.index.exact import normalized
 
 DIM = 5
 
 
-def part(start: int, end: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+def part(start: int, end: int) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int32]]:
     ids = np.arange(start, end)
-    return ids, np.random.default_rng(3).standard_normal((100, DIM), dtype=np.float32)[ids]
+    drawn = np.random.default_rng(3).standard_normal((100, DIM), dtype=np.float32)
+    return ids, drawn[ids], (ids // 3).astype(np.int32)
 
 
 def is_sound(folder: Path, end: int) -> bool:
     """Whether the index holds the first clips, all of them, and nothing else lies there."""
     index = Index(folder, "u", DIM)
-    ids, vectors = part(0, end)
+    ids, vectors, videos = part(0, end)
     generation = index.header.generation
-    names = {"index.json", f"ids-{generation}.i64", f"vectors-{generation}.f32"}
+    names = {"index.json"} | {
+        f"{name}-{generation}.{kind}"
+        for name, kind in (("ids", "i64"), ("vectors", "f32"), ("videos", "i32"))
+    }
     return (
         np.array_equal(index.indexed.ids, ids)
         and np.array_equal(index.indexed.vectors, normalized(vectors))
+        and np.array_equal(index.indexed.videos, videos)
         and index.end_clip_id == end
         and {path.name for path in folder.iterdir()} == names
         and (folder / f"ids-{generation}.i64").stat().st_size == end * 8
@@ -43,7 +48,7 @@ def is_sound(folder: Path, end: int) -> bool:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """An index of ten clips."""
-    indexes.build(tmp_path / "index", "u", DIM, [part(0, 4), part(4, 10)], 10)
+    indexes.build(tmp_path / "index", "u", DIM, [part(0, 4), part(4, 10)], 10, 1)
     return tmp_path / "index"
 
 
@@ -53,10 +58,11 @@ def change_header(folder: Path, **values: Any) -> None:
 
 
 def test_the_files_are_what_they_are_said_to_be(folder: Path) -> None:
-    ids, vectors = part(0, 10)
+    ids, vectors, videos = part(0, 10)
     assert np.array_equal(np.fromfile(folder / "ids-1.i64", "<i8"), ids)
     stored = np.fromfile(folder / "vectors-1.f32", "<f4").reshape(-1, DIM)
     assert np.array_equal(stored, normalized(vectors))
+    assert np.array_equal(np.fromfile(folder / "videos-1.i32", "<i4"), videos)
     assert json.loads((folder / "index.json").read_text()) == {
         "format_version": 1,
         "collection": "u",
@@ -65,6 +71,7 @@ def test_the_files_are_what_they_are_said_to_be(folder: Path) -> None:
         "dim": DIM,
         "rows": 10,
         "end_clip_id": 10,
+        "commit": 1,
         "generation": 1,
     }
     assert isinstance(Index(folder, "u", DIM).indexed.vectors, np.memmap)
@@ -73,7 +80,7 @@ def test_the_files_are_what_they_are_said_to_be(folder: Path) -> None:
 def test_an_index_grows_in_place_and_leaves_readers_alone(folder: Path) -> None:
     reader = Index(folder, "u", DIM)
     before = reader.indexed.vectors.copy()
-    Index(folder, "u", DIM).extend([part(10, 20)], 25)
+    Index(folder, "u", DIM).extend([part(10, 20)], 25, 2)
     assert np.array_equal(reader.indexed.vectors, before)
     grown = Index(folder, "u", DIM)
     assert (grown.end_clip_id, len(grown), grown.header.generation) == (25, 20, 1)
@@ -83,9 +90,9 @@ def test_what_a_crash_left_behind_the_end_is_overwritten(folder: Path) -> None:
     for name in ("ids-1.i64", "vectors-1.f32"):
         with (folder / name).open("ab") as file:
             file.write(b"half a row and more" * 9)
-    (folder / "index.json.123.tmp").write_text("{")
+    (folder / ".index.json.123.tmp").write_text("{")
     assert len(Index(folder, "u", DIM)) == 10
-    Index(folder, "u", DIM).extend([part(10, 20)], 20)
+    Index(folder, "u", DIM).extend([part(10, 20)], 20, 2)
     assert is_sound(folder, 20)
 
 
@@ -104,18 +111,18 @@ def test_an_end_at_any_step_leaves_the_old_index_or_the_new_one(
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
         patched.setattr(files, step, interrupted)
         if anew:
-            indexes.build(folder, "u", DIM, [part(0, 20)], 20)
+            indexes.build(folder, "u", DIM, [part(0, 20)], 20, 1)
         else:
-            Index(folder, "u", DIM).extend([part(10, 20)], 20)
+            Index(folder, "u", DIM).extend([part(10, 20)], 20, 2)
     index = Index(folder, "u", DIM)
     assert len(index) == index.end_clip_id == (20 if step == "_drop_other_generations" else 10)
-    index.extend([part(index.end_clip_id, 30)], 30)
+    index.extend([part(index.end_clip_id, 30)], 30, 2)
     assert is_sound(folder, 30)
 
 
 def test_an_index_made_anew_replaces_the_old_one_under_a_reader(folder: Path) -> None:
     reader = Index(folder, "u", DIM)
-    indexes.build(folder, "u", DIM, [part(0, 20)], 20)
+    indexes.build(folder, "u", DIM, [part(0, 20)], 20, 1)
     assert is_sound(folder, 20)
     assert np.array_equal(reader.indexed.vectors, normalized(part(0, 10)[1]))
 
@@ -127,41 +134,64 @@ def test_a_reader_that_meets_a_replacement_looks_again(
 
     def replaced_first(*arguments: Any) -> Any:
         monkeypatch.setattr(files, "_open_matrix", original)
-        indexes.build(folder, "u", DIM, [part(0, 20)], 20)
+        indexes.build(folder, "u", DIM, [part(0, 20)], 20, 1)
         return original(*arguments)
 
     monkeypatch.setattr(files, "_open_matrix", replaced_first)
     assert len(Index(folder, "u", DIM)) == 20
 
 
-@pytest.mark.parametrize("values", [{"collection": "other"}, {"dim": 6}, {"format_version": 2}])
-def test_an_index_that_is_not_ours_counts_as_none_and_is_made_anew(
+@pytest.mark.parametrize("values", [{"collection": "other"}, {"dim": 6}, {"more": 1}])
+def test_an_index_that_is_not_ours_is_damage_and_is_made_anew_on_demand(
     folder: Path, values: dict[str, Any]
 ) -> None:
     change_header(folder, **values)
-    index = Index(folder, "u", DIM)
-    assert (len(index), index.end_clip_id) == (0, 0)
-    index.extend([part(0, 20)], 20)
+    with pytest.raises(CollectionDamaged, match="vidx rebuild"):
+        Index(folder, "u", DIM)
+    indexes.build(folder, "u", DIM, [part(0, 20)], 20, 1)
     assert is_sound(folder, 20)
+
+
+def test_an_index_of_a_later_version_is_refused_and_left_as_it_is(folder: Path) -> None:
+    change_header(folder, format_version=2)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    with pytest.raises(CollectionTooNew, match="format version 2"):
+        Index(folder, "u", DIM)
+    with pytest.raises(CollectionTooNew):
+        indexes.reach(folder, "u")
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}", b"\xff"])
-def test_an_unreadable_header_counts_as_no_index(folder: Path, content: bytes) -> None:
+def test_an_unreadable_header_is_damage(folder: Path, content: bytes) -> None:
     (folder / "index.json").write_bytes(content)
-    index = Index(folder, "u", DIM)
-    assert len(index) == 0
-    index.extend([part(0, 20)], 20)
+    with pytest.raises(CollectionDamaged, match="vidx rebuild"):
+        Index(folder, "u", DIM)
+    indexes.build(folder, "u", DIM, [part(0, 20)], 20, 1)
     assert is_sound(folder, 20)
 
 
-@pytest.mark.parametrize("name", ["ids-1.i64", "vectors-1.f32"])
+def test_a_header_that_cannot_be_read_just_now_is_neither_none_nor_damage(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_arguments: object, **_keywords: object) -> str:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(Path, "read_text", fails)
+    for look in (lambda: Index(folder, "u", DIM), lambda: indexes.reach(folder, "u")):
+        with pytest.raises(VidxError, match="Too many open files") as caught:
+            look()
+        assert type(caught.value) is VidxError
+
+
+@pytest.mark.parametrize("name", ["ids-1.i64", "vectors-1.f32", "videos-1.i32"])
 @pytest.mark.parametrize("size", [None, 0, 30])
 def test_a_lost_or_short_file_is_damage(folder: Path, name: str, size: int | None) -> None:
     path = folder / name
     path.unlink() if size is None else os.truncate(path, size)
     with pytest.raises(CollectionDamaged, match="vidx rebuild"):
         Index(folder, "u", DIM)
-    indexes.build(folder, "u", DIM, [part(0, 20)], 20)
+    indexes.build(folder, "u", DIM, [part(0, 20)], 20, 1)
     assert is_sound(folder, 20)
 
 
@@ -171,15 +201,15 @@ def test_a_deleted_index_is_none(folder: Path) -> None:
     folder.rmdir()
     index = Index(folder, "u", DIM)
     assert len(index) == 0
-    index.extend([part(0, 20)], 20)
+    index.extend([part(0, 20)], 20, 2)
     assert is_sound(folder, 20)
 
 
 def test_an_index_of_no_clips_can_be_opened(tmp_path: Path) -> None:
-    indexes.build(tmp_path / "index", "u", DIM, [], 7)
+    indexes.build(tmp_path / "index", "u", DIM, [], 7, 1)
     index = Index(tmp_path / "index", "u", DIM)
     assert (len(index), index.end_clip_id) == (0, 7)
-    index.extend([part(7, 9)], 9)
+    index.extend([part(7, 9)], 9, 2)
     assert Index(tmp_path / "index", "u", DIM).indexed.ids.tolist() == [7, 8]
 
 
@@ -192,11 +222,11 @@ def test_a_full_disk_leaves_the_index_as_it_was(folder: Path) -> None:
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
         with pytest.raises(VidxError, match=os.strerror(errno.EFBIG)) as caught:
-            Index(folder, "u", DIM).extend([part(10, 100)], 100)
+            Index(folder, "u", DIM).extend([part(10, 100)], 100, 2)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         signal.signal(signal.SIGXFSZ, before)
     assert caught.value.exit_code == 4
     assert len(Index(folder, "u", DIM)) == 10
-    Index(folder, "u", DIM).extend([part(10, 100)], 100)
+    Index(folder, "u", DIM).extend([part(10, 100)], 100, 2)
     assert is_sound(folder, 100)

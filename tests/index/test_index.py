@@ -10,7 +10,7 @@ from vidx import index as indexes
 from vidx.index import Index, exact
 
 DIM = 12
-Parts = list[tuple[NDArray[np.int64], NDArray[np.float32]]]
+Part = tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int32]]
 
 
 @pytest.fixture
@@ -18,8 +18,13 @@ def random() -> np.random.Generator:
     return np.random.default_rng(11)
 
 
-def parts_of(ids: NDArray[np.int64], vectors: NDArray[np.float32], size: int = 700) -> Parts:
-    return [(ids[i : i + size], vectors[i : i + size]) for i in range(0, len(ids), size)]
+def part_of(ids: NDArray[np.int64], vectors: NDArray[np.float32]) -> Part:
+    """Clips, of which two in a row are of one video."""
+    return ids, vectors, (ids // 2).astype(np.int32)
+
+
+def parts_of(ids: NDArray[np.int64], vectors: NDArray[np.float32], size: int = 700) -> list[Part]:
+    return [part_of(ids[i : i + size], vectors[i : i + size]) for i in range(0, len(ids), size)]
 
 
 def draw(random: np.random.Generator, rows: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
@@ -30,26 +35,26 @@ def draw(random: np.random.Generator, rows: int) -> tuple[NDArray[np.int64], NDA
 
 
 def oracle(
-    ids: NDArray[np.int64],
     vectors: NDArray[np.float32],
     queries: NDArray[np.float32],
     k: int,
-    allowed: NDArray[np.int64] | None,
+    allowed: NDArray[np.bool_] | None,
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """The same answer by float64 and a full sort."""
     wide, asked = vectors.astype(np.float64), queries.astype(np.float64)
     scores = asked @ wide.T
     scores /= np.linalg.norm(asked, axis=1)[:, None] * np.linalg.norm(wide, axis=1)
     if allowed is not None:
-        scores[:, ~np.isin(ids, allowed)] = -np.inf
+        scores[:, ~allowed] = -np.inf
     order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
     best = np.take_along_axis(scores, order, axis=1)
-    return best, np.where(np.isinf(best), -1, ids[order])
+    return best, np.where(np.isinf(best), -1, order)
 
 
 @pytest.mark.parametrize("num_queries", [1, 3, 40])
 @pytest.mark.parametrize("k", [1, 10, 150])
-@pytest.mark.parametrize("share", [None, 0.5, 0.02, 0.0])
+@pytest.mark.parametrize("few", [0, 8, 1000])
+@pytest.mark.parametrize("share", [None, 0.99, 0.5, 0.02, 0.0])
 def test_search_is_exact(
     tmp_path: Path,
     random: np.random.Generator,
@@ -57,20 +62,22 @@ def test_search_is_exact(
     num_queries: int,
     k: int,
     share: float | None,
+    few: int,
 ) -> None:
     monkeypatch.setattr(exact, "_BLOCK_ROWS", 512)
+    monkeypatch.setattr(exact, "_FEW", few)
     ids, vectors = draw(random, 2000)
     queries = random.standard_normal((num_queries, DIM)).astype(np.float32)
-    allowed = None if share is None else ids[random.random(len(ids)) < share]
+    allowed = None if share is None else random.random(len(ids)) < share
     indexed = 1500
     parts, end = parts_of(ids[:indexed], vectors[:indexed]), int(ids[indexed])
-    indexes.build(tmp_path, "u", DIM, parts, end)
+    indexes.build(tmp_path, "u", DIM, parts, end, 1)
     index = Index(tmp_path, "u", DIM)
     index.add_newer(parts_of(ids[indexed:], vectors[indexed:], 100))
     assert len(index) == 2000
 
     scores, found = index.search(queries, k, allowed)
-    wanted_scores, wanted = oracle(ids, vectors, queries, k, allowed)
+    wanted_scores, wanted = oracle(vectors, queries, k, allowed)
     assert (scores.dtype, found.dtype) == (np.float32, np.int64)
     assert np.array_equal(found, wanted)
     assert np.allclose(scores, wanted_scores, atol=1e-6)
@@ -81,20 +88,21 @@ def test_search_is_exact(
 def test_blocks_of_any_size_give_the_same_answer(
     random: np.random.Generator, monkeypatch: pytest.MonkeyPatch, block: int
 ) -> None:
-    ids, vectors = draw(random, 16)
+    _, vectors = draw(random, 16)
     vectors = exact.normalized(vectors)
-    whole = exact.search_exact(ids, vectors, vectors[:3], 5, ids[2:12])
+    allowed = (np.arange(16) >= 2) & (np.arange(16) < 12)
+    whole = exact.search_exact(vectors, vectors[:3], 5, allowed)
     monkeypatch.setattr(exact, "_BLOCK_ROWS", block)
-    parted = exact.search_exact(ids, vectors, vectors[:3], 5, ids[2:12])
+    parted = exact.search_exact(vectors, vectors[:3], 5, allowed)
     assert np.array_equal(whole[1], parted[1])
     assert np.allclose(whole[0], parted[0], atol=1e-6)
 
 
 def test_more_neighbours_than_there_are_leave_the_rest_empty(tmp_path: Path) -> None:
     index = Index(tmp_path, "u", 2)
-    index.add_newer([(np.array([4]), np.array([[3, 4]], np.float32))])
+    index.add_newer([part_of(np.array([4]), np.array([[3, 4]], np.float32))])
     scores, found = index.search(np.array([[3, 4], [-3, -4]], np.float32), 3)
-    assert found.tolist() == [[4, -1, -1]] * 2
+    assert found.tolist() == [[0, -1, -1]] * 2
     assert scores.tolist() == [[1, -np.inf, -np.inf], [-1, -np.inf, -np.inf]]
 
 
@@ -104,7 +112,8 @@ def test_an_empty_index_gives_no_neighbours(tmp_path: Path) -> None:
     assert found.tolist() == [[-1] * 3] * 2
     assert np.all(np.isneginf(scores))
     assert len(index) == index.end_clip_id == 0
-    assert index.vectors_of(np.empty(0, np.int64)).shape == (0, 2)
+    assert index.of_rows(np.empty(0, np.int64)).vectors.shape == (0, 2)
+    assert index.rows_of(np.array([3])).tolist() == []
 
 
 @pytest.mark.parametrize("k", [1, 5, 25, 130])
@@ -115,9 +124,9 @@ def test_equal_vectors_come_in_the_order_of_their_ids(
     monkeypatch.setattr(exact, "_BLOCK_ROWS", 64)
     vectors = np.tile(np.array([[1, 2, 3, 4]], np.float32), (300, 1))
     index = Index(tmp_path, "u", 4)
-    index.extend([(np.arange(200), vectors[:200])], 200)
+    index.extend([part_of(np.arange(200), vectors[:200])], 200, 1)
     index = Index(tmp_path, "u", 4)
-    index.add_newer([(np.arange(200, 300), vectors[200:])])
+    index.add_newer([part_of(np.arange(200, 300), vectors[200:])])
     scores, found = index.search(vectors[:num_queries], k)
     assert found.tolist() == [list(range(k))] * num_queries
     assert scores == pytest.approx(1)
@@ -126,7 +135,7 @@ def test_equal_vectors_come_in_the_order_of_their_ids(
 def test_scores_stay_within_one(tmp_path: Path, random: np.random.Generator) -> None:
     index = Index(tmp_path, "u", 768)
     vectors = random.standard_normal((500, 768)).astype(np.float32)
-    index.add_newer([(np.arange(500), np.concatenate([vectors[:250], -vectors[:250]]))])
+    index.add_newer([part_of(np.arange(500), np.concatenate([vectors[:250], -vectors[:250]]))])
     scores, _ = index.search(vectors[:250], 500)
     assert scores.max() == 1
     assert scores.min() >= -1
@@ -134,7 +143,7 @@ def test_scores_stay_within_one(tmp_path: Path, random: np.random.Generator) -> 
 
 def test_a_vector_of_zeros_is_like_nothing(tmp_path: Path) -> None:
     index = Index(tmp_path, "u", 3)
-    index.add_newer([(np.arange(2), np.array([[0, 0, 0], [1, 0, 0]], np.float32))])
+    index.add_newer([part_of(np.arange(2), np.array([[0, 0, 0], [1, 0, 0]], np.float32))])
     scores, found = index.search(np.array([[1, 0, 0], [0, 0, 0]], np.float32), 2)
     assert (scores.tolist(), found.tolist()) == ([[1, 0], [0, 0]], [[1, 0], [0, 1]])
 
@@ -146,21 +155,25 @@ def test_vectors_of_any_length_keep_their_direction() -> None:
     assert normal.tolist() == [[np.float32(0.5**0.5)] * 2, [1, 0], [0, 0]]
 
 
-def test_vectors_are_given_back_by_id(tmp_path: Path, random: np.random.Generator) -> None:
+def test_rows_tell_what_they_are(tmp_path: Path, random: np.random.Generator) -> None:
     ids, vectors = draw(random, 50)
-    indexes.build(tmp_path, "u", DIM, parts_of(ids[:30], vectors[:30]), int(ids[30]))
+    indexes.build(tmp_path, "u", DIM, parts_of(ids[:30], vectors[:30]), int(ids[30]), 1)
     index = Index(tmp_path, "u", DIM)
     index.add_newer(parts_of(ids[30:], vectors[30:]))
-    wanted = ids[[40, 3, 3, 29]]
-    assert np.array_equal(index.vectors_of(wanted), exact.normalized(vectors[[40, 3, 3, 29]]))
-    with pytest.raises(KeyError):
-        index.vectors_of(np.array([ids.max() + 1]))
+    rows = np.array([40, 3, 3, 29, 30])
+    found = index.of_rows(rows)
+    assert np.array_equal(found.ids, ids[rows])
+    assert np.array_equal(found.vectors, exact.normalized(vectors[rows]))
+    assert np.array_equal(found.videos, ids[rows] // 2)
+    assert np.array_equal(index.videos(), ids // 2)
+    asked = np.append(ids[[40, 3, 29]], ids.max() + 1)
+    assert index.rows_of(asked).tolist() == [3, 29, 40]
 
 
 def test_planted_faults_are_found(tmp_path: Path, random: np.random.Generator) -> None:
     ids, vectors = draw(random, 40)
     end = int(ids[-1]) + 1
-    indexes.build(tmp_path, "u", DIM, parts_of(ids, vectors), end)
+    indexes.build(tmp_path, "u", DIM, parts_of(ids, vectors), end, 1)
     assert Index(tmp_path, "u", DIM).disagreements(parts_of(ids, vectors, 7)) == []
     assert Index(tmp_path, "u", DIM).disagreements(parts_of(ids[::2], vectors[::2])) == []
 
@@ -169,10 +182,10 @@ def test_planted_faults_are_found(tmp_path: Path, random: np.random.Generator) -
     said = Index(tmp_path, "u", DIM).disagreements(parts_of(ids, other, 7))
     assert said == [f"index: 1 clips have other vectors, first {ids[5]}"]
 
-    indexes.build(tmp_path, "u", DIM, parts_of(np.delete(ids, 3), np.delete(vectors, 3, 0)), end)
+    indexes.build(tmp_path, "u", DIM, parts_of(np.delete(ids, 3), np.delete(vectors, 3, 0)), end, 1)
     said = Index(tmp_path, "u", DIM).disagreements(parts_of(ids, vectors, 7))
     assert said == [f"index: 1 clips are missing, first {ids[3]}"]
 
-    indexes.build(tmp_path, "u", DIM, [], end)
+    indexes.build(tmp_path, "u", DIM, [], end, 1)
     said = Index(tmp_path, "u", DIM).disagreements(parts_of(ids, vectors, 7))
     assert said == [f"index: 40 clips are missing, first {ids[0]}"]

@@ -22,7 +22,7 @@ PRELUDE = """
 import os, signal, sys
 from pathlib import Path
 from made_collections import *
-from vidx.store import changes, shards, writer as writing
+from vidx.store import changes, journal, registry, shards, writer as writing
 from vidx.store.writer import Batch, Writer, open_writer
 layout = Layout(Path(sys.argv[1]))
 

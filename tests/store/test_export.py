@@ -12,8 +12,8 @@ from made_collections import DIM, commit, draw_video, path_of, video_id
 from vidx.errors import VidxError
 from vidx.records import Problem, Source
 from vidx.store.catalogue import Catalogue
-from vidx.store.changes import Failed
 from vidx.store.export import clips_table, export, failures_table, videos_table
+from vidx.store.journal import Failed
 from vidx.store.layout import Layout
 from vidx.store.writer import open_writer
 
@@ -25,10 +25,10 @@ def lived_in(filled: Layout) -> Layout:
     """a was removed, b is in three places, d is partial, and two files failed."""
     with open_writer(filled) as writer:
         writer.remove([path_of("a")])
-    places = [(video_id("b"), Source(path, 1000, 42)) for path in ("/z", "/1")]
+    places = [(video_id("b"), Source(path, 1000, "42")) for path in ("/z", "/1")]
     commit(filled, draw_video("d", 1, problem=Problem("truncated", "cut")), places=places)
-    commit(filled, failed=[Failed(Source("/f2", 1, 1), None, Problem("x", "y"))])
-    commit(filled, failed=[Failed(Source("/f1", 1, 1), None, Problem("x", "y\n'"))])
+    commit(filled, failed=[Failed(Source("/f2", 1, "1"), None, Problem("x", "y"))])
+    commit(filled, failed=[Failed(Source("/f1", 1, "1"), None, Problem("x", "y\n'"))])
     return filled
 
 

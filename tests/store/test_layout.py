@@ -6,7 +6,12 @@ from pathlib import Path
 import pytest
 from made_collections import SPACE, commit
 
-from vidx.errors import CollectionDamaged, CollectionNotFound, CollectionTooNew
+from vidx.errors import (
+    CollectionDamaged,
+    CollectionError,
+    CollectionNotFound,
+    CollectionTooNew,
+)
 from vidx.store.layout import Layout, find, read_manifest, require
 
 
@@ -73,10 +78,23 @@ def test_a_later_format_is_refused(layout: Layout) -> None:
         read_manifest(layout)
 
 
+def test_a_collection_of_the_unreleased_format_is_to_be_embedded_anew(layout: Layout) -> None:
+    commit(layout)
+    values = json.loads(layout.manifest.read_text())
+    del values["format"]
+    layout.manifest.write_text(json.dumps(values))
+    with pytest.raises(CollectionError, match="Embed the videos anew") as caught:
+        read_manifest(layout)
+    assert type(caught.value) is CollectionError
+
+
+OURS = b'{"format": "vidx collection", "format_version": 1'
+
+
 @pytest.mark.parametrize(
     "content",
-    [b"", b"{", b"[]", b"{}", b"\xff", b'{"format_version": 1}', b'{"format_version": "x"}',
-     b'{"format_version": 1, "uuid": "a", "space": {"labels": [], "more": 1}}'],
+    [b"", b"{", b"[]", b"{}", b"\xff", OURS + b"}", b'{"format_version": "x"}',
+     OURS + b', "uuid": "a", "space": {"labels": [], "more": 1}}'],
 )  # fmt: skip
 def test_a_broken_manifest_is_damage(layout: Layout, content: bytes) -> None:
     commit(layout)

@@ -7,7 +7,7 @@ from made_collections import PROVENANCE, SPACE, commit, draw_video, path_of, vid
 
 from vidx.records import Problem, Source
 from vidx.store.catalogue import Catalogue
-from vidx.store.changes import Failed
+from vidx.store.journal import Failed
 from vidx.store.layout import Layout
 from vidx.store.writer import Batch, Writer, open_writer
 
@@ -16,7 +16,7 @@ BROKEN = Problem("decode_error", "no frames")
 
 
 def at(path: str) -> Source:
-    return Source(path, 1000, 42)
+    return Source(path, 1000, "42")
 
 
 @pytest.fixture
@@ -66,9 +66,9 @@ def test_an_old_video_stays_while_it_has_another_path(layout: Layout, places: Pl
 def test_removing_one_of_two_paths_keeps_the_video(layout: Layout, places: Places) -> None:
     commit(layout, draw_video("a", paths=("/1", "/2")))
     with open_writer(layout) as writer:
-        assert writer.remove(["/1", "/never seen"]) == 0
+        assert writer.remove(["/1", "/never seen"]).videos == 0
         assert places() == {A: ["/2"]}
-        assert writer.remove(["/2"]) == 1
+        assert writer.remove(["/2"]).videos == 1
     assert places() == {}
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
 import os
 import subprocess
@@ -9,7 +11,7 @@ from collections.abc import Callable
 import pytest
 from made_collections import commit, draw_video
 
-from vidx.errors import CollectionLocked
+from vidx.errors import CollectionLocked, VidxError
 from vidx.store.layout import Layout
 from vidx.store.lock import writing
 from vidx.store.writer import open_writer
@@ -74,3 +76,20 @@ def test_a_note_that_says_nothing_still_gives_a_clear_message(
     with pytest.raises(CollectionLocked, match="another process"), writing(layout):
         pass
     holder.communicate("\n")
+
+
+def test_a_file_system_without_locks_is_refused(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lock that outlives its owner would keep everybody out after a kill."""
+    commit(layout, draw_video("a"))
+    layout.lock.unlink()
+
+    def missing(*_arguments: object) -> None:
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(fcntl, "flock", missing)
+    with pytest.raises(VidxError, match=r"keeps no locks|not implemented") as caught:
+        commit(layout, draw_video("b"))
+    assert caught.value.exit_code == 4
+    assert "--collection" in str(caught.value)

@@ -40,9 +40,8 @@ def test_foreign_keys_cascade_as_the_tables_say(tmp_path: Path) -> None:
             for row in connection.execute(text(f"PRAGMA foreign_key_list({table})"))
         }
     assert made == {
-        ("locations", "video_id", "videos", "CASCADE"),
-        ("clips", "video_id", "videos", "CASCADE"),
-        ("labels", "clip_id", "clips", "CASCADE"),
+        ("takes", "video", "videos", "CASCADE"),
+        ("locations", "video", "videos", "CASCADE"),
     }
 
 

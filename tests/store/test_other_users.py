@@ -17,16 +17,15 @@ pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="takes root to be someb
 
 READ = """
 import pyarrow.dataset
-from vidx.index import Index
 from vidx.store.catalogue import Catalogue
 from vidx.store.layout import read_manifest
-from vidx.store.vectors import live_vectors
+from vidx.views import Views
+import vidx.index.exact
 os.setuid(65534)  # after the imports: Python itself may lie where others cannot read
 try:
     catalogue = Catalogue(layout, read_manifest(layout))
-    index = Index(layout.index, catalogue.manifest.uuid, DIM)
-    index.add_newer(live_vectors(catalogue, since=index.end_clip_id))
-    print(len(catalogue.live_clip_ids()), catalogue.counts()["videos"], len(index))
+    with Views(layout).now() as (catalogue, view):
+        print(len(catalogue.live_clip_ids()), catalogue.counts()["videos"], len(view.index))
 except Exception as error:
     print(type(error).__name__)
 """
@@ -58,7 +57,8 @@ def test_a_collection_that_may_not_be_read_is_not_called_damaged(
 
 
 BESIDE = """
-import hashlib, time
+import time
+import pyarrow.compute
 from vidx.store.catalogue import Catalogue
 from vidx.store.export import clips_table
 from vidx.store.layout import read_manifest

@@ -10,12 +10,13 @@ from made_collections import SPACE, commit, draw_video, path_of, video_id
 
 from vidx.errors import CollectionDamaged, CollectionTooNew, VidxError
 from vidx.records import Problem, RebuildReport, Source
-from vidx.store import export, rebuild, shards, sqlite
+from vidx.store import export, journal, rebuild, shards, sqlite
 from vidx.store.catalogue import Catalogue
-from vidx.store.changes import Failed
+from vidx.store.journal import Failed
 from vidx.store.layout import Layout, read_manifest
 from vidx.store.lock import writing
-from vidx.store.rebuild import LIVED_IN_SQL_ALONE
+from vidx.store.rebuild import FORGOTTEN
+from vidx.store.tables import metadata
 from vidx.store.vectors import live_vectors
 from vidx.store.writer import open_writer
 
@@ -46,6 +47,11 @@ def lose_catalogue(layout: Layout) -> None:
         path.unlink()
 
 
+def lose_journal(layout: Layout) -> None:
+    for path in layout.journal.iterdir():
+        path.unlink()
+
+
 @pytest.fixture
 def foreign(tmp_path: Path) -> Path:
     """A shard of another collection of the same space."""
@@ -61,33 +67,82 @@ def test_a_lost_catalogue_is_made_anew_with_the_same_ids_and_labels(
     lose_catalogue(filled)
     report = run(filled)
     assert state(filled) == before
-    assert report == RebuildReport(tuple(FILES), (), (), None, LIVED_IN_SQL_ALONE, 9)
+    assert report == RebuildReport(tuple(FILES), (), (), None, (FORGOTTEN,), 9, 3)
     assert findings() == []
 
 
-def test_what_lived_in_sql_alone_is_gone_and_said_to_be(
-    filled: Layout, open_catalogue: Open
+def test_what_was_done_beside_adding_clips_comes_back_from_the_journal(
+    filled: Layout, open_catalogue: Open, findings: Findings
 ) -> None:
     commit(
         filled,
-        places=[(video_id("c"), Source("/moved/c.mp4", 1000, 42))],
-        failed=[Failed(Source("/f", 1, 1), None, Problem("x", "y"))],
+        places=[(video_id("c"), Source("/moved/c.mp4", 1000, "42"))],
+        failed=[Failed(Source("/f", None, ""), None, Problem("x", "y"))],
     )
+    commit(filled, draw_video("d", 2, paths=("/d", "/also/d")), gone=[path_of("c")])
     with open_writer(filled) as writer:
-        writer.remove([path_of("b")])
+        removal = writer.remove([path_of("b")]).commit
+        writer.remove([path_of("a")])
+        writer.restore(removal)
+    before, told = state(filled), all_tables(open_catalogue())
     lose_catalogue(filled)
-    assert len(run(filled).lost) == 3
-    catalogue = open_catalogue()
-    assert catalogue.counts()["failures"] == 0
-    assert catalogue.locations_of(video_id("c")) == [path_of("c")]
-    assert catalogue.locations_of(video_id("b")) == [path_of("b")]
+    assert run(filled).lost == ()
+    assert findings() == []
+    assert state(filled) == before
+    assert all_tables(open_catalogue()) == told
+    assert open_catalogue().locations_of(video_id("c")) == ["/moved/c.mp4"]
+    assert open_catalogue().locations_of(video_id("d")) == ["/also/d", "/d"]
+    assert open_catalogue().plan_of(video_id("a")) is None
+
+
+def all_tables(catalogue: Catalogue) -> dict[str, list[Any]]:
+    """Every row of the catalogue, but for when and with what versions it was committed."""
+    with catalogue.engine.connect() as connection:
+        rows = {
+            table.name: sorted(map(tuple, connection.execute(table.select())), key=str)
+            for table in metadata.sorted_tables
+        }
+    rows["commits"] = [(number, verb) for number, _, verb, _ in rows["commits"]]
+    rows["collection"] = [row[:2] for row in rows["collection"]]
+    rows["locations"] = [row[1:] for row in rows["locations"]]
+    return rows
+
+
+def test_a_commit_of_several_shards_keeps_its_number(layout: Layout) -> None:
+    with open_writer(layout, SPACE) as writer:
+        staged = [writer.staging.write([draw_video(name)], {}) for name in "ab"]
+        writer.enter(staged, journal.Change(), {})
+        removal = writer.remove([path_of("a")])
+        writer.restore(removal.commit)
+    before = state(layout)
+    assert len(before) == 6
+    lose_catalogue(layout)
+    run(layout)
+    assert state(layout) == before
+    assert Catalogue(layout, read_manifest(layout)).state().commit == removal.commit + 1
+
+
+def test_a_broken_entry_of_the_journal_is_named_and_the_rest_replayed(
+    filled: Layout, open_catalogue: Open, findings: Findings
+) -> None:
+    with open_writer(filled) as writer:
+        writer.remove([path_of("a")])
+        writer.remove([path_of("b")])
+    broken = filled.journal / journal.file_name(4)
+    broken.write_bytes(b"rubbish")
+    assert ["cannot be read" in finding for finding in findings()] == [True]
+    lose_catalogue(filled)
+    report = run(filled)
+    assert report.ignored[0].startswith(broken.name)
+    assert open_catalogue().plan_of(video_id("a")) == "finer", "its removal is lost"
+    assert open_catalogue().plan_of(video_id("b")) is None
 
 
 def test_a_sound_catalogue_is_kept(filled: Layout) -> None:
     with open_writer(filled) as writer:
         writer.remove([path_of("b")])
     before = state(filled)
-    assert run(filled) == RebuildReport((), (), (), None, (), 7)
+    assert run(filled) == RebuildReport((), (), (), None, (), 7, 4)
     assert state(filled) == before
 
 
@@ -109,7 +164,6 @@ def test_an_unusable_catalogue_is_set_aside_and_made_anew(
     report = run(filled)
     assert report.set_aside
     assert Path(report.set_aside).exists()
-    assert report.lost == LIVED_IN_SQL_ALONE
     assert state(filled) == before
     assert findings() == []
     again = filled.catalogue.write_bytes(b"garbage")
@@ -266,13 +320,14 @@ def test_a_copy_of_a_shard_is_not_taken_for_another(filled: Layout) -> None:
     assert state(filled) == before
 
 
-def test_a_video_whose_path_held_another_one_later_is_told_as_lost(layout: Layout) -> None:
+def test_a_journal_that_is_lost_with_the_catalogue_is_told(layout: Layout) -> None:
     commit(layout, draw_video("a", paths=("/videos/x.mp4",)))
-    moved = Source("/videos/y.mp4", 1000, 42)
+    moved = Source("/videos/y.mp4", 1000, "42")
     commit(layout, places=[(video_id("a"), moved)], gone=["/videos/x.mp4"])
     commit(layout, draw_video("b", paths=("/videos/x.mp4",)))
     lose_catalogue(layout)
-    assert any(lost.startswith("1 videos whose first path") for lost in run(layout).lost)
+    lose_journal(layout)
+    assert run(layout).lost == (FORGOTTEN,)
 
 
 def test_columns_that_a_later_version_adds_are_passed_over(
@@ -295,7 +350,7 @@ def test_columns_that_a_later_version_adds_are_passed_over(
 def test_an_empty_collection_can_be_rebuilt(layout: Layout) -> None:
     commit(layout)
     lose_catalogue(layout)
-    assert run(layout) == RebuildReport((), (), (), None, (), 0)
+    assert run(layout) == RebuildReport((), (), (), None, (), 0, 0)
 
 
 def test_a_file_that_changed_since_keeps_its_newer_content(

@@ -8,18 +8,29 @@ import pyarrow.parquet as pq
 import pytest
 from made_collections import LABELS, draw_video
 
-from vidx.errors import CollectionDamaged, CollectionTooNew
+from vidx.errors import CollectionDamaged, CollectionTooNew, VidxError
 from vidx.records import Problem
 from vidx.store import shards
 from vidx.store.shards import ShardInfo
 
-INFO = ShardInfo("uuid", "shard", "f" * 64, LABELS, {"model": "tiny", "device": "cpu"})
+INFO = ShardInfo(
+    "uuid",
+    "shard",
+    "f" * 64,
+    LABELS,
+    {"model": "tiny", "device": "cpu"},
+    "2026-01-02T03:04:05+00:00",
+    ("one", "another"),
+)
 DOCUMENTED = {
     "video_id": "string",
     "path": "string",
     "size_bytes": "int64",
-    "mtime_ns": "int64",
+    "version": "string",
     "plan": "string",
+    "take": "string",
+    "part": "int32",
+    "last_part": "bool",
     "duration_seconds": "double",
     "width": "int32",
     "height": "int32",
@@ -65,10 +76,18 @@ def test_the_schema_is_the_documented_one(shard: Path) -> None:
     schema = pq.read_schema(shard)
     assert {field.name: str(field.type) for field in schema} == DOCUMENTED
     nullable = {field.name for field in schema if field.nullable}
-    assert nullable == {"problem_reason", "problem_message"}
+    assert nullable == {"problem_reason", "problem_message", "size_bytes"}
     assert {key.decode() for key in schema.metadata} >= {
         f"vidx.{key}"
-        for key in ("format_version", "collection", "fingerprint", "labels", "provenance")
+        for key in (
+            "format_version",
+            "collection",
+            "fingerprint",
+            "labels",
+            "provenance",
+            "time",
+            "replaces",
+        )
     }
 
 
@@ -134,18 +153,36 @@ def test_a_shard_of_a_later_version_is_refused(shard: Path) -> None:
         shards.read_info(shard)
 
 
-@pytest.mark.parametrize(("uuid", "rows"), [("another", 201), ("uuid", 200)])
-def test_another_shard_in_its_place_is_noticed(shard: Path, uuid: str, rows: int) -> None:
-    assert shards.read_own(shard, "uuid", 201, ["embedding"]).num_rows == 201
+@pytest.mark.parametrize(
+    ("uuid", "own", "rows"),
+    [("another", "shard", 201), ("uuid", "another", 201), ("uuid", "shard", 200)],
+)
+def test_another_shard_in_its_place_is_noticed(shard: Path, uuid: str, own: str, rows: int) -> None:
+    assert shards.read_own(shard, "uuid", "shard", 201, ["embedding"]).num_rows == 201
     with pytest.raises(CollectionDamaged):
-        shards.read_own(shard, uuid, rows, ["embedding"])
+        shards.read_own(shard, uuid, own, rows, ["embedding"])
+
+
+def test_what_cannot_be_read_just_now_is_not_called_damaged(
+    shard: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_arguments: object, **_keywords: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    for name, read in (("read_table", shards.read), ("read_schema", shards.read_info)):
+        monkeypatch.setattr(pq, name, fails)
+        with pytest.raises(VidxError, match="Input/output error") as caught:
+            read(shard)
+        assert type(caught.value) is VidxError
 
 
 def test_names_tell_the_first_id_and_other_files_are_passed_over(tmp_path: Path) -> None:
     numbers = [10**12, 20, 3]
     for number in numbers:
         (tmp_path / shards.file_name(number)).touch()
+    (tmp_path / shards.file_name(20, 1)).touch()
     for name in ("clips-1.parquet", "clips-000000000001.parquet.tmp", "clips-x.parquet", "a"):
         (tmp_path / name).touch()
-    assert list(shards.listed(tmp_path)) == sorted(numbers)
+    assert [first for first, _ in shards.listed(tmp_path)] == [3, 20, 20, 10**12]
     assert shards.file_name(3) == "clips-000000000003.parquet"
+    assert shards.file_name(3, 2) == "clips-000000000003-2.parquet"

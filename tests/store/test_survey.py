@@ -11,7 +11,7 @@ from made_collections import commit, draw_video
 
 from vidx.records import Finding, Problem, Source, Status
 from vidx.store.catalogue import Catalogue
-from vidx.store.changes import Failed
+from vidx.store.journal import Failed
 from vidx.store.layout import Layout
 from vidx.store.shards import NewVideo
 from vidx.store.survey import content_id, survey
@@ -20,7 +20,7 @@ Look = Callable[..., list[Finding]]
 
 
 def source(path: Path) -> Source:
-    return Source(str(path), path.stat().st_size, path.stat().st_mtime_ns)
+    return Source(str(path), path.stat().st_size, str(path.stat().st_mtime_ns))
 
 
 def embedded(*paths: Path, plan: str = "plan") -> NewVideo:

@@ -34,13 +34,16 @@ def test_a_sound_collection_has_no_findings(filled: Layout, findings: Findings) 
     ("statement", "said"),
     [
         ("UPDATE clips SET end_seconds = 9 WHERE clip_id = 1", "1 clips differ"),
-        ("UPDATE clips SET video_id = (SELECT video_id FROM clips WHERE clip_id = 6)"
+        ("UPDATE clips SET take = (SELECT take FROM clips WHERE clip_id = 6)"
          " WHERE clip_id = 1", "clips differ"),
+        ("UPDATE clips SET take = 99 WHERE clip_id = 1", "1 clips have no take"),
+        ("UPDATE videos SET take = NULL WHERE number = 1", "3 clips live though"),
+        ("UPDATE clip_labels SET clip_id = 77 WHERE clip_id = 1", "5 labels have no clip"),
+        ("UPDATE shards SET uuid = 'x' WHERE first_clip_id = 5", "is another one"),
         ("DELETE FROM clips WHERE clip_id = 1", "1 clips differ in the catalogue, first 1"),
         ("UPDATE clips SET clip_id = 99 WHERE clip_id = 7", "1 clips are in no shard, first 99"),
         ("UPDATE shards SET num_clips = 2 WHERE first_clip_id = 5", "has 3 rows, not 2"),
-        ("DELETE FROM videos WHERE video_id = (SELECT min(video_id) FROM videos)",
-         "refers to a missing row of videos"),
+        ("DELETE FROM videos WHERE number = 1", "refers to a missing row of videos"),
     ],
 )  # fmt: skip
 def test_a_changed_row_is_found(

@@ -10,9 +10,9 @@ from made_collections import PROVENANCE, SPACE, commit, draw_video, path_of, vid
 
 from vidx.errors import CollectionDamaged, CollectionNotFound, VidxError
 from vidx.records import Problem, Source
-from vidx.store import changes, shards, sqlite
+from vidx.store import changes, journal, shards, sqlite
 from vidx.store.catalogue import Catalogue
-from vidx.store.changes import Failed
+from vidx.store.journal import Failed
 from vidx.store.layout import Layout
 from vidx.store.vectors import live_vectors
 from vidx.store.writer import Batch, open_writer
@@ -23,7 +23,7 @@ with open_writer(layout, SPACE) as writer:
     writer.commit(
         Batch(
             videos=[draw_video("b"), draw_video("c", paths=("/videos/c.mp4", "/videos/c2.mp4"))],
-            failed=[changes.Failed(Source("/videos/f.mp4", 1, 1), None, Problem("x", "y"))],
+            failed=[journal.Failed(Source("/videos/f.mp4", 1, "1"), None, Problem("x", "y"))],
         ),
         PROVENANCE,
     )
@@ -37,13 +37,15 @@ shards.write = half
 """
 # Where the process is killed, whether the work is there afterwards, and what is wrong until then.
 UNKNOWN = [f"shard {shards.file_name(3)}: the catalogue does not know it"]
+UNKNOWN_ENTRY = [f"journal {journal.file_name(2)}: the catalogue does not know it"]
 CRASHES = {
     "before staging": ("shards.write = die", False, []),
     "half staged": (HALF_STAGED, False, []),
     "staged": ("Writer._name = die", False, []),
     "renamed": ("writing.sync_folder = die", True, UNKNOWN),
-    "renamed and synced": ("changes.register_shard = die", True, UNKNOWN),
-    "before the SQL commit": ("changes.fail = die", True, UNKNOWN),
+    "renamed and synced": ("writing.journal.write = die", True, UNKNOWN),
+    "journalled": ("registry.enter_shard = die", True, UNKNOWN + UNKNOWN_ENTRY),
+    "before the SQL commit": ("changes._fail = die", True, UNKNOWN + UNKNOWN_ENTRY),
     "committed": ("", True, []),
 }
 Child = Callable[[str], subprocess.Popen[str]]
@@ -110,7 +112,7 @@ def test_a_kill_in_the_very_first_commit_is_no_different(
         "writing.migrate.upgrade = die",
         "writing.check_identity = die",
         "writing.write_manifest = die",
-        "import vidx.store.layout; vidx.store.layout.json.dump = die",
+        "import vidx.store.layout; vidx.store.layout.replacing = die",
     ],
 )
 def test_a_kill_while_a_collection_is_made_leaves_none_and_is_mended(
@@ -123,7 +125,7 @@ def test_a_kill_while_a_collection_is_made_leaves_none_and_is_mended(
     assert child(patch + COMMIT.replace("die()", "")).wait() == -9
     assert not layout.exists()
     commit(layout, draw_video("a"))
-    parts = {"collection.json", "catalogue.sqlite", "shards", "staging", "writer.lock"}
+    parts = {"collection.json", "catalogue.sqlite", "shards", "journal", "staging", "writer.lock"}
     found = {path.name.removesuffix("-wal").removesuffix("-shm") for path in layout.root.iterdir()}
     assert found <= parts
     assert findings() == []
@@ -141,7 +143,7 @@ def test_a_commit_that_failed_late_does_not_harm_the_next_one(
 
     with open_writer(layout, SPACE) as writer:
         with monkeypatch.context() as patched:
-            patched.setattr(changes, "fail", full)
+            patched.setattr(changes, "_fail", full)
             with pytest.raises(VidxError, match="No space left"):
                 writer.commit(Batch([draw_video("a")]), PROVENANCE)
         writer.commit(Batch([draw_video("b")]), PROVENANCE)
@@ -155,8 +157,8 @@ def test_a_commit_that_failed_late_does_not_harm_the_next_one(
 def test_a_batch_without_videos_makes_no_shard(
     layout: Layout, open_catalogue: Callable[[], Catalogue]
 ) -> None:
-    commit(layout, failed=[Failed(Source("/videos/a", 1, 1), None, Problem("x", "y"))])
-    assert shards.listed(layout.shards) == {}
+    commit(layout, failed=[Failed(Source("/videos/a", 1, "1"), None, Problem("x", "y"))])
+    assert shards.listed(layout.shards) == []
     assert open_catalogue().counts()["failures"] == 1
     assert Batch().is_empty()
 
@@ -164,7 +166,7 @@ def test_a_batch_without_videos_makes_no_shard(
 def test_ids_go_on_where_they_were(layout: Layout, open_catalogue: Callable[[], Catalogue]) -> None:
     commit(layout, draw_video("a"), draw_video("b", 2))
     with open_writer(layout) as writer:
-        assert writer.remove([path_of("a"), path_of("b")]) == 2
+        assert writer.remove([path_of("a"), path_of("b")]).videos == 2
         writer.commit(Batch([draw_video("a")]), PROVENANCE)
     assert open_catalogue().live_clip_ids().tolist() == [5, 6, 7]
     with open_writer(layout) as writer:
@@ -172,7 +174,7 @@ def test_ids_go_on_where_they_were(layout: Layout, open_catalogue: Callable[[], 
         writer.reserve(10)
         writer.commit(Batch([draw_video("c")]), PROVENANCE)
     assert open_catalogue().live_clip_ids().tolist() == [5, 6, 7, 20, 21, 22]
-    assert open_catalogue().next_clip_id() == 23
+    assert open_catalogue().state().next_clip_id == 23
 
 
 def test_a_writer_needs_a_collection_or_a_space(layout: Layout) -> None:
@@ -258,7 +260,7 @@ def test_a_full_disk_changes_nothing_and_work_goes_on_when_there_is_room(
     with open_writer(layout) as writer:
         catalogue = Catalogue(layout, writer.manifest)
         assert videos_in(catalogue).keys() - {video_id("big"), video_id("b")} == {video_id("a")}
-        assert list(layout.staging.iterdir()) == []
+        assert list(layout.staging.rglob("*.parquet")) == []
         writer.commit(Batch([draw_video("b")]), PROVENANCE)
         assert is_agreed(catalogue)
         assert catalogue.self_check() == []

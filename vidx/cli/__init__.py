@@ -12,7 +12,7 @@ import click
 from vidx.cli.bench import bench
 from vidx.cli.embed import embed
 from vidx.cli.inspect import failures, info, videos
-from vidx.cli.maintain import export, rebuild, remove, verify
+from vidx.cli.maintain import commits, compact, export, rebuild, remove, restore, verify
 from vidx.cli.models import models
 from vidx.cli.search import search
 from vidx.cli.streams import OutputFailed, standard_streams
@@ -51,7 +51,8 @@ def cli() -> None:
 
 
 COMMANDS = (
-    *(embed, search, info, videos, failures, remove, verify, rebuild, export),
+    *(embed, search, info, videos, failures, remove, restore, commits),
+    *(verify, rebuild, compact, export),
     *(models, bench, train, adapt),
 )
 for command in COMMANDS:

@@ -131,7 +131,7 @@ def exit_code(failed: int, files: int) -> int:
 def report_as_json(report: EmbedReport) -> dict[str, Any]:
     """The report's fields, the rate, and that it was done, in their documented order."""
     fields = asdict(report)
-    collection = fields.pop("collection")
+    collection, commit = fields.pop("collection"), fields.pop("commit")
     rate = round(report.clips_per_second, 3)
     seconds = round(report.seconds, 3)
     return {
@@ -139,6 +139,7 @@ def report_as_json(report: EmbedReport) -> dict[str, Any]:
         "seconds": seconds,
         "clips_per_second": rate,
         "collection": collection,
+        "commit": commit,
         "dry_run": False,
     }
 
@@ -155,6 +156,7 @@ def survey_as_json(
         "seconds": round(seconds, 3),
         "clips_per_second": None,
         "collection": str(collection.path),
+        "commit": None,
         "dry_run": True,
         "findings": [{"path": one.source.path, "status": one.status.value} for one in findings],
     }

@@ -58,7 +58,7 @@ def _version(told: dict[str, str], package: str) -> str:
 @json_option
 def videos(collection: str | None, limit: int | None, as_json: bool) -> None:
     """List the videos of the collection by path."""
-    rows = open_collection(collection).videos().slice(0, limit).to_pylist()
+    rows = open_collection(collection).videos(limit).to_pylist()
     if as_json:
         print_json(rows)
         return
@@ -84,7 +84,7 @@ def videos(collection: str | None, limit: int | None, as_json: bool) -> None:
 @json_option
 def failures(collection: str | None, limit: int | None, as_json: bool) -> None:
     """List the files that could not be embedded, and why."""
-    rows = open_collection(collection).failures().slice(0, limit).to_pylist()
+    rows = open_collection(collection).failures(limit).to_pylist()
     if as_json:
         print_json(rows)
     elif rows:

@@ -1,4 +1,4 @@
-"""`vidx remove`, `vidx verify`, `vidx rebuild` and `vidx export`."""
+"""Commands that look after a collection: what it holds, how, and what was done to it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dataclasses import asdict
 
 import click
 
-from vidx.cli.options import collection_option, json_option, quiet_option
-from vidx.cli.render import count, print_json, printable, shown_path
+from vidx.cli.options import collection_option, json_option, limit_option, quiet_option
+from vidx.cli.render import count, print_json, print_table, printable, shown_path
 from vidx.collection import open_collection
 
 
@@ -27,6 +27,55 @@ def remove(paths: tuple[str, ...], collection: str | None, as_json: bool, quiet:
         print_json(asdict(report))
     elif not quiet:
         click.echo(f"Removed {count(len(report.paths), 'path')}, {count(report.videos, 'video')}.")
+        click.echo(f"`vidx restore {report.commit}` brings them back, until `vidx compact`.")
+
+
+@click.command()
+@click.argument("commit", metavar="COMMIT", type=click.IntRange(min=1))
+@collection_option
+@json_option
+@quiet_option
+def restore(commit: int, collection: str | None, as_json: bool, quiet: bool) -> None:
+    """Take a removal back: its files and their clips are there again.
+
+    `vidx remove` and `vidx commits` tell its number. Paths that hold something else since stay.
+    """
+    report = open_collection(collection).restore(commit)
+    if as_json:
+        print_json(asdict(report))
+    elif not quiet:
+        click.echo(f"{count(report.videos, 'video')} restored.")
+
+
+@click.command()
+@collection_option
+@limit_option("List only the last N.")
+@json_option
+def commits(collection: str | None, limit: int | None, as_json: bool) -> None:
+    """List what was done to the collection, the latest first."""
+    rows = open_collection(collection).commits(limit).to_pylist()
+    if as_json:
+        print_json(rows)
+        return
+    cells = [(str(row["number"]), row["time"], row["verb"]) for row in rows]
+    print_table(("commit", "time", "what"), cells, right="commit")
+
+
+@click.command()
+@collection_option
+@json_option
+@quiet_option
+def compact(collection: str | None, as_json: bool, quiet: bool) -> None:
+    """Rewrite shards without the clips that are gone, and join small ones.
+
+    Clip ids stay. What was removed before cannot be restored after this.
+    """
+    report = open_collection(collection).compact()
+    if as_json:
+        print_json(asdict(report))
+    elif not quiet:
+        shards = f"{count(report.shards_before, 'shard')} before, {report.shards_after} now"
+        click.echo(f"{count(report.clips, 'clip')} dropped; {shards}.")
 
 
 @click.command()

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _BLOCK_ROWS = 16_384  # rows compared at a time: what a filter copies stays below 50 MB at dim 768
+_FEW = 512  # so many rows more are ranked and passed over rather than all others copied
 
 
 def normalized(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -23,62 +24,83 @@ def normalized(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def search_exact(
-    ids: NDArray[np.int64],
     vectors: NDArray[np.float32],
     queries: NDArray[np.float32],
     k: int,
-    allowed_ids: NDArray[np.int64] | None = None,
+    allowed: NDArray[np.bool_] | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Compare every query with every allowed vector.
 
     Args:
-        ids: Shape (n,), ascending.
         vectors: Shape (n, dim), of length 1; may be memory-mapped.
         queries: Shape (m, dim), of length 1.
         k: Neighbours wanted for each query.
-        allowed_ids: Only these may be answers, ascending; None allows all.
+        allowed: Shape (n,): which rows may be answers; None allows all.
 
     Returns:
-        Scores float32 (m, k), best first, equal ones by id; and their ids int64 (m, k).
+        Scores float32 (m, k), best first, equal ones by row; and rows int64 (m, k).
         Where fewer than k are allowed, the rest is -inf and -1.
     """
-    scores = np.full((len(queries), k), -np.inf, np.float32)
-    found = np.full((len(queries), k), -1, np.int64)
-    for start in range(0, len(ids), _BLOCK_ROWS):
-        block_ids = ids[start : start + _BLOCK_ROWS]
-        block = vectors[start : start + _BLOCK_ROWS]
-        if allowed_ids is not None:
-            low, high = np.searchsorted(allowed_ids, [block_ids[0], block_ids[-1] + 1])
-            chosen = np.flatnonzero(np.isin(block_ids, allowed_ids[low:high], assume_unique=True))
-            block_ids, block = block_ids[chosen], block[chosen]
-        if len(block_ids):
-            scores, found = merge(k, (scores, found), _best_of(block_ids, block, queries, k))
-    return scores, found
+    best = (
+        np.full((len(queries), k), -np.inf, np.float32),
+        np.full((len(queries), k), -1, np.int64),
+    )
+    # Where next to nothing is left out, nothing is copied, and one call does.
+    whole = allowed is None or len(allowed) - np.count_nonzero(allowed) <= _FEW
+    step = max(len(vectors), 1) if whole else _BLOCK_ROWS
+    for start in range(0, len(vectors), step):
+        block = vectors[start : start + step]
+        mask = None if allowed is None else allowed[start : start + step]
+        scores, rows = _best_of(block, queries, k, mask)
+        best = merge(k, best, (scores, np.where(rows < 0, rows, rows + start)))
+    return best
 
 
 def _best_of(
-    ids: NDArray[np.int64], block: NDArray[np.float32], queries: NDArray[np.float32], k: int
+    block: NDArray[np.float32],
+    queries: NDArray[np.float32],
+    k: int,
+    mask: NDArray[np.bool_] | None,
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """The best rows of one block."""
+    left = len(block) if mask is None else int(np.count_nonzero(mask))
+    passed_over = len(block) - left
+    if not left:
+        return np.empty((len(queries), 0), np.float32), np.empty((len(queries), 0), np.int64)
+    if passed_over > _FEW and mask is not None:
+        chosen = np.flatnonzero(mask)
+        scores, rows = _ranked(block[chosen], queries, min(k, left))
+        return scores, chosen[rows]
+    scores, rows = _ranked(block, queries, min(k + passed_over, len(block)))
+    if passed_over and mask is not None:
+        good = mask[rows]
+        scores, rows = np.where(good, scores, -np.inf), np.where(good, rows, -1)
+    return scores, rows
+
+
+def _ranked(
+    block: NDArray[np.float32], queries: NDArray[np.float32], k: int
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     scores, rows = faiss.knn(
-        queries, np.ascontiguousarray(block), min(k, len(ids)), metric=faiss.METRIC_INNER_PRODUCT
+        queries, np.ascontiguousarray(block), k, metric=faiss.METRIC_INNER_PRODUCT
     )
     # Rounding can carry the product of two unit vectors just past 1.
-    return np.clip(scores, -1, 1), np.asarray(ids)[rows]
+    return np.clip(scores, -1, 1), rows
 
 
 def merge(
     k: int, *answers: tuple[NDArray[np.float32], NDArray[np.int64]]
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """The k best of several answers to the same queries, equal scores by id.
+    """The k best of several answers to the same queries, equal scores by row.
 
     Args:
         k: How many to keep.
-        answers: Pairs of scores (m, any) and ids (m, any) that share no id.
+        answers: Pairs of scores (m, any) and rows (m, any) that share no row.
 
     Returns:
-        Scores float32 (m, k) and ids int64 (m, k).
+        Scores float32 (m, k) and rows int64 (m, k).
     """
     scores = np.concatenate([answer[0] for answer in answers], axis=1)
-    ids = np.concatenate([answer[1] for answer in answers], axis=1)
-    order = np.lexsort((ids, -scores), axis=1)[:, :k]
-    return np.take_along_axis(scores, order, axis=1), np.take_along_axis(ids, order, axis=1)
+    rows = np.concatenate([answer[1] for answer in answers], axis=1)
+    order = np.lexsort((rows, -scores), axis=1)[:, :k]
+    return np.take_along_axis(scores, order, axis=1), np.take_along_axis(rows, order, axis=1)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from itertools import chain
+from pathlib import Path
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, Connection, Engine, func, select
+from sqlalchemy import BindParameter, Connection, Engine, bindparam, func, select
 
 from vidx.errors import CollectionDamaged, CollectionTooNew
 from vidx.records import Label, Origin
@@ -17,7 +20,42 @@ from vidx.store import sqlite
 from vidx.store.layout import Layout, Manifest
 from vidx.store.migrate import HEAD, revision
 from vidx.store.sql import chunks, grouped
-from vidx.store.tables import clips, collection, failures, labels, locations, shards, videos
+from vidx.store.tables import (
+    DROPPED,
+    IN_THE_MAKING,
+    clip_labels,
+    clips,
+    collection,
+    commits,
+    failures,
+    labels,
+    locations,
+    shards,
+    takes,
+    videos,
+)
+
+# What each search asks: putting a question together takes longer than the answer.
+_SOME: BindParameter[Any] = bindparam("some", expanding=True)
+_STATE = select(
+    select(func.max(commits.c.number)).scalar_subquery(),
+    collection.c.reshaped_commit,
+    collection.c.next_clip_id,
+)
+_CLIPS = (
+    select(clips, videos.c.video_id, takes.c.video)
+    .join(takes, takes.c.number == clips.c.take)
+    .join(videos, videos.c.number == takes.c.video)
+    .where(clips.c.removed.is_(None), clips.c.clip_id.in_(_SOME))
+)
+_PLACES = select(locations.c.video, locations.c.path).where(
+    locations.c.removed.is_(None), locations.c.video.in_(_SOME)
+)
+_LABELS = (
+    select(clip_labels.c.clip_id, labels.c.name, clip_labels.c.score)
+    .join(labels, labels.c.number == clip_labels.c.label)
+    .where(clip_labels.c.clip_id.in_(_SOME))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +64,14 @@ class KnownFile:
 
     Attributes:
         size_bytes: The file's size when it was last read.
-        mtime_ns: Its time of last change then.
+        version: Its time of last change then, or its ETag.
         video_id: The content it held, or None when it failed.
         plan: How that content was cut into clips, or None when it failed.
         failure: The reason code when it failed, else None.
     """
 
-    size_bytes: int
-    mtime_ns: int
+    size_bytes: int | None
+    version: str
     video_id: str | None
     plan: str | None
     failure: str | None
@@ -44,14 +82,10 @@ class ShardRow:
     """One Parquet file that the catalogue knows."""
 
     first_clip_id: int
+    end_clip_id: int
     num_clips: int
     file: str
     uuid: str
-
-    @property
-    def end_clip_id(self) -> int:
-        """The id after the shard's last."""
-        return self.first_clip_id + self.num_clips
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +100,22 @@ class ClipRow:
     labels: tuple[Label, ...]
 
 
+class State(NamedTuple):
+    """How far the collection is.
+
+    Attributes:
+        commit: The number of the last commit.
+        reshaped_commit: The last one that put in or took out clips among others.
+        next_clip_id: The id after the last clip there ever was.
+    """
+
+    commit: int
+    reshaped_commit: int
+    next_clip_id: int
+
+
 class Catalogue:
-    """The SQL catalogue of one collection, opened for reading.
+    """The SQL catalogue of one collection, opened for reading. Threads may share it.
 
     Its methods too raise CollectionDamaged, where they come upon a broken part of the file.
 
@@ -90,119 +138,183 @@ class Catalogue:
                 "Run `vidx rebuild`: it makes the catalogue anew from the shards.",
             )
         self.engine: Engine = sqlite.open_for_reading(layout.catalogue)
-        with self.engine.connect() as connection:
-            check_identity(connection, layout, manifest)
+        self._open: Connection | None = None
+        with self.engine.begin() as connection:
+            check_identity(connection, layout.catalogue, manifest)
+
+    @contextmanager
+    def now(self) -> Iterator[Self]:
+        """The catalogue as it is now, to one thread, whatever is committed while this lasts."""
+        still = object.__new__(type(self))
+        still.layout, still.manifest, still.engine = self.layout, self.manifest, self.engine
+        with self._reading() as connection:
+            still._open = connection
+            yield still
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self.engine.dispose()
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        if self._open is not None:
+            yield self._open
+        else:
+            with self.engine.begin() as connection:
+                yield connection
+
+    def state(self) -> State:
+        """How far the collection is: one cheap look that tells whether anything has changed."""
+        with self._reading() as connection:
+            commit, *others = connection.execute(_STATE).one()
+            return State(commit or 0, *others)
 
     def known(self, paths: Sequence[str]) -> dict[str, KnownFile]:
         """What is remembered of each of these paths; those never seen are left out."""
         found = {}
-        with self.engine.connect() as connection:
+        with self._reading() as connection:
             for some in chunks(paths):
                 seen = (
-                    select(locations, videos.c.plan)
-                    .join(videos, videos.c.video_id == locations.c.video_id)
-                    .where(locations.c.path.in_(some))
+                    select(locations, videos.c.video_id, takes.c.plan)
+                    .join(videos, videos.c.number == locations.c.video)
+                    .join(takes, takes.c.number == videos.c.take, isouter=True)
+                    .where(locations.c.path.in_(some), locations.c.removed.is_(None))
                 )
                 for row in connection.execute(seen):
                     found[row.path] = KnownFile(
-                        row.size_bytes, row.mtime_ns, row.video_id, row.plan, None
+                        row.size_bytes, row.version, row.video_id, row.plan, None
                     )
                 for row in connection.execute(select(failures).where(failures.c.path.in_(some))):
-                    found[row.path] = KnownFile(
-                        row.size_bytes, row.mtime_ns, None, None, row.reason
-                    )
+                    found[row.path] = KnownFile(row.size_bytes, row.version, None, None, row.reason)
         return found
 
     def plan_of(self, video_id: str) -> str | None:
         """How a video was cut into clips, or None when it is not in the collection."""
-        with self.engine.connect() as connection:
-            query = select(videos.c.plan).where(videos.c.video_id == video_id)
+        query = (
+            select(takes.c.plan)
+            .join(videos, videos.c.take == takes.c.number)
+            .where(videos.c.video_id == video_id)
+        )
+        with self._reading() as connection:
             plan: str | None = connection.execute(query).scalar()
             return plan
 
     def locations_of(self, video_id: str) -> list[str]:
         """The paths at which a video was seen, sorted."""
-        with self.engine.connect() as connection:
-            query = select(locations.c.path).where(locations.c.video_id == video_id)
+        query = (
+            select(locations.c.path)
+            .join(videos, videos.c.number == locations.c.video)
+            .where(videos.c.video_id == video_id, locations.c.removed.is_(None))
+        )
+        with self._reading() as connection:
             return sorted(connection.execute(query).scalars())
 
     def shards(self) -> list[ShardRow]:
         """The Parquet files that hold the clips, by first clip_id."""
-        columns = (shards.c.first_clip_id, shards.c.num_clips, shards.c.file, shards.c.uuid)
-        with self.engine.connect() as connection:
+        columns = [getattr(shards.c, name) for name in ShardRow.__slots__]
+        with self._reading() as connection:
             rows = connection.execute(select(*columns).order_by(shards.c.first_clip_id))
             return [ShardRow(*row) for row in rows]
 
     def origins(self) -> list[Origin]:
         """What made the vectors: one for each distinct provenance of shards, the oldest first."""
-        end = shards.c.first_clip_id + shards.c.num_clips
-        within = (clips.c.clip_id >= shards.c.first_clip_id) & (clips.c.clip_id < end)
-        live = select(func.count()).select_from(clips).where(within).scalar_subquery()
-        query = (
-            select(shards.c.provenance, func.count(), func.sum(live))
-            .group_by(shards.c.provenance)
-            .order_by(func.min(shards.c.first_clip_id))
-        )
-        with self.engine.connect() as connection:
-            rows = connection.execute(query)
-            return [Origin(json.loads(text), files, int(live)) for text, files, live in rows]
+        columns = (shards.c.provenance, shards.c.first_clip_id, shards.c.end_clip_id)
+        query = select(*columns, shards.c.num_clips).order_by(shards.c.first_clip_id)
+        with self._reading() as connection:
+            rows = connection.execute(query).all()
+            gone = _ids(connection, select(clips.c.clip_id).where(clips.c.removed > DROPPED))
+        found: dict[str, list[int]] = {}
+        for provenance, first, end, num_clips in rows:
+            low, high = np.searchsorted(gone, [first, end])
+            found.setdefault(provenance, []).append(num_clips - int(high - low))
+        return [Origin(json.loads(text), len(live), sum(live)) for text, live in found.items()]
 
     def live_clip_ids(self, *, since: int = 0) -> NDArray[np.int64]:
-        """The ids of all clips from this one on, int64 (n,), ascending."""
-        with self.engine.connect() as connection:
-            return _ids(connection, select(clips.c.clip_id).where(clips.c.clip_id >= since))
+        """The ids of all clips that live from this one on, int64 (n,), ascending."""
+        query = select(clips.c.clip_id).where(clips.c.clip_id >= since, clips.c.removed.is_(None))
+        with self._reading() as connection:
+            return _ids(connection, query)
+
+    def removed_clip_ids(self) -> NDArray[np.int64]:
+        """The ids of all clips that do not live, int64 (n,), ascending."""
+        with self._reading() as connection:
+            return _ids(connection, select(clips.c.clip_id).where(clips.c.removed.is_not(None)))
+
+    def dropped_clip_ids(self) -> NDArray[np.int64]:
+        """The ids of all clips that shards need not keep, int64 (n,), ascending."""
+        with self._reading() as connection:
+            return _ids(connection, select(clips.c.clip_id).where(clips.c.removed > IN_THE_MAKING))
+
+    def video_numbers(self, first_clip_id: int, end_clip_id: int) -> NDArray[np.int64]:
+        """The clips with first <= clip_id < end, living or not, and the number of their video.
+
+        Returns:
+            int64, shape (n, 2): clip_id, ascending, and number.
+        """
+        query = (
+            select(clips.c.clip_id, takes.c.video)
+            .join(takes, takes.c.number == clips.c.take)
+            .where(clips.c.clip_id >= first_clip_id, clips.c.clip_id < end_clip_id)
+            .order_by(clips.c.clip_id)
+        )
+        with self._reading() as connection:
+            rows = [tuple(row) for row in connection.execute(query)]
+        return np.array(rows, np.int64).reshape(-1, 2)
+
+    def number_of(self, video_id: str) -> int | None:
+        """The number of a video; None when it was never in the collection."""
+        query = select(videos.c.number).where(videos.c.video_id == video_id)
+        with self._reading() as connection:
+            found: int | None = connection.execute(query).scalar()
+            return found
 
     def clip_ids_with_labels(self, names: Sequence[str]) -> NDArray[np.int64]:
         """The clips that have at least one of these labels, int64 (n,), ascending."""
-        with self.engine.connect() as connection:
-            return _ids(connection, select(labels.c.clip_id).where(labels.c.label.in_(names)))
+        query = (
+            select(clip_labels.c.clip_id)
+            .join(labels, labels.c.number == clip_labels.c.label)
+            .where(labels.c.name.in_(names))
+        )
+        with self._reading() as connection:
+            return _ids(connection, query)
 
-    def clip_ids_of_videos(self, video_ids: Iterable[str]) -> NDArray[np.int64]:
-        """The clips of these videos, int64 (n,), ascending."""
-        with self.engine.connect() as connection:
-            parts = [
-                _ids(connection, select(clips.c.clip_id).where(clips.c.video_id.in_(some)))
-                for some in chunks(video_ids)
-            ]
-        return np.sort(np.concatenate([np.empty(0, np.int64), *parts]))
-
-    def video_ids_where(self, accepts: Callable[[str], bool]) -> list[str]:
-        """The videos of which at least one path is accepted."""
-        with self.engine.connect() as connection:
-            rows = connection.execute(select(locations.c.path, locations.c.video_id))
-            return sorted({row.video_id for row in rows if accepts(row.path)})
+    def video_numbers_where(self, accepts: Callable[[str], bool]) -> NDArray[np.int64]:
+        """The numbers of the videos of which at least one path is accepted, ascending."""
+        query = select(locations.c.path, locations.c.video).where(locations.c.removed.is_(None))
+        with self._reading() as connection:
+            rows = connection.execute(query)
+            return np.unique(
+                np.fromiter((row.video for row in rows if accepts(row.path)), np.int64)
+            )
 
     def paths_at(self, path: str) -> list[str]:
         """The locations and failures that are this path, or lie in this folder, sorted."""
-        with self.engine.connect() as connection:
-            both = select(locations.c.path).union(select(failures.c.path))
-            found = connection.execute(both).scalars().all()
-        folder = path.rstrip("/") + "/"
-        return sorted(one for one in found if one == path or one.startswith(folder))
-
-    def next_clip_id(self) -> int:
-        """The id after the last clip there ever was."""
-        with self.engine.connect() as connection:
-            return int(connection.execute(select(collection.c.next_clip_id)).scalar_one())
+        folder = path.rstrip("/")
+        found: set[str] = set()
+        with self._reading() as connection:
+            for table in (locations, failures):
+                # All that begins with the folder's name and a slash comes before its name and "0".
+                inside = (table.c.path > f"{folder}/") & (table.c.path < f"{folder}0")
+                query = select(table.c.path).where((table.c.path == path) | inside)
+                if table is locations:
+                    query = query.where(locations.c.removed.is_(None))
+                found.update(connection.execute(query).scalars())
+        return sorted(found)
 
     def label_names(self) -> list[str]:
-        """Every label that some clip has, sorted."""
-        with self.engine.connect() as connection:
-            return sorted(connection.execute(select(labels.c.label).distinct()).scalars())
+        """Every label that some clip may have, sorted."""
+        with self._reading() as connection:
+            return sorted(connection.execute(select(labels.c.name).distinct()).scalars())
 
     def clip_rows(self, clip_ids: Sequence[int]) -> dict[int, ClipRow]:
         """All that a hit tells of these clips; ids that are not live are left out."""
-        with self.engine.connect() as connection:
-            rows = list(_rows(connection, clips, clips.c.clip_id, clip_ids))
-            places = grouped(
-                (row.video_id, row.path)
-                for row in _rows(
-                    connection, locations, locations.c.video_id, {row.video_id for row in rows}
-                )
-            )
-            named = grouped(
-                (row.clip_id, Label(row.label, row.score))
-                for row in _rows(connection, labels, labels.c.clip_id, clip_ids)
+        with self._reading() as connection:
+            rows = list(_among(connection, _CLIPS, clip_ids))
+            owners = {row.video for row in rows}
+            places = grouped((video, path) for video, path in _among(connection, _PLACES, owners))
+            of_clip = grouped(
+                (clip_id, Label(name, score))
+                for clip_id, name, score in _among(connection, _LABELS, clip_ids)
             )
         return {
             row.clip_id: ClipRow(
@@ -210,41 +322,48 @@ class Catalogue:
                 row.video_id,
                 row.start_seconds,
                 row.end_seconds,
-                tuple(sorted(places[row.video_id])),
-                tuple(sorted(named.get(row.clip_id, ()), key=lambda item: -item.score)),
+                tuple(sorted(places.get(row.video, ()))),
+                tuple(sorted(of_clip.get(row.clip_id, ()), key=lambda item: -item.score)),
             )
             for row in rows
         }
 
     def counts(self) -> dict[str, int]:
-        """Rows in the main tables, by table name, and the partial videos."""
-        with self.engine.connect() as connection:
-            found = {
-                table.name: connection.execute(select(func.count()).select_from(table)).scalar_one()
-                for table in (videos, locations, clips, shards, failures)
-            }
-            partial = select(func.count()).where(videos.c.problem_reason.is_not(None))
-            return {**found, "partial": connection.execute(partial).scalar_one()}
+        """What there is: videos, partial ones, locations, clips, shards and failures."""
+        living = videos.c.take == takes.c.number
+        queries = {
+            "videos": select(func.count()).where(videos.c.take.is_not(None)),
+            "partial": select(func.count()).where(takes.c.problem_reason.is_not(None), living),
+            "locations": select(func.count()).where(locations.c.removed.is_(None)),
+            "failures": select(func.count()).select_from(failures),
+            "shards": select(func.count()).select_from(shards),
+            # Counting those that are gone is quick: an index holds them alone.
+            "clips": select(func.coalesce(func.sum(shards.c.num_clips), 0)),
+            "removed": select(func.count()).where(clips.c.removed > DROPPED),
+        }
+        with self._reading() as connection:
+            found = {name: int(connection.execute(q).scalar_one()) for name, q in queries.items()}
+        return found | {"clips": found["clips"] - found["removed"]}
 
     def count_clips(self, *, since: int = 0) -> int:
         """How many live clips have this id or a larger one."""
-        with self.engine.connect() as connection:
-            query = select(func.count()).where(clips.c.clip_id >= since)
+        query = select(func.count()).where(clips.c.clip_id >= since, clips.c.removed.is_(None))
+        with self._reading() as connection:
             return int(connection.execute(query).scalar_one())
 
     def self_check(self) -> list[str]:
         """What the database finds wrong with itself."""
-        with self.engine.connect() as connection:
+        with self._reading() as connection:
             return sqlite.self_check(connection)
 
 
-def check_identity(connection: Connection, layout: Layout, manifest: Manifest) -> None:
+def check_identity(connection: Connection, path: Path, manifest: Manifest) -> None:
     """Refuse a catalogue of another version of vidx, or of another collection."""
     found = revision(connection)
     if found != HEAD:
         known = found is not None and found < HEAD
         raise (CollectionDamaged if known or found is None else CollectionTooNew)(
-            f"the catalogue {layout.catalogue} has schema {found}, this vidx reads {HEAD}",
+            f"the catalogue {path} has schema {found}, this vidx reads {HEAD}",
             "Run any command that writes, such as `vidx rebuild`: it brings the schema up to date."
             if known
             else "Upgrade vidx: pip install --upgrade vidx"
@@ -254,17 +373,16 @@ def check_identity(connection: Connection, layout: Layout, manifest: Manifest) -
     uuid = connection.execute(select(collection.c.uuid)).scalar()
     if uuid != manifest.uuid:
         raise CollectionDamaged(
-            f"the catalogue {layout.catalogue} belongs to collection {uuid}, not {manifest.uuid}",
+            f"the catalogue {path} belongs to collection {uuid}, not {manifest.uuid}",
             "Put back this collection's own catalogue, or run `vidx rebuild` to make one anew.",
         )
 
 
 def _ids(connection: Connection, query: Any) -> NDArray[np.int64]:
-    return np.unique(np.fromiter(connection.execute(query).scalars(), np.int64))
+    rows: Any = connection.execute(query).cursor  # the driver's own: there may be millions
+    return np.unique(np.fromiter(chain.from_iterable(rows), np.int64))
 
 
-def _rows(
-    connection: Connection, table: Any, column: ColumnElement[Any], values: Iterable[Any]
-) -> Iterator[Any]:
+def _among(connection: Connection, query: Any, values: Iterable[Any]) -> Iterator[Any]:
     for some in chunks(values):
-        yield from connection.execute(select(table).where(column.in_(some)))
+        yield from connection.execute(query, {"some": some})

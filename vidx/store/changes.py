@@ -1,80 +1,44 @@
-"""The changes that vidx makes to its SQL catalogue, each within its caller's transaction."""
+"""The changes that vidx makes to its SQL catalogue, each within its caller's transaction.
+
+The same code makes a commit, adopts what a killed one left on disk, and replays all for a catalogue
+that was lost.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
 
-import pyarrow as pa
-from sqlalchemy import Column, Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from vidx.records import Problem, Source
-from vidx.store import shards as shard_files
-from vidx.store.labels import top_labels
-from vidx.store.shards import ShardInfo
+from vidx.store import sqlite
+from vidx.store.journal import Change, Failed
 from vidx.store.sql import chunks
-from vidx.store.tables import clips, collection, failures, labels, locations, shards, videos
+from vidx.store.tables import (
+    IN_THE_MAKING,
+    clips,
+    collection,
+    commits,
+    failures,
+    locations,
+    takes,
+    videos,
+)
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """A file that could not be embedded.
-
-    Attributes:
-        source: The file.
-        video_id: SHA-256 (hex) of its bytes, or None when they could not be read.
-        problem: Why.
-    """
-
-    source: Source
-    video_id: str | None
-    problem: Problem
+def begin_commit(
+    connection: Connection, number: int, time: str, verb: str, provenance: dict[str, str]
+) -> None:
+    """Enter a commit, to which the transaction's other changes belong."""
+    row = {"number": number, "time": time, "verb": verb, "provenance": json.dumps(provenance)}
+    connection.execute(insert(commits), row)
 
 
-def register_shard(
-    connection: Connection, table: pa.Table, first_clip_id: int, info: ShardInfo
-) -> int:
-    """Enter a shard, its videos, locations, clips and labels, from the shard's own rows.
-
-    The same code commits a new shard and adopts one found on disk. What the catalogue has from
-    a later shard, of a video or at a path, stays as it is; what is from an earlier one is replaced.
-
-    Returns:
-        How many other videos went, having no path left.
-    """
-    connection.execute(
-        insert(shards),
-        {
-            "first_clip_id": first_clip_id,
-            "num_clips": table.num_rows,
-            "file": shard_files.file_name(first_clip_id),
-            "uuid": info.shard,
-            "provenance": json.dumps(info.provenance, ensure_ascii=False),
-        },
-    )
-    reserve(connection, first_clip_id + table.num_rows)
-    rows = table.select(
-        [field.name for field in (*shard_files.VIDEO_FIELDS, *shard_files.CLIP_FIELDS)]
-    ).to_pylist()
-    outdated = _outdated(connection, rows, first_clip_id)
-    numbered = [
-        {**row, "clip_id": first_clip_id + number}
-        for number, row in enumerate(rows)
-        if row["video_id"] not in outdated
-    ]
-    first_rows = {row["video_id"]: row for row in reversed(numbered)}
-    _replace_videos(connection, list(first_rows.values()))
-    _insert(connection, clips, numbered)
-    _insert_labels(connection, table, numbered, first_clip_id, info)
-    return place(
-        connection,
-        [
-            (video_id, Source(row["path"], row["size_bytes"], row["mtime_ns"]))
-            for video_id, row in first_rows.items()
-        ],
-    )
+def last_commit(connection: Connection) -> int:
+    """The number of the last commit, 0 before the first."""
+    found = connection.execute(select(func.max(commits.c.number))).scalar()
+    return int(found or 0)
 
 
 def reserve(connection: Connection, end_clip_id: int) -> None:
@@ -86,154 +50,193 @@ def reserve(connection: Connection, end_clip_id: int) -> None:
     )
 
 
-def place(connection: Connection, places: Sequence[tuple[str, Source]]) -> int:
+def reshape(connection: Connection, number: int) -> None:
+    """Note that this commit put in or took out clips among others: an index of before is no use."""
+    connection.execute(update(collection).values(reshaped_commit=number))
+
+
+def apply_before(connection: Connection, number: int, change: Change) -> None:
+    """What a commit does before its shards are entered.
+
+    Videos that gain a path come first, so that none goes for having lost one.
+    """
+    forget(connection, number, change.gone, keep={video for video, _ in change.places})
+    place(connection, number, change.places)
+
+
+def apply_after(connection: Connection, number: int, change: Change) -> int:
+    """What a commit does after its shards are entered; returns how many videos were removed."""
+    place(connection, number, change.further)
+    _fail(connection, number, change.failed)
+    for commit in change.restored:
+        _restore(connection, commit)
+    return _remove(connection, number, change.removed)
+
+
+def place(connection: Connection, number: int, places: Sequence[tuple[str, Source]]) -> None:
     """Enter where videos were seen; what stood at these paths before is no longer there.
 
     Args:
         connection: In a transaction.
-        places: Pairs of a video_id that is in the catalogue and a file that holds it.
-
-    Returns:
-        How many videos went, having no path left.
+        number: The commit's.
+        places: Pairs of a video_id and a file that holds it; videos that are not there are passed
+            over.
     """
-    paths = [source.path for _, source in places]
-    gone = forget(connection, paths, keep={video for video, _ in places})
+    numbers = video_numbers(connection, {video_id for video_id, _ in places})
     rows = {
-        source.path: {
-            "path": source.path,
-            "video_id": video_id,
-            "size_bytes": source.size_bytes,
-            "mtime_ns": source.mtime_ns,
-        }
+        source.path: (source.path, numbers[video_id], source.size_bytes, source.version)
         for video_id, source in places
+        if video_id in numbers
     }
-    _insert(connection, locations, list(rows.values()))
-    return gone
+    forget(connection, number, list(rows), keep={video_id for video_id, _ in places})
+    sqlite.insert_rows(
+        connection, "locations", ("path", "video", "size_bytes", "version"), rows.values()
+    )
 
 
-def fail(connection: Connection, failed: Sequence[Failed]) -> None:
+def forget(
+    connection: Connection, number: int, paths: Sequence[str], keep: Collection[str] = ()
+) -> None:
+    """Take paths out for good, and with them the videos that have no other path.
+
+    Args:
+        connection: In a transaction.
+        number: The commit's.
+        paths: Locations or failures; unknown ones are passed over.
+        keep: Videos, by video_id, that stay even without a path.
+    """
+    bereft: set[int] = set()
+    for some in chunks(paths):
+        here = (locations.c.path.in_(some), locations.c.removed.is_(None))
+        bereft.update(connection.execute(select(locations.c.video).where(*here)).scalars())
+        connection.execute(delete(locations).where(*here))
+        connection.execute(delete(failures).where(failures.c.path.in_(some)))
+    kept = set(video_numbers(connection, keep).values())
+    let_go(connection, number, bereft - kept)
+
+
+def clear_places(connection: Connection) -> None:
+    """Forget where all videos are, and all failures: a checkpoint tells of them anew."""
+    connection.execute(delete(locations))
+    connection.execute(delete(failures))
+
+
+def let_go_of_placeless(connection: Connection, number: int) -> None:
+    """Take out all videos that have no path."""
+    placed = select(locations.c.video).where(locations.c.removed.is_(None))
+    lonely = select(videos.c.number).where(videos.c.number.not_in(placed))
+    let_go(connection, number, list(connection.execute(lonely).scalars()))
+
+
+def let_go(connection: Connection, number: int, bereft: Iterable[int]) -> int:
+    """Take out those of some videos that have no path left; returns how many."""
+    gone: list[int] = []
+    for some in chunks(sorted(bereft)):
+        placed = select(locations.c.video).where(
+            locations.c.video == videos.c.number, locations.c.removed.is_(None)
+        )
+        lonely = select(videos.c.number).where(
+            videos.c.number.in_(some), videos.c.take.is_not(None), ~placed.exists()
+        )
+        gone += connection.execute(lonely).scalars()
+    for some in chunks(gone):
+        of_videos = select(takes.c.number).where(takes.c.video.in_(some))
+        bury(connection, number, list(connection.execute(of_videos).scalars()))
+        connection.execute(update(videos).where(videos.c.number.in_(some)).values(take=None))
+    return len(gone)
+
+
+def bury(connection: Connection, number: int, some_takes: Sequence[int]) -> None:
+    """Take out the living clips of takes, and those in the making."""
+    for some in chunks(some_takes):
+        alive = clips.c.removed.is_(None) | (clips.c.removed == IN_THE_MAKING)
+        connection.execute(
+            update(clips).where(clips.c.take.in_(some), alive).values(removed=number)
+        )
+
+
+def video_numbers(connection: Connection, video_ids: Iterable[str]) -> dict[str, int]:
+    """The numbers of those of some videos that the catalogue knows."""
+    found: dict[str, int] = {}
+    for some in chunks(sorted(video_ids)):
+        here = select(videos.c.video_id, videos.c.number).where(videos.c.video_id.in_(some))
+        found.update((row.video_id, row.number) for row in connection.execute(here))
+    return found
+
+
+def _fail(connection: Connection, number: int, failed: Sequence[Failed]) -> None:
     """Enter why files could not be embedded.
 
     What stood at such a path before goes only when the path is known to hold something else now.
     """
     here = {item.source.path: item for item in failed}
-    replaced = [
-        row.path
-        for some in chunks(list(here))
-        for row in connection.execute(select(locations).where(locations.c.path.in_(some)))
-        if here[row.path].video_id not in (None, row.video_id)
-    ]
-    forget(connection, replaced)
+    replaced = []
     for some in chunks(list(here)):
+        known = (
+            select(locations.c.path, videos.c.video_id)
+            .join(videos, videos.c.number == locations.c.video)
+            .where(locations.c.path.in_(some), locations.c.removed.is_(None))
+        )
+        replaced += [
+            row.path
+            for row in connection.execute(known)
+            if here[row.path].video_id not in (None, row.video_id)
+        ]
         connection.execute(delete(failures).where(failures.c.path.in_(some)))
-    rows = [
-        {
-            "path": item.source.path,
-            "reason": item.problem.reason,
-            "message": item.problem.message,
-            "size_bytes": item.source.size_bytes,
-            "mtime_ns": item.source.mtime_ns,
-        }
-        for item in here.values()
-    ]
-    _insert(connection, failures, rows)
-
-
-def forget(connection: Connection, paths: Sequence[str], keep: Collection[str] = ()) -> int:
-    """Take paths out of the catalogue, and with them the videos that have no other path.
-
-    Args:
-        connection: In a transaction.
-        paths: Locations or failures; unknown ones are passed over.
-        keep: Videos that stay even without a path.
-
-    Returns:
-        How many videos went.
-    """
-    bereft: set[str] = set()
-    for some in chunks(paths):
-        here = select(locations.c.video_id).where(locations.c.path.in_(some))
-        bereft.update(connection.execute(here).scalars())
-        connection.execute(delete(locations).where(locations.c.path.in_(some)))
-        connection.execute(delete(failures).where(failures.c.path.in_(some)))
-    gone = 0
-    for some in chunks(sorted(bereft.difference(keep))):
-        placed = select(locations.c.video_id).where(locations.c.video_id == videos.c.video_id)
-        orphans = delete(videos).where(videos.c.video_id.in_(some), ~placed.exists())
-        gone += connection.execute(orphans).rowcount
-    return gone
-
-
-def drop_shard(connection: Connection, first_clip_id: int, num_clips: int) -> None:
-    """Take out a shard whose file is lost, its clips, and the videos that have no others."""
-    inside = clips.c.clip_id.between(first_clip_id, first_clip_id + num_clips - 1)
-    hit = set(connection.execute(select(clips.c.video_id).where(inside)).scalars())
-    connection.execute(delete(clips).where(inside))
-    for some in chunks(sorted(hit)):
-        left = select(clips.c.clip_id).where(clips.c.video_id == videos.c.video_id)
-        connection.execute(delete(videos).where(videos.c.video_id.in_(some), ~left.exists()))
-    connection.execute(delete(shards).where(shards.c.first_clip_id == first_clip_id))
-
-
-def _outdated(
-    connection: Connection, rows: Sequence[dict[str, Any]], first_clip_id: int
-) -> set[str]:
-    """The videos of a shard that have later clips, or whose path holds a video that has."""
-    later = clips.c.clip_id > first_clip_id
-    if connection.execute(select(clips.c.clip_id).where(later).limit(1)).first() is None:
-        return set()
-    of_path = {row["path"]: row["video_id"] for row in rows}
-    found: set[str] = set()
-    for some in chunks(sorted(set(of_path.values()))):
-        query = select(clips.c.video_id).where(clips.c.video_id.in_(some), later)
-        found.update(connection.execute(query).scalars())
-    for some in chunks(sorted(of_path)):
-        newer = select(locations.c.path).where(locations.c.path.in_(some), later)
-        newer = newer.join(clips, clips.c.video_id == locations.c.video_id)
-        found.update(of_path[path] for path in connection.execute(newer).scalars())
-    return found
-
-
-def _replace_videos(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
-    """Enter videos; of one that is there already, keep the locations and drop the clips."""
-    known: set[str] = set()
-    for some in chunks([row["video_id"] for row in rows]):
-        here = select(videos.c.video_id).where(videos.c.video_id.in_(some))
-        known.update(connection.execute(here).scalars())
-        connection.execute(delete(clips).where(clips.c.video_id.in_(some)))
-    for row in rows:
-        if row["video_id"] in known:
-            same = videos.c.video_id == row["video_id"]
-            connection.execute(update(videos).where(same), _only(videos.columns, row))
-    _insert(connection, videos, [row for row in rows if row["video_id"] not in known])
-
-
-def _insert_labels(
-    connection: Connection,
-    table: pa.Table,
-    rows: Sequence[dict[str, Any]],
-    first_clip_id: int,
-    info: ShardInfo,
-) -> None:
-    """Enter the top labels of the given clips, where the model has a head."""
-    if "logits" not in table.column_names or not rows:
-        return
-    named = top_labels(shard_files.matrix(table, "logits"), info.labels)
-    _insert(
+    forget(connection, number, replaced)
+    sqlite.insert_rows(
         connection,
-        labels,
-        [
-            {"clip_id": row["clip_id"], "source": "model", "label": label, "score": score}
-            for row in rows
-            for label, score in named[row["clip_id"] - first_clip_id]
-        ],
+        "failures",
+        ("path", "reason", "message", "size_bytes", "version"),
+        (
+            (
+                path,
+                one.problem.reason,
+                one.problem.message,
+                one.source.size_bytes,
+                one.source.version,
+            )
+            for path, one in here.items()
+        ),
     )
 
 
-def _insert(connection: Connection, table: Any, rows: Sequence[dict[str, Any]]) -> None:
-    if rows:
-        connection.execute(insert(table), [_only(table.columns, row) for row in rows])
+def _of(problem: Problem) -> tuple[str, str]:
+    return problem.reason, problem.message
 
 
-def _only(columns: Iterable[Column[Any]], row: dict[str, Any]) -> dict[str, Any]:
-    return {column.name: row[column.name] for column in columns}
+def _remove(connection: Connection, number: int, paths: Sequence[str]) -> int:
+    """Take paths out in a way that can be taken back; returns how many videos went with them."""
+    bereft: set[int] = set()
+    for some in chunks(paths):
+        here = (locations.c.path.in_(some), locations.c.removed.is_(None))
+        bereft.update(connection.execute(select(locations.c.video).where(*here)).scalars())
+        connection.execute(update(locations).where(*here).values(removed=number))
+        connection.execute(delete(failures).where(failures.c.path.in_(some)))
+    return let_go(connection, number, bereft)
+
+
+def _restore(connection: Connection, commit: int) -> None:
+    """Take a removal back, but for paths that hold something else since."""
+    taken = select(locations.c.path).where(locations.c.removed.is_(None)).scalar_subquery()
+    theirs = (locations.c.removed == commit, locations.c.path.not_in(taken))
+    back = set(connection.execute(select(locations.c.video).where(*theirs)).scalars())
+    connection.execute(update(locations).where(*theirs).values(removed=None))
+    for some in chunks(sorted(back)):
+        gone = (
+            select(takes.c.video, func.max(takes.c.number).label("take"))
+            .join(clips, clips.c.take == takes.c.number)
+            .join(videos, videos.c.number == takes.c.video)
+            .where(clips.c.removed == commit, takes.c.complete, videos.c.take.is_(None))
+            .where(takes.c.video.in_(some))
+            .group_by(takes.c.video)
+        )
+        for video, take in connection.execute(gone).all():
+            revive(connection, video, take, commit)
+
+
+def revive(connection: Connection, video: int, take: int, removed: int) -> None:
+    """Let a take be the living one of its video: those of its clips with this mark live."""
+    connection.execute(update(videos).where(videos.c.number == video).values(take=take))
+    theirs = (clips.c.take == take, clips.c.removed == removed)
+    connection.execute(update(clips).where(*theirs).values(removed=None))

@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from contextlib import suppress
-from itertools import groupby
-from operator import itemgetter
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from sqlalchemy import func, select
+from numpy.typing import NDArray
+from sqlalchemy import Connection, func, select
 
+from vidx.durable import replacing
 from vidx.errors import VidxError
 from vidx.store.catalogue import Catalogue
 from vidx.store.sql import grouped
-from vidx.store.tables import clips, failures, labels, locations, videos
+from vidx.store.tables import (
+    clip_labels,
+    clips,
+    commits,
+    failures,
+    labels,
+    locations,
+    takes,
+    videos,
+)
 from vidx.store.vectors import live_vectors
+
+ROWS = 65_536  # ids looked at in one go: what is held at a time
 
 LABELS_TYPE = pa.list_(pa.struct([("label", pa.string()), ("score", pa.float64())]))
 CLIPS_SCHEMA = pa.schema(
@@ -31,6 +42,14 @@ CLIPS_SCHEMA = pa.schema(
         ("labels", LABELS_TYPE),
     ]
 )
+# How an export is written: vectors neither repeat nor compress, and trying takes half of the time.
+_TEXTS = ["video_id", "path", "labels.list.element.label"]
+_LEAVES = [*_TEXTS, "clip_id", "start_seconds", "end_seconds", "labels.list.element.score"]
+_AS_WRITTEN: dict[str, Any] = {
+    "compression": {**dict.fromkeys(_LEAVES, "snappy"), "embedding.list.element": "none"},
+    "use_dictionary": _TEXTS,
+    "write_statistics": _LEAVES,
+}
 VIDEOS_SCHEMA = pa.schema(
     [
         ("video_id", pa.string()),
@@ -52,39 +71,107 @@ VIDEOS_SCHEMA = pa.schema(
 FAILURES_SCHEMA = pa.schema(
     [("path", pa.string()), ("reason", pa.string()), ("message", pa.string())]
 )
+COMMITS_SCHEMA = pa.schema(
+    [
+        ("number", pa.int64()),
+        ("time", pa.string()),
+        ("verb", pa.string()),
+        ("provenance", pa.string()),
+    ]
+)
 
 
-def clips_table(catalogue: Catalogue) -> pa.Table:
-    """All live clips by clip_id, with their video's first path and their labels, best first."""
-    return _clips_between(catalogue, 0, None)
+def clips_table(catalogue: Catalogue, limit: int | None = None) -> pa.Table:
+    """The live clips by clip_id, with their video's first path and their labels, best first.
+
+    Args:
+        catalogue: The collection's.
+        limit: Only the first so many. None: all.
+    """
+    found, rows = [], 0
+    for table in clip_tables(catalogue):
+        found.append(table)
+        rows += table.num_rows
+        if limit is not None and rows >= limit:
+            break
+    whole = pa.concat_tables([CLIPS_SCHEMA.empty_table(), *found])
+    return whole if limit is None else whole.slice(0, limit)
 
 
-def videos_table(catalogue: Catalogue) -> pa.Table:
-    """All videos by path, with their locations, number of clips and whether they are whole."""
-    counted = select(clips.c.video_id, func.count().label("clips")).group_by(clips.c.video_id)
-    counts = counted.subquery()
-    query = select(videos, counts.c.clips).join(counts, counts.c.video_id == videos.c.video_id)
-    with catalogue.engine.connect() as connection:
-        places = grouped(connection.execute(select(locations.c.video_id, locations.c.path)))
-        rows = [dict(row._mapping) for row in connection.execute(query)]
-    for row in rows:
-        row["locations"] = sorted(places.get(row["video_id"], []))
-        row["path"] = next(iter(row["locations"]), None)
-        row["status"] = "partial" if row["problem_reason"] else "whole"
-    rows.sort(key=lambda row: row["path"] or "")
+def clip_tables(catalogue: Catalogue) -> Iterator[pa.Table]:
+    """The live clips by clip_id, some ten thousands at a time, of one state."""
+    with catalogue.now() as still:
+        names = _names(still)
+        for start in range(0, still.state().next_clip_id, ROWS):
+            table = _clips_between(still, names, start, start + ROWS)
+            if table.num_rows:
+                yield table
+
+
+def videos_table(catalogue: Catalogue, limit: int | None = None) -> pa.Table:
+    """The videos by path, with all their paths and their number of clips.
+
+    Args:
+        catalogue: The collection's.
+        limit: Only the first so many. None: all.
+    """
+    first = (
+        select(locations.c.video, func.min(locations.c.path).label("path"))
+        .where(locations.c.removed.is_(None))
+        .group_by(locations.c.video)
+        .subquery()
+    )
+    query = (
+        select(videos, takes.c.problem_reason, takes.c.problem_message, first.c.path)
+        .join(takes, takes.c.number == videos.c.take)
+        .join(first, first.c.video == videos.c.number, isouter=True)
+        .order_by(first.c.path)
+        .limit(limit)
+    )
+    counted = (
+        select(clips.c.take, func.count()).where(clips.c.removed.is_(None)).group_by(clips.c.take)
+    )
+    placed = (
+        select(locations.c.video, locations.c.path)
+        .where(locations.c.removed.is_(None))
+        .order_by(locations.c.path)
+    )
+    with catalogue.now() as still, still._reading() as connection:
+        numbers = dict(map(tuple, connection.execute(counted)))
+        places = grouped((row.video, row.path) for row in connection.execute(placed))
+        rows = [
+            {
+                **row._mapping,
+                "locations": places.get(row.number, []),
+                "clips": numbers.get(row.take, 0),
+                "status": "partial" if row.problem_reason else "whole",
+            }
+            for row in connection.execute(query)
+        ]
     return pa.Table.from_pylist(rows, schema=VIDEOS_SCHEMA)
 
 
-def failures_table(catalogue: Catalogue) -> pa.Table:
-    """All files that could not be embedded, by path."""
-    columns = (failures.c.path, failures.c.reason, failures.c.message)
-    with catalogue.engine.connect() as connection:
-        rows = connection.execute(select(*columns).order_by(failures.c.path))
-        return pa.Table.from_pylist([dict(row._mapping) for row in rows], schema=FAILURES_SCHEMA)
+def failures_table(catalogue: Catalogue, limit: int | None = None) -> pa.Table:
+    """The files that could not be embedded, by path; at most `limit`."""
+    return _table(
+        catalogue, select(failures).order_by(failures.c.path).limit(limit), FAILURES_SCHEMA
+    )
+
+
+def commits_table(catalogue: Catalogue, limit: int | None = None) -> pa.Table:
+    """What was done to the collection, the latest first; at most `limit`."""
+    query = select(commits).order_by(commits.c.number.desc()).limit(limit)
+    return _table(catalogue, query, COMMITS_SCHEMA)
+
+
+def _table(catalogue: Catalogue, query: Any, schema: pa.Schema) -> pa.Table:
+    with catalogue._reading() as connection:
+        rows = [dict(row._mapping) for row in connection.execute(query)]
+    return pa.Table.from_pylist(rows, schema=schema)
 
 
 def export(catalogue: Catalogue, dim: int, path: Path) -> int:
-    """Write all live clips with their vectors to one Parquet file, in one step.
+    """Write all live clips of one state with their vectors to one Parquet file, in one step.
 
     Args:
         catalogue: The collection's.
@@ -98,52 +185,102 @@ def export(catalogue: Catalogue, dim: int, path: Path) -> int:
         VidxError: The file cannot be written.
     """
     embedding = pa.field("embedding", pa.list_(pa.field("element", pa.float32()), dim))
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     rows = 0
     try:
-        with pq.ParquetWriter(temporary, CLIPS_SCHEMA.append(embedding)) as writer:
-            for table in _with_vectors(catalogue, embedding):
-                writer.write_table(table)
+        with (
+            replacing(path) as file,
+            pq.ParquetWriter(file, CLIPS_SCHEMA.append(embedding), **_AS_WRITTEN) as writer,
+            catalogue.now() as still,
+        ):
+            names = _names(still)
+            for ids, vectors in live_vectors(still):
+                table = _clips_between(still, names, int(ids[0]), int(ids[-1]) + 1)
+                flat = pa.array(vectors.reshape(-1))
+                column = pa.FixedSizeListArray.from_arrays(flat, type=embedding.type)
+                writer.write_table(table.append_column(embedding, column))
                 rows += table.num_rows
-        temporary.replace(path)
     except OSError as error:
         raise VidxError(f"{path} cannot be written: {error}", "Choose another place.") from error
-    finally:
-        with suppress(OSError):  # the error that ended the export is the one to tell
-            temporary.unlink()
     return rows
 
 
-def _with_vectors(catalogue: Catalogue, embedding: pa.Field) -> Iterator[pa.Table]:
-    for ids, vectors in live_vectors(catalogue):
-        table = _clips_between(catalogue, int(ids[0]), int(ids[-1]) + 1)
-        rows = np.searchsorted(ids, table.column("clip_id").to_numpy())
-        values = pa.FixedSizeListArray.from_arrays(vectors[rows].reshape(-1), type=embedding.type)
-        yield table.append_column(embedding, values)
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """What stands for numbers: per video and per label, with the place of each number."""
+
+    video_ids: pa.Array
+    paths: pa.Array
+    video_places: NDArray[np.int64]
+    labels: pa.Array
+    label_places: NDArray[np.int64]
 
 
-def _clips_between(catalogue: Catalogue, start: int, end: int | None) -> pa.Table:
-    """The live clips with start <= clip_id < end, and all that the catalogue says of them."""
-    within = [clips.c.clip_id >= start, *([clips.c.clip_id < end] if end is not None else [])]
-    first_path = (
+def _names(catalogue: Catalogue) -> _Names:
+    first = (
         select(func.min(locations.c.path))
-        .where(locations.c.video_id == clips.c.video_id)
+        .where(locations.c.video == videos.c.number, locations.c.removed.is_(None))
         .scalar_subquery()
     )
-    query = select(clips, first_path.label("path")).where(*within).order_by(clips.c.clip_id)
-    named = (
-        select(labels.c.clip_id, labels.c.label, labels.c.score)
-        .join(clips, clips.c.clip_id == labels.c.clip_id)
-        .where(*within)
-        .order_by(labels.c.clip_id, labels.c.score.desc())
+    with catalogue._reading() as connection:
+        owners = connection.execute(select(videos.c.number, videos.c.video_id, first)).all()
+        named = connection.execute(select(labels.c.number, labels.c.name)).all()
+    return _Names(
+        pa.array([row[1] for row in owners], pa.string()),
+        pa.array([row[2] for row in owners], pa.string()),
+        _places([row[0] for row in owners]),
+        pa.array([row[1] for row in named], pa.string()),
+        _places([row[0] for row in named]),
     )
-    with catalogue.engine.connect() as connection:
-        of_clip = {
-            clip_id: [{"label": row.label, "score": row.score} for row in rows]
-            for clip_id, rows in groupby(connection.execute(named), itemgetter(0))
-        }
-        rows = [
-            {**row._mapping, "labels": of_clip.get(row.clip_id, [])}
-            for row in connection.execute(query)
-        ]
-    return pa.Table.from_pylist(rows, schema=CLIPS_SCHEMA)
+
+
+def _places(numbers: list[int]) -> NDArray[np.int64]:
+    """Where in a list each number stands, by number."""
+    places = np.zeros(max(numbers, default=0) + 1, np.int64)
+    places[numbers] = np.arange(len(numbers))
+    return places
+
+
+def _clips_between(catalogue: Catalogue, names: _Names, start: int, end: int) -> pa.Table:
+    """The live clips with start <= clip_id < end, and all that the catalogue says of them."""
+    query = (
+        select(clips.c.clip_id, takes.c.video, clips.c.start_seconds, clips.c.end_seconds)
+        .join(takes, takes.c.number == clips.c.take)
+        .where(clips.c.clip_id >= start, clips.c.clip_id < end, clips.c.removed.is_(None))
+        .order_by(clips.c.clip_id)
+    )
+    with catalogue._reading() as connection:
+        found = _columns(connection, query, "i8, i8, f8, f8")
+        of_clips = _labels_between(connection, names, found["f0"], start, end)
+    owners = pa.array(names.video_places[found["f1"]])
+    columns = [
+        pa.array(found["f0"]), names.video_ids.take(owners), names.paths.take(owners),
+        pa.array(found["f2"]), pa.array(found["f3"]), of_clips,
+    ]  # fmt: skip
+    return pa.table(columns, schema=CLIPS_SCHEMA)
+
+
+def _labels_between(
+    connection: Connection, names: _Names, ids: NDArray[np.int64], start: int, end: int
+) -> pa.Array:
+    """For each clip its labels, best first."""
+    query = (
+        select(clip_labels.c.clip_id, clip_labels.c.label, clip_labels.c.score)
+        .where(clip_labels.c.clip_id >= start, clip_labels.c.clip_id < end)
+        .order_by(clip_labels.c.clip_id)
+    )
+    found = _columns(connection, query, "i8, i8, f8")
+    found = found[np.isin(found["f0"], ids)]
+    found = found[np.lexsort((-found["f2"], found["f0"]))]
+    offsets = np.searchsorted(found["f0"], np.append(ids, end))
+    label = names.labels.take(pa.array(names.label_places[found["f1"]]))
+    pairs = pa.StructArray.from_arrays([label, pa.array(found["f2"])], names=["label", "score"])
+    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pairs).cast(LABELS_TYPE)
+
+
+def _columns(connection: Connection, query: Any, kinds: str) -> NDArray[Any]:
+    """The rows of a query as a structured array, with fields f0, f1 and so on."""
+    cursor: Any = connection.execute(query).cursor  # the driver's own: there may be millions
+    parts = []
+    while some := cursor.fetchmany(ROWS):
+        parts.append(np.array(some, dtype=np.dtype(kinds)))
+    return np.concatenate([np.empty(0, np.dtype(kinds)), *parts])

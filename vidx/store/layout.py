@@ -4,6 +4,7 @@
   collection.json     format version, uuid, embedding space; written once
   catalogue.sqlite    the SQL catalogue
   shards/             clips-<first_clip_id>.parquet, immutable
+  journal/            commit-<number>.parquet: what was done beside adding clips
   staging/            files being written; the only files vidx ever deletes by itself
   index/              vectors in clip_id order for search
   writer.lock         held by the one process that writes; writer.json names it
@@ -17,6 +18,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from vidx.durable import replacing
 from vidx.errors import (
     CollectionDamaged,
     CollectionError,
@@ -26,6 +28,7 @@ from vidx.errors import (
 )
 from vidx.records import Space
 
+FORMAT = "vidx collection"
 FORMAT_VERSION = 1
 FOLDER_NAME = ".vidx"
 
@@ -54,6 +57,11 @@ class Layout:
     def shards(self) -> Path:
         """The folder of committed Parquet files."""
         return self.root / "shards"
+
+    @property
+    def journal(self) -> Path:
+        """The folder of what commits did beside their shards."""
+        return self.root / "journal"
 
     @property
     def staging(self) -> Path:
@@ -126,19 +134,19 @@ def require(layout: Layout) -> None:
 
 
 def write_manifest(layout: Layout, manifest: Manifest) -> None:
-    """Write `collection.json`, in one step that a crash cannot halve."""
+    """Write `collection.json`, in one step that a crash cannot halve.
+
+    Raises:
+        OSError: The folder cannot be written.
+    """
     values = {
+        "format": FORMAT,
         "format_version": FORMAT_VERSION,
         "uuid": manifest.uuid,
         "space": dataclasses.asdict(manifest.space),
     }
-    staged = layout.staging / layout.manifest.name
-    with staged.open("w", encoding="utf-8") as file:
-        json.dump(values, file, indent=1, ensure_ascii=False)
-        file.flush()
-        os.fsync(file.fileno())
-    staged.replace(layout.manifest)
-    sync_folder(layout.root)
+    with replacing(layout.manifest) as file:
+        file.write(json.dumps(values, indent=1, ensure_ascii=False).encode())
 
 
 def read_manifest(layout: Layout) -> Manifest:
@@ -165,6 +173,11 @@ def read_manifest(layout: Layout) -> Manifest:
                 f"{layout.root} has format version {version}, this vidx knows {FORMAT_VERSION}",
                 "Upgrade vidx: pip install --upgrade vidx",
             )
+        if values.get("format") != FORMAT:
+            raise CollectionError(
+                f"{layout.root} was made by a vidx before 0.1.0, whose format is no more",
+                "Embed the videos anew into another folder: vidx embed FOLDER --collection NEW",
+            )
         space = {**values["space"], "labels": tuple(values["space"]["labels"])}
         return Manifest(values["uuid"], Space(**space))
     except (KeyError, TypeError) as error:
@@ -176,12 +189,3 @@ def _undescribed(layout: Layout, error: Exception) -> CollectionDamaged:
         f"{layout.manifest} is not a collection's description: {error}",
         "Put back a copy of it; without it the vectors cannot be told apart from others.",
     )
-
-
-def sync_folder(folder: Path) -> None:
-    """Make renames within a folder survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -7,13 +7,47 @@ import os
 import socket
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import FileLock, SoftFileLock, Timeout
 
 from vidx.errors import CollectionLocked, VidxError
 from vidx.store.layout import Layout
+
+_NO_LOCKS = "its file system keeps no locks (flock)"
+
+
+@contextmanager
+def held(path: Path) -> Iterator[bool]:
+    """Hold the OS lock of a file, if no other process does.
+
+    Yields:
+        Whether it is held.
+
+    Raises:
+        OSError: The file cannot be written, or its file system keeps no locks.
+    """
+    lock = FileLock(path)
+    try:
+        with warnings.catch_warnings(action="ignore"):  # some versions only warn, and take another
+            lock.acquire(timeout=0)
+        if isinstance(lock, SoftFileLock):  # which would outlive its owner
+            raise OSError(_NO_LOCKS)
+    except Timeout:
+        yield False
+        return
+    except NotImplementedError as error:
+        raise OSError(_NO_LOCKS) from error
+    except BaseException:
+        lock.release()
+        raise
+    try:
+        yield True
+    finally:
+        lock.release()
 
 
 @contextmanager
@@ -22,28 +56,36 @@ def writing(layout: Layout) -> Iterator[None]:
 
     Raises:
         CollectionLocked: Another process holds it; the message names that process.
-        VidxError: The folder cannot be written.
+        VidxError: The folder cannot be written, or keeps no locks.
     """
-    lock = FileLock(layout.lock)
+    with _held(layout) as ours:
+        if not ours:
+            raise CollectionLocked(
+                f"{layout.root} is being written by {_owner(layout)}",
+                "Wait until it has ended, or stop it; searching works meanwhile.",
+            )
+        try:
+            _sign(layout)
+            yield
+        finally:
+            with suppress(OSError):
+                layout.lock.with_suffix(".json").unlink()
+
+
+@contextmanager
+def _held(layout: Layout) -> Iterator[bool]:
+    lock = held(layout.lock)
     try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise CollectionLocked(
-            f"{layout.root} is being written by {_owner(layout)}",
-            "Wait until it has ended, or stop it; searching works meanwhile.",
-        ) from None
+        ours = lock.__enter__()
     except OSError as error:
         raise VidxError(
-            f"{layout.root} cannot be written: {error.strerror}",
-            "Choose a folder you may write to with --collection.",
+            f"{layout.root} cannot be written: {error.strerror or error}",
+            "Choose a folder on a local disk that you may write to with --collection.",
         ) from error
     try:
-        _sign(layout)
-        yield
+        yield ours
     finally:
-        with suppress(OSError):
-            layout.lock.with_suffix(".json").unlink()
-        lock.release()
+        lock.__exit__(None, None, None)
 
 
 def _sign(layout: Layout) -> None:

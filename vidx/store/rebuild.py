@@ -1,30 +1,34 @@
-"""Making the catalogue agree with the shards on disk again."""
+"""Making the catalogue agree with the shards and the journal on disk again."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from sqlalchemy import select
 
 from vidx.errors import CollectionDamaged, CollectionTooNew
 from vidx.records import RebuildReport
-from vidx.store import changes, shards
+from vidx.store import changes, journal, registry, shards, sqlite
+from vidx.store.adoption import adopt
 from vidx.store.catalogue import Catalogue
 from vidx.store.layout import Layout, Manifest
+from vidx.store.staging import now
 from vidx.store.tables import shards as shards_table
-from vidx.store.writer import Writer, writer_under_lock
+from vidx.store.writer import Writer, own_provenance, writer_under_lock
 
-LIVED_IN_SQL_ALONE = (
-    "removals (removed clips are back)",
-    "second and further locations of equal files, and paths of files moved since",
-    "failures",
+FORGOTTEN = (
+    "the journal is empty: if files were moved, removed or failed, or were copies of others, that "
+    "is not known any more"
 )
 
 
 def rebuild(layout: Layout, manifest: Manifest, end_clip_id: int) -> RebuildReport:
-    """Mend the catalogue from the shards: enter unknown ones, drop the clips of lost ones.
+    """Mend the catalogue from the shards and the journal: enter unknown ones, drop lost ones.
 
-    A catalogue that is missing or unusable is made anew; an unusable one is set aside, not
+    It is built beside and takes the old one's place at one stroke: readers see what was or what
+    is. A catalogue that is missing or unusable is made anew; an unusable one is set aside, not
     deleted. Neither is any shard, and ids stay. The caller holds the writer's lock.
 
     Args:
@@ -33,40 +37,73 @@ def rebuild(layout: Layout, manifest: Manifest, end_clip_id: int) -> RebuildRepo
         end_clip_id: No id below this one is given out again, even if the last shards are lost.
 
     Raises:
-        CollectionTooNew: A later vidx wrote the catalogue.
+        CollectionTooNew: A later vidx wrote the catalogue, or a part.
+        VidxError: A file cannot be read for a reason that may pass; nothing was changed.
     """
-    had_catalogue = layout.catalogue.exists()
-    set_aside = _set_aside_if_unusable(layout, manifest) if had_catalogue else None
-    made_anew = not had_catalogue or set_aside is not None
-    if made_anew:
-        _move_aside(layout.catalogue)  # a write-ahead log alone would be replayed
-    with writer_under_lock(layout, manifest) as writer:
-        writer.reserve(end_clip_id)
-        dropped = _drop_lost(writer)
-        adopted, ignored, displaced = _adopt_each(writer)
-    counts = Catalogue(layout, manifest).counts()
+    usable = layout.catalogue.exists() and _is_usable(layout, manifest)
+    with _beside(layout) as draft:
+        if usable:
+            sqlite.copy(layout.catalogue, draft)
+        with writer_under_lock(layout, manifest, draft) as writer:
+            writer.reserve(end_clip_id)
+            dropped = _drop_lost(writer)
+            found = adopt(writer)
+            if usable and (dropped or found.adopted):
+                _commit(writer)
+        set_aside = None if usable else _move_aside(layout.catalogue)
+        _replace(draft, layout.catalogue)
+    catalogue = Catalogue(layout, manifest)
+    clips, commit = catalogue.counts()["clips"], catalogue.state().commit
+    catalogue.close()
+    forgotten = not usable and found.adopted and not journal.listed(layout.journal)
     return RebuildReport(
-        adopted=tuple(adopted),
+        adopted=tuple(found.adopted),
         dropped=tuple(dropped),
-        ignored=tuple(ignored),
+        ignored=tuple(found.ignored),
         set_aside=str(set_aside) if set_aside else None,
-        lost=(LIVED_IN_SQL_ALONE if made_anew and counts["shards"] else ()) + displaced,
-        clips=counts["clips"],
+        lost=(FORGOTTEN,) if forgotten else (),
+        clips=clips,
+        commit=commit,
     )
 
 
-def _set_aside_if_unusable(layout: Layout, manifest: Manifest) -> Path | None:
-    """Move a catalogue away that is broken or another collection's."""
+def _is_usable(layout: Layout, manifest: Manifest) -> bool:
+    """Whether a catalogue is whole and this collection's."""
     try:
-        with writer_under_lock(layout, manifest):
+        with writer_under_lock(layout, manifest, layout.catalogue):
             pass
-        if not Catalogue(layout, manifest).self_check():
-            return None
+        catalogue = Catalogue(layout, manifest)
+        try:
+            return not catalogue.self_check()
+        finally:
+            catalogue.close()
     except CollectionTooNew:
         raise
     except CollectionDamaged:
+        return False
+
+
+@contextmanager
+def _beside(layout: Layout) -> Iterator[Path]:
+    """The name of a catalogue in the making, of which nothing is left at the end."""
+    draft = layout.catalogue.with_name(f"{layout.catalogue.name}.draft")
+    parts = [draft.with_name(draft.name + suffix) for suffix in ("", "-wal", "-shm")]
+    try:
+        for part in parts:
+            part.unlink(missing_ok=True)
+        yield draft
+    finally:
+        for part in parts:
+            part.unlink(missing_ok=True)
+
+
+def _replace(draft: Path, catalogue: Path) -> None:
+    """Let a draft be the catalogue, at one stroke for those who read it."""
+    sqlite.copy(draft, catalogue)
+    engine = sqlite.open_for_writing(catalogue)
+    with engine.begin():
         pass
-    return _move_aside(layout.catalogue)
+    sqlite.close(engine, catalogue)
 
 
 def _move_aside(catalogue: Path) -> Path | None:
@@ -74,7 +111,7 @@ def _move_aside(catalogue: Path) -> Path | None:
     number = 1
     while (target := catalogue.with_name(f"{catalogue.name}.damaged-{number}")).exists():
         number += 1
-    for suffix in ("", "-wal", "-shm"):
+    for suffix in ("", "-wal", "-shm"):  # a log alone would be replayed
         part = catalogue.with_name(catalogue.name + suffix)
         if part.exists():
             part.rename(target.with_name(target.name + suffix))
@@ -82,38 +119,35 @@ def _move_aside(catalogue: Path) -> Path | None:
 
 
 def _drop_lost(writer: Writer) -> list[str]:
-    """Take out the shards whose file is lost, or cannot be read whole."""
+    """Take out the shards whose file is lost or broken; returns their names."""
     dropped = []
-    columns = (shards_table.c.first_clip_id, shards_table.c.num_clips, shards_table.c.file)
+    columns = (
+        shards_table.c.first_clip_id, shards_table.c.end_clip_id, shards_table.c.num_clips,
+        shards_table.c.file, shards_table.c.uuid,
+    )  # fmt: skip
     with writer.engine.begin() as connection:
-        for first_clip_id, num_clips, file in connection.execute(select(*columns)).all():
-            if not _is_ours(writer, writer.layout.shards / file, num_clips):
-                changes.drop_shard(connection, first_clip_id, num_clips)
+        number = changes.last_commit(connection) + 1
+        for first, end, num_clips, file, uuid in connection.execute(select(*columns)).all():
+            if not _is_ours(writer, writer.layout.shards / file, uuid, num_clips):
+                registry.drop_shard(connection, number, first, end)
                 dropped.append(file)
+        if dropped:
+            changes.begin_commit(connection, number, now(), "rebuild", own_provenance())
     return dropped
 
 
-def _is_ours(writer: Writer, path: Path, num_clips: int) -> bool:
+def _is_ours(writer: Writer, path: Path, uuid: str, num_clips: int) -> bool:
+    """Whether a shard is there, whole; what cannot be read just now ends the rebuild."""
     try:
-        info = shards.read_info(path)
-        return info.uuid == writer.manifest.uuid and shards.read(path).num_rows == num_clips
+        shards.read_own(path, writer.manifest.uuid, uuid, num_clips, None)
     except CollectionDamaged:
         return False
+    return True
 
 
-def _adopt_each(writer: Writer) -> tuple[list[str], list[str], tuple[str, ...]]:
-    """Enter the unknown shards one by one; one that cannot be entered does not stop the rest."""
-    adopted, ignored, displaced = [], [], 0
-    for first_clip_id, path in writer.unknown().items():
-        try:
-            adoption = writer.adopt_one(first_clip_id, path)
-        except CollectionDamaged as error:
-            ignored.append(f"{path.name}: {error.problem}")
-            continue
-        displaced += adoption.displaced
-        if adoption.refused:
-            ignored.append(f"{path.name}: {adoption.refused}")
-        else:
-            adopted.append(path.name)
-    lost = (f"{displaced} videos whose first path held another video later",) if displaced else ()
-    return adopted, ignored, lost
+def _commit(writer: Writer) -> None:
+    """Let those who keep a view look anew."""
+    with writer.engine.begin() as connection:
+        number = changes.last_commit(connection) + 1
+        changes.begin_commit(connection, number, now(), "rebuild", own_provenance())
+        changes.reshape(connection, number)

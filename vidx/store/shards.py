@@ -2,37 +2,44 @@
 
 The file's metadata carries the format version, the collection's uuid, the fingerprint, the
 label names and the provenance. Columns are read by name, so that later versions may add some.
-`clip_id` is not stored: it is the number in the file's name plus the row.
+`clip_id` is the number in the file's name plus the row; where clips were dropped it is a column.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from vidx.errors import CollectionDamaged, CollectionTooNew
+from vidx.errors import CollectionDamaged, CollectionTooNew, VidxError
 from vidx.records import EmbeddedVideo, Source
 
 SHARD_FORMAT_VERSION = 1
 
-_NAME = re.compile(r"clips-(\d{12,})\.parquet")
+# The second number is there where shards were compacted into one: the first of them had the name.
+_NAME = re.compile(r"clips-(\d{12,})(?:-\d+)?\.parquet")
+CLIP_ID = "clip_id"
 
 # The columns that describe the video, repeated on each of its clips: zstd makes them free.
 VIDEO_FIELDS = (
     pa.field("video_id", pa.string(), nullable=False),
     pa.field("path", pa.string(), nullable=False),
-    pa.field("size_bytes", pa.int64(), nullable=False),
-    pa.field("mtime_ns", pa.int64(), nullable=False),
+    pa.field("size_bytes", pa.int64()),
+    pa.field("version", pa.string(), nullable=False),
     pa.field("plan", pa.string(), nullable=False),
+    pa.field("take", pa.string(), nullable=False),
+    pa.field("part", pa.int32(), nullable=False),
+    pa.field("last_part", pa.bool_(), nullable=False),
     pa.field("duration_seconds", pa.float64(), nullable=False),
     pa.field("width", pa.int32(), nullable=False),
     pa.field("height", pa.int32(), nullable=False),
@@ -57,19 +64,25 @@ _TEXT_COLUMNS = [field.name for field in VIDEO_FIELDS if field.type == pa.string
 
 @dataclass(frozen=True, slots=True)
 class NewVideo:
-    """One embedded video on its way into a shard.
+    """One embedded video, or a part of one, on its way into a shard.
 
     Attributes:
         video_id: SHA-256 (hex) of the bytes.
         plan: Digest of how the video was cut into clips.
         sources: Where the bytes were seen, at least once; twins are added until the commit.
         embedded: Its clips and vectors.
+        take: The name of this cutting, which all its parts share.
+        part: Which one this is, from 0.
+        last_part: Whether the take is complete with it: only then its clips are seen.
     """
 
     video_id: str
     plan: str
     sources: list[Source]
     embedded: EmbeddedVideo
+    take: str = field(default_factory=lambda: uuid4().hex)
+    part: int = 0
+    last_part: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +95,8 @@ class ShardInfo:
         fingerprint: The embedding space's.
         labels: Names of the logits' classes, empty without a head.
         provenance: Model, revision, device, dtype, versions: told, never compared.
+        time: When it was written, ISO 8601, UTC.
+        replaces: The shards, by their own uuid, that were compacted into this one.
     """
 
     uuid: str
@@ -89,11 +104,27 @@ class ShardInfo:
     fingerprint: str
     labels: tuple[str, ...]
     provenance: dict[str, str]
+    time: str
+    replaces: tuple[str, ...] = ()
 
 
-def file_name(first_clip_id: int) -> str:
-    """The name of the shard whose first row has this id."""
-    return f"clips-{first_clip_id:012d}.parquet"
+def file_name(first_clip_id: int, number: int = 0) -> str:
+    """The name of the shard whose first row has this id.
+
+    Args:
+        first_clip_id: The id.
+        number: How often shards that began there were compacted.
+    """
+    return f"clips-{first_clip_id:012d}{f'-{number}' if number else ''}.parquet"
+
+
+def is_compacted(file: str) -> bool:
+    """Whether a shard of this name was made of others.
+
+    >>> is_compacted(file_name(7)), is_compacted(file_name(7, 1))
+    (False, True)
+    """
+    return file.count("-") > 1
 
 
 def first_clip_id(path: Path) -> int | None:
@@ -102,10 +133,10 @@ def first_clip_id(path: Path) -> int | None:
     return int(match[1]) if match else None
 
 
-def listed(folder: Path) -> dict[int, Path]:
-    """The shards in a folder by first clip_id, in that order."""
-    found = {first_clip_id(path): path for path in folder.glob("clips-*.parquet")}
-    return {first: found[first] for first in sorted(key for key in found if key is not None)}
+def listed(folder: Path) -> list[tuple[int, Path]]:
+    """The shards in a folder with the first clip_id of each, in that order."""
+    found = [(first_clip_id(path), path) for path in folder.glob("clips-*.parquet")]
+    return sorted((first, path) for first, path in found if first is not None)
 
 
 def to_table(videos: Sequence[NewVideo], info: ShardInfo) -> pa.Table:
@@ -134,7 +165,7 @@ def to_table(videos: Sequence[NewVideo], info: ShardInfo) -> pa.Table:
     logits = [video.embedded.logits for video in videos if video.embedded.logits is not None]
     if logits:
         _add_matrix(fields, columns, "logits", np.concatenate(logits), pa.float16())
-    return pa.table(columns, schema=pa.schema(fields, metadata=_to_metadata(info)))
+    return pa.table(columns, schema=pa.schema(fields, metadata=to_metadata(info)))
 
 
 def _video_row(video: NewVideo) -> dict[str, object]:
@@ -144,8 +175,11 @@ def _video_row(video: NewVideo) -> dict[str, object]:
         "video_id": video.video_id,
         "path": source.path,
         "size_bytes": source.size_bytes,
-        "mtime_ns": source.mtime_ns,
+        "version": source.version,
         "plan": video.plan,
+        "take": video.take,
+        "part": video.part,
+        "last_part": video.last_part,
         "duration_seconds": info.duration_seconds,
         "width": info.width,
         "height": info.height,
@@ -174,7 +208,8 @@ def _add_matrix(
     fields.append(pa.field(name, list_type, nullable=False))
 
 
-def _to_metadata(info: ShardInfo) -> dict[str, str]:
+def to_metadata(info: ShardInfo) -> dict[str, str]:
+    """What a shard says of itself, as its file keeps it."""
     return {
         "vidx.format_version": str(SHARD_FORMAT_VERSION),
         "vidx.collection": info.uuid,
@@ -182,6 +217,8 @@ def _to_metadata(info: ShardInfo) -> dict[str, str]:
         "vidx.fingerprint": info.fingerprint,
         "vidx.labels": json.dumps(info.labels, ensure_ascii=False),
         "vidx.provenance": json.dumps(info.provenance, ensure_ascii=False),
+        "vidx.time": info.time,
+        "vidx.replaces": json.dumps(info.replaces),
     }
 
 
@@ -192,6 +229,8 @@ def write(table: pa.Table, path: Path) -> None:
         table,
         path,
         compression={_leaf(field): plain.get(field.name, "zstd") for field in table.schema},
+        # The least and largest number of all vectors tell nobody anything.
+        write_statistics=[_leaf(field) for field in table.schema if field.name not in plain],
         use_dictionary=_TEXT_COLUMNS,
         write_page_checksum=True,
     )
@@ -206,13 +245,12 @@ def read_info(path: Path) -> ShardInfo:
     """Read what a shard says of itself.
 
     Raises:
-        CollectionDamaged: The file is no shard, or cannot be read.
+        CollectionDamaged: The file is missing, or no shard.
         CollectionTooNew: A later vidx wrote it.
+        VidxError: It cannot be read for another reason, which may pass.
     """
-    try:
+    with _telling(path):
         return _from_metadata(pq.read_schema(path).metadata or {}, path)
-    except (pa.ArrowException, OSError) as error:
-        raise _unreadable(path, error) from error
 
 
 def _from_metadata(metadata: dict[bytes, bytes], path: Path) -> ShardInfo:
@@ -229,6 +267,8 @@ def _from_metadata(metadata: dict[bytes, bytes], path: Path) -> ShardInfo:
             fingerprint=metadata[b"vidx.fingerprint"].decode(),
             labels=tuple(json.loads(metadata[b"vidx.labels"])),
             provenance=json.loads(metadata[b"vidx.provenance"]),
+            time=metadata[b"vidx.time"].decode(),
+            replaces=tuple(json.loads(metadata[b"vidx.replaces"])),
         )
     except (KeyError, ValueError) as error:
         raise CollectionDamaged(f"{path} is Parquet, but no shard of vidx: {error}") from error
@@ -242,36 +282,40 @@ def read(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
         columns: Only these, by name; None for all.
 
     Raises:
-        CollectionDamaged: The file is missing or cannot be read whole.
+        CollectionDamaged: The file is missing, or broken.
+        VidxError: It cannot be read for another reason, which may pass.
     """
-    try:
+    with _telling(path):
         return pq.read_table(
             path,
             columns=list(columns) if columns is not None else None,
             page_checksum_verification=True,
             partitioning=None,
         )
-    except (pa.ArrowException, OSError) as error:
-        raise _unreadable(path, error) from error
 
 
-def read_own(path: Path, uuid: str, num_rows: int, columns: Sequence[str]) -> pa.Table:
+def read_own(
+    path: Path, uuid: str, shard: str, num_rows: int, columns: Sequence[str] | None
+) -> pa.Table:
     """Read columns of a shard that the catalogue knows, and see that it is the one it knows.
 
     Args:
         path: The shard.
         uuid: The collection's.
-        shard: The shard's own, which tells a copy of it.
+        shard: The shard's own.
         num_rows: How many the catalogue says there are.
-        columns: Only these, by name.
+        columns: Only these, by name; None for all.
 
     Raises:
-        CollectionDamaged: The file cannot be read whole, or another one stands in its place.
+        CollectionDamaged: The file is missing or broken, or another one stands in its place.
+        VidxError: It cannot be read for another reason, which may pass.
     """
     table = read(path, columns)
     found = _from_metadata(table.schema.metadata or {}, path)
     if found.uuid != uuid:
         problem = f"the shard {path} belongs to another collection ({found.uuid})"
+    elif found.shard != shard:
+        problem = f"another shard ({found.shard}) stands in the place of {path} ({shard})"
     elif table.num_rows != num_rows:
         problem = f"the shard {path} has {table.num_rows} rows, not {num_rows}"
     else:
@@ -279,7 +323,33 @@ def read_own(path: Path, uuid: str, num_rows: int, columns: Sequence[str]) -> pa
     raise CollectionDamaged(problem, _NEXT_STEP)
 
 
-def _unreadable(path: Path, error: Exception) -> CollectionDamaged:
+def clip_ids(path: Path, table: pa.Table) -> NDArray[np.int64]:
+    """The ids of a shard's rows, int64 (rows,), ascending."""
+    if CLIP_ID in table.column_names:
+        return np.asarray(table.column(CLIP_ID).to_numpy(), np.int64)
+    first = first_clip_id(path)
+    assert first is not None  # noqa: S101 - `listed` and the catalogue name shards alone
+    return np.arange(first, first + table.num_rows)
+
+
+@contextmanager
+def _telling(path: Path) -> Iterator[None]:
+    """Tell a file that is lost or broken from one that cannot be read just now."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise _damaged(path, error) from error
+    except (pa.ArrowException, OSError) as error:
+        # Arrow tells of broken content by an OSError too, but then by one without a number.
+        if isinstance(error, OSError) and error.errno is not None:
+            raise VidxError(
+                f"the shard {path} cannot be read now: {error.strerror or error}",
+                "It may be sound: nothing was changed. Run the same command again.",
+            ) from error
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> CollectionDamaged:
     return CollectionDamaged(f"the shard {path} cannot be read: {error}", _NEXT_STEP)
 
 

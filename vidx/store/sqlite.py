@@ -5,19 +5,23 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event, text
-from sqlalchemy.pool import NullPool, Pool, QueuePool
+from sqlalchemy.pool import Pool, QueuePool
 
 from vidx.errors import CollectionDamaged, VidxError
 
 _IN_PLACE = ""  # how a writer opens the file: SQLite's own locks, chosen by the platform
 BUSY_TIMEOUT_MS = 30_000  # how long to wait for another connection's transaction
+
+# A commit touches leaves all over the indexes: they stay in memory, and the log takes some commits
+# before they are written to their places.
+_ROOM = ("cache_size = -65536", "wal_autocheckpoint = 16384")  # KiB; pages of 4 KiB
 
 # What lies around the file is in the way; the file itself may be sound.
 _OBSTACLES = {
@@ -43,12 +47,13 @@ def open_for_writing(path: Path) -> Engine:
 
     What it has committed survives a loss of power.
     """
-    return _engine(path, lambda: _IN_PLACE, ("synchronous = FULL",), _write_ahead, QueuePool)
+    pragmas = ("synchronous = FULL", *_ROOM)
+    return _engine(path, lambda: _IN_PLACE, pragmas, _write_ahead, QueuePool)
 
 
 def open_for_reading(path: Path) -> Engine:
     """An engine that never changes the file."""
-    return _engine(path, lambda: _read_only(path), (), lambda _connection: None, NullPool)
+    return _engine(path, lambda: _read_only(path), (), lambda _connection: None, QueuePool)
 
 
 def close(engine: Engine, path: Path) -> None:
@@ -57,13 +62,16 @@ def close(engine: Engine, path: Path) -> None:
     SQLite deletes its log and the shared memory with the last connection that may write. Where one
     that may only read is the last, they stay; the log is emptied into the catalogue before.
     """
-    with suppress(VidxError), open_for_reading(path).connect() as last:
+    reader = open_for_reading(path)
+    with suppress(VidxError, sqlite3.Error), reader.connect() as last:
         with last.begin():
             pass
         with closing(engine.raw_connection()) as connection:  # not within a transaction
+            connection.cursor().execute("PRAGMA busy_timeout = 0")  # a reader may be at work
             connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
         engine.dispose()
     engine.dispose()  # also where there is no room for this: all is safe
+    reader.dispose()
 
 
 def _read_only(path: Path) -> str:
@@ -89,7 +97,8 @@ def _engine(
     pool: type[Pool],
 ) -> Engine:
     def connect() -> sqlite3.Connection:
-        return sqlite3.connect(f"file:{quote(str(path))}{options()}", uri=True)
+        uri = f"file:{quote(str(path))}{options()}"
+        return sqlite3.connect(uri, uri=True, check_same_thread=False)
 
     engine = create_engine("sqlite://", creator=connect, poolclass=pool)
 
@@ -152,6 +161,54 @@ def _translated(path: Path, error: sqlite3.DatabaseError) -> VidxError:
         f"the catalogue {path} cannot be read: {error}",
         "Run `vidx rebuild`: it sets the file aside and makes one anew from the shards.",
     )
+
+
+def insert_rows(
+    connection: Connection, table: str, columns: Sequence[str], rows: Iterable[tuple[Any, ...]]
+) -> None:
+    """Insert many rows without looking at each: a shard has tens of thousands.
+
+    Args:
+        connection: In a transaction.
+        table: Its name.
+        columns: Names of those that are given.
+        rows: Their values, in that order.
+    """
+    many = list(rows)
+    if many:
+        marks = ", ".join("?" * len(columns))
+        # Names of our own tables and columns alone come here.
+        statement = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})"  # noqa: S608
+        connection.exec_driver_sql(statement, many)
+
+
+def copy(source: Path, target: Path) -> None:
+    """Make a catalogue the same as another, at one stroke for those who read it.
+
+    Args:
+        source: The one to copy.
+        target: The other one; it is made if it is not there.
+
+    Raises:
+        VidxError: The disk is full, or another process holds one of them for too long.
+        CollectionDamaged: One of them is broken.
+    """
+    until = time.monotonic() + BUSY_TIMEOUT_MS / 1000
+
+    def give_up(status: int, _remaining: int, _total: int) -> None:
+        if status in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) and time.monotonic() > until:
+            error = sqlite3.OperationalError("database is locked")
+            error.sqlite_errorcode = status
+            raise error
+
+    try:
+        with (
+            closing(sqlite3.connect(f"file:{quote(str(source))}?mode=ro", uri=True)) as here,
+            closing(sqlite3.connect(target, timeout=0)) as there,
+        ):
+            here.backup(there, progress=give_up, sleep=0.02)
+    except sqlite3.DatabaseError as error:
+        raise _translated(target, error) from error
 
 
 def self_check(connection: Connection) -> list[str]:

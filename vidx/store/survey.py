@@ -78,11 +78,11 @@ def _look(path: str, known: KnownFile | None, plan: str, *, retry_failed: bool) 
         status = os.stat(path)
     except OSError as error:
         problem = Problem("unreadable", error.strerror or str(error))
-        return _failed(Source(escaped(path), 0, 0), problem)
-    source = Source(escaped(path), status.st_size, status.st_mtime_ns)
-    same = known is not None and (known.size_bytes, known.mtime_ns) == (
+        return _failed(Source(escaped(path), None, ""), problem)
+    source = Source(escaped(path), status.st_size, str(status.st_mtime_ns))
+    same = known is not None and (known.size_bytes, known.version) == (
         source.size_bytes,
-        source.mtime_ns,
+        source.version,
     )
     if known and same and known.failure:
         if not retry_failed and known.failure not in _PASSING_REASONS:

@@ -1,9 +1,15 @@
-"""The catalogue's tables; `migrations/` makes the same ones step by step."""
+"""The catalogue's tables; `migrations/` makes the same ones step by step.
+
+Numbers stand for long names inside: of videos, takes and labels. Only the tables of clips and their
+labels grow with the clips; they carry no foreign keys, which would be checked row by row, so that
+`vidx verify` looks for what these would have kept out.
+"""
 
 from __future__ import annotations
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     Float,
     ForeignKey,
@@ -12,18 +18,37 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    text,
 )
 
 metadata = MetaData()
 
 Id = BigInteger().with_variant(Integer(), "sqlite")  # INTEGER makes it SQLite's own row number
+# Sorted by bytes everywhere, as SQLite does: what one database gives in order, the other does too.
+Path = Text().with_variant(Text(collation="C"), "postgresql")
 
-# One row: which collection this is, and the next clip_id, which never goes back.
+# In `clips.removed`, beside numbers of commits:
+IN_THE_MAKING = 0  # the clip's take is not complete yet
+DROPPED = -1  # no shard has the clip any more; an index may
+
+# One row: which collection this is, and numbers that never go back.
 collection = Table(
     "collection",
     metadata,
     Column("uuid", Text, primary_key=True),
     Column("next_clip_id", BigInteger, nullable=False),
+    # The last commit that put in or took out clips with smaller ids than others that were there.
+    Column("reshaped_commit", BigInteger, nullable=False),
+)
+
+# One row a change, in order. The highest number is the state of the collection.
+commits = Table(
+    "commits",
+    metadata,
+    Column("number", Id, primary_key=True, autoincrement=False),
+    Column("time", Text, nullable=False),  # ISO 8601, UTC
+    Column("verb", Text, nullable=False),  # embed, remove, restore, compact, rebuild
+    Column("provenance", Text, nullable=False),  # JSON: versions, and of an embed the model
 )
 
 # One row a Parquet file.
@@ -31,7 +56,8 @@ shards = Table(
     "shards",
     metadata,
     Column("first_clip_id", Id, primary_key=True, autoincrement=False),
-    Column("num_clips", BigInteger, nullable=False),
+    Column("end_clip_id", BigInteger, nullable=False),  # the id after the last
+    Column("num_clips", BigInteger, nullable=False),  # fewer than ids where some were dropped
     Column("file", Text, nullable=False, unique=True),
     Column("uuid", Text, nullable=False, unique=True),
     Column("provenance", Text, nullable=False),  # JSON: model, revision, device, dtype, versions
@@ -41,9 +67,10 @@ shards = Table(
 videos = Table(
     "videos",
     metadata,
-    Column("video_id", Text, primary_key=True),
-    Column("plan", Text, nullable=False),
-    Column("size_bytes", BigInteger, nullable=False),
+    Column("number", Id, primary_key=True, autoincrement=False),
+    Column("video_id", Text, nullable=False, unique=True),
+    Column("take", BigInteger),  # whose clips live; null when the video is gone
+    Column("size_bytes", BigInteger),
     Column("duration_seconds", Float, nullable=False),
     Column("width", Integer, nullable=False),
     Column("height", Integer, nullable=False),
@@ -52,50 +79,89 @@ videos = Table(
     Column("container", Text, nullable=False),
     Column("first_timestamp_seconds", Float, nullable=False),
     Column("rotation_degrees", Integer, nullable=False),
-    Column("problem_reason", Text),  # null when the video is whole
-    Column("problem_message", Text),
 )
 
-# One row a path at which a video's bytes were seen.
+# One row a cutting of a video into clips, under one plan. Its clips may lie in several shards.
+takes = Table(
+    "takes",
+    metadata,
+    Column("number", Id, primary_key=True, autoincrement=False),
+    Column("uuid", Text, nullable=False, unique=True),
+    Column("video", ForeignKey("videos.number", ondelete="CASCADE"), nullable=False),
+    Column("plan", Text, nullable=False),
+    Column("complete", Boolean, nullable=False),
+    Column("problem_reason", Text),  # null when the video is whole
+    Column("problem_message", Text),
+    Index("takes_of_video", "video"),
+)
+
+# One row a path or URL at which a video's bytes were seen.
 locations = Table(
     "locations",
     metadata,
-    Column("path", Text, primary_key=True),
-    Column("video_id", ForeignKey("videos.video_id", ondelete="CASCADE"), nullable=False),
-    Column("size_bytes", BigInteger, nullable=False),
-    Column("mtime_ns", BigInteger, nullable=False),
-    Index("locations_of_video", "video_id"),
+    Column("number", Id, primary_key=True),
+    Column("path", Path, nullable=False),
+    Column("video", ForeignKey("videos.number", ondelete="CASCADE"), nullable=False),
+    Column("size_bytes", BigInteger),  # null where nobody says
+    Column("version", Text, nullable=False),  # time of last change in ns, or an ETag
+    Column("removed", BigInteger),  # by which commit; null while it counts
+    Index("locations_of_video", "video"),
+    Index(
+        "one_video_a_path",
+        "path",
+        unique=True,
+        sqlite_where=text("removed IS NULL"),
+        postgresql_where=text("removed IS NULL"),
+    ),
 )
 
-# One row a live clip. A clip that was removed or replaced has no row, though its shard keeps it.
+# One row a clip of a shard.
 clips = Table(
     "clips",
     metadata,
     Column("clip_id", Id, primary_key=True, autoincrement=False),
-    Column("video_id", ForeignKey("videos.video_id", ondelete="CASCADE"), nullable=False),
+    Column("take", BigInteger, nullable=False),
     Column("start_seconds", Float, nullable=False),
     Column("end_seconds", Float, nullable=False),
-    Index("clips_of_video", "video_id"),
+    # Null while the clip lives; else the commit since which it does not, IN_THE_MAKING or DROPPED.
+    Column("removed", BigInteger),
+    Index("clips_of_take", "take"),
+    Index(
+        "clips_removed",
+        "removed",
+        sqlite_where=text("removed IS NOT NULL"),
+        postgresql_where=text("removed IS NOT NULL"),
+    ),
 )
 
-# The best labels of a clip; source says who gave them (`model` for the checkpoint's own head).
+# Names of labels; source says who gives them (`model` for the checkpoint's own head).
 labels = Table(
     "labels",
     metadata,
-    Column("clip_id", ForeignKey("clips.clip_id", ondelete="CASCADE"), primary_key=True),
-    Column("source", Text, primary_key=True),
-    Column("label", Text, primary_key=True),
+    Column("number", Id, primary_key=True, autoincrement=False),
+    Column("source", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Index("one_label_a_name", "source", "name", unique=True),
+)
+
+# The best labels of a clip.
+clip_labels = Table(
+    "clip_labels",
+    metadata,
+    Column("clip_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("label", Integer, primary_key=True, autoincrement=False),
     Column("score", Float, nullable=False),
     Index("clips_with_label", "label", "clip_id"),
+    sqlite_with_rowid=False,
 )
 
 # One row a path that could not be embedded.
 failures = Table(
     "failures",
     metadata,
-    Column("path", Text, primary_key=True),
+    Column("path", Path, primary_key=True),
     Column("reason", Text, nullable=False),
     Column("message", Text, nullable=False),
-    Column("size_bytes", BigInteger, nullable=False),
-    Column("mtime_ns", BigInteger, nullable=False),
+    Column("size_bytes", BigInteger),
+    Column("version", Text, nullable=False),
 )

@@ -1,43 +1,89 @@
-"""Reading the live vectors back from the shards."""
+"""Reading vectors back from the shards."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vidx.errors import CollectionDamaged
 from vidx.store import shards
-from vidx.store.catalogue import Catalogue
+from vidx.store.catalogue import Catalogue, ShardRow
+
+
+class Stored(NamedTuple):
+    """The clips of one shard, living or not.
+
+    Attributes:
+        ids: int64 (n,), ascending.
+        vectors: Raw, float32 (n, dim).
+        videos: Numbers of their videos, int32 (n,).
+    """
+
+    ids: NDArray[np.int64]
+    vectors: NDArray[np.float32]
+    videos: NDArray[np.int32]
+
+
+def stored_vectors(catalogue: Catalogue, *, since: int = 0) -> Iterator[Stored]:
+    """Read the vectors of all clips that the catalogue knows, one shard at a time, by clip_id.
+
+    Args:
+        catalogue: Says which shards there are; `Catalogue.now` keeps it to one state.
+        since: The first clip_id of interest.
+
+    Yields:
+        The clips of one shard.
+
+    Raises:
+        CollectionDamaged: A shard is missing, broken or not the one it should be.
+    """
+    for shard in catalogue.shards():
+        if shard.end_clip_id <= since:
+            continue
+        ids, vectors = _read(catalogue, shard)
+        numbered = catalogue.video_numbers(shard.first_clip_id, shard.end_clip_id)
+        numbered = numbered[np.isin(numbered[:, 0], ids)]
+        if len(numbered) != len(ids):
+            raise CollectionDamaged(
+                f"the catalogue has other clips than the shard {shard.file}",
+                "`vidx verify` tells which; `vidx rebuild` makes the catalogue anew.",
+            )
+        start = int(np.searchsorted(ids, since))
+        yield Stored(ids[start:], vectors[start:], numbered[start:, 1].astype(np.int32))
 
 
 def live_vectors(
-    catalogue: Catalogue, *, since: int = 0, only: NDArray[np.int64] | None = None
+    catalogue: Catalogue,
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
     """Read the vectors of the live clips, one shard at a time, in the order of clip_id.
 
-    They are those of one committed state, whatever is committed meanwhile: a shard never changes.
-
     Args:
-        catalogue: Says which clips live.
-        since: The first clip_id of interest.
-        only: The clips of interest, ascending; None for all.
+        catalogue: Says which clips live; `Catalogue.now` keeps it to one state.
 
     Yields:
         Ids int64 (n,) and raw vectors float32 (n, dim) of one shard.
 
     Raises:
-        CollectionDamaged: A shard is missing, unreadable or another collection's.
+        CollectionDamaged: A shard is missing, broken or not the one it should be.
     """
-    live = catalogue.live_clip_ids(since=since)
-    if only is not None:
-        live = np.intersect1d(live, only)
-    for shard in catalogue.shards():
-        low, high = np.searchsorted(live, [shard.first_clip_id, shard.end_clip_id])
-        if low == high:
-            continue
-        ids = live[low:high]
-        path = catalogue.layout.shards / shard.file
-        table = shards.read_own(path, catalogue.manifest.uuid, shard.num_clips, ["embedding"])
-        vectors = shards.matrix(table, "embedding")
-        yield ids, vectors[ids - shard.first_clip_id].astype(np.float32, copy=False)
+    with catalogue.now() as still:
+        live = still.live_clip_ids()
+        for shard in still.shards():
+            low, high = np.searchsorted(live, [shard.first_clip_id, shard.end_clip_id])
+            if low == high:
+                continue
+            ids, vectors = _read(still, shard)
+            yield live[low:high], vectors[np.searchsorted(ids, live[low:high])]
+
+
+def _read(catalogue: Catalogue, shard: ShardRow) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    path = catalogue.layout.shards / shard.file
+    own = catalogue.manifest.uuid
+    dense = shard.num_clips == shard.end_clip_id - shard.first_clip_id
+    columns = ["embedding"] if dense else ["embedding", shards.CLIP_ID]
+    table = shards.read_own(path, own, shard.uuid, shard.num_clips, columns)
+    vectors = shards.matrix(table, "embedding").astype(np.float32, copy=False)
+    return shards.clip_ids(path, table), vectors

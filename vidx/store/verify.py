@@ -1,4 +1,4 @@
-"""Checking that shards and catalogue agree."""
+"""Checking that shards, journal and catalogue agree."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from vidx.errors import CollectionDamaged, CollectionTooNew
-from vidx.store import shards
+from vidx.store import journal, shards
 from vidx.store.catalogue import Catalogue, ShardRow
 from vidx.store.layout import Manifest
-from vidx.store.tables import clips
+from vidx.store.tables import DROPPED, clip_labels, clips, takes, videos
 
 
 def disagreements(catalogue: Catalogue, manifest: Manifest) -> list[str]:
@@ -24,19 +24,21 @@ def disagreements(catalogue: Catalogue, manifest: Manifest) -> list[str]:
 
     Returns:
         One sentence for each thing that is wrong; empty when all agree.
+
+    Raises:
+        VidxError: A file cannot be read for a reason that may pass.
     """
-    known = {shard.first_clip_id: shard for shard in catalogue.shards()}
-    originals = {shard.uuid: shard.file for shard in known.values()}
-    files = shards.listed(catalogue.layout.shards)
-    findings = [f"catalogue: {finding}" for finding in catalogue.self_check()]
-    findings += [
-        f"shard {shard.file}: the file is missing"
-        for first, shard in known.items()
-        if first not in files
-    ]
-    for first, path in files.items():
-        findings += _check_shard(catalogue, manifest, path, known.get(first), originals)
-    return findings + _clips_outside(catalogue, list(known.values()))
+    with catalogue.now() as still:
+        known = {shard.file: shard for shard in still.shards()}
+        originals = {shard.uuid: shard.file for shard in known.values()}
+        files = [path for _, path in shards.listed(still.layout.shards)]
+        findings = [f"catalogue: {finding}" for finding in still.self_check()]
+        there = {path.name for path in files}
+        findings += [f"shard {file}: the file is missing" for file in known if file not in there]
+        for path in files:
+            findings += _check_shard(still, manifest, path, known.get(path.name), originals)
+        findings += _clips_outside(still, list(known.values()))
+        return findings + _orphans(still) + _check_journal(still, manifest)
 
 
 def _check_shard(
@@ -57,6 +59,8 @@ def _check_shard(
             return [f"shard {path.name}: is a copy of {originals[info.shard]}; move it away"]
         if row is None:
             return [f"shard {path.name}: the catalogue does not know it"]
+        if info.shard != row.uuid:
+            return [f"shard {path.name}: is another one ({info.shard}) than was committed there"]
         table = shards.read(path)
     except (CollectionDamaged, CollectionTooNew) as error:
         return [f"shard {path.name}: {error.problem}"]
@@ -64,36 +68,84 @@ def _check_shard(
         return [f"shard {path.name}: has {table.num_rows} rows, not {row.num_clips}"]
     if not np.isfinite(shards.matrix(table, "embedding")).all():
         return [f"shard {path.name}: has vectors that are not finite"]
-    return _compare_rows(catalogue, table, row)
+    return _compare_rows(catalogue, path, table, row)
 
 
-def _compare_rows(catalogue: Catalogue, table: pa.Table, shard: ShardRow) -> list[str]:
-    """Whether the catalogue says of a shard's clips what its rows say, and has all of a video."""
-    columns = (clips.c.video_id, clips.c.start_seconds, clips.c.end_seconds)
-    stored = list(zip(*(table.column(column.name).to_pylist() for column in columns), strict=True))
-    inside = clips.c.clip_id.between(shard.first_clip_id, shard.end_clip_id - 1)
-    with catalogue.engine.connect() as connection:
-        rows = connection.execute(select(clips.c.clip_id, *columns).where(inside))
-        live = {clip_id: tuple(values) for clip_id, *values in rows}
-    videos = {video_id for video_id, _, _ in live.values()}
-    wrong = [
-        clip_id
-        for clip_id, values in enumerate(stored, shard.first_clip_id)
-        if (clip_id in live or values[0] in videos) and live.get(clip_id) != values
-    ]
+def _compare_rows(catalogue: Catalogue, path: Path, table: pa.Table, shard: ShardRow) -> list[str]:
+    """Whether the catalogue says of a shard's clips what its rows say."""
+    names = ("take", "video_id", "start_seconds", "end_seconds")
+    columns = [table.column(name).to_pylist() for name in names]
+    stored = dict(
+        zip(shards.clip_ids(path, table).tolist(), zip(*columns, strict=True), strict=True)
+    )
+    query = (
+        select(
+            clips.c.clip_id, takes.c.uuid, videos.c.video_id, clips.c.start_seconds,
+            clips.c.end_seconds,
+        )
+        .join(takes, takes.c.number == clips.c.take)
+        .join(videos, videos.c.number == takes.c.video)
+        .where(clips.c.clip_id >= shard.first_clip_id, clips.c.clip_id < shard.end_clip_id)
+        .where(clips.c.removed.is_(None) | (clips.c.removed != DROPPED))
+    )  # fmt: skip
+    with catalogue._reading() as connection:
+        told = {clip_id: tuple(values) for clip_id, *values in connection.execute(query)}
+    wrong = sorted(
+        clip_id for clip_id in {*stored, *told} if stored.get(clip_id) != told.get(clip_id)
+    )
     if not wrong:
         return []
     return [f"shard {shard.file}: {len(wrong)} clips differ in the catalogue, first {wrong[0]}"]
 
 
 def _clips_outside(catalogue: Catalogue, known: list[ShardRow]) -> list[str]:
-    """Live clips that no shard holds."""
-    live = catalogue.live_clip_ids()
-    inside = np.zeros(len(live), bool)
+    """Clips that no shard holds."""
+    with catalogue._reading() as connection:
+        held = select(clips.c.clip_id).where(
+            clips.c.removed.is_(None) | (clips.c.removed != DROPPED)
+        )
+        ids = np.fromiter(connection.execute(held).scalars(), np.int64)
+    ids = np.sort(ids)
+    inside = np.zeros(len(ids), bool)
     for shard in known:
-        low, high = np.searchsorted(live, [shard.first_clip_id, shard.end_clip_id])
+        low, high = np.searchsorted(ids, [shard.first_clip_id, shard.end_clip_id])
         inside[low:high] = True
-    outside = live[~inside]
+    outside = ids[~inside]
     if not len(outside):
         return []
     return [f"catalogue: {len(outside)} clips are in no shard, first {outside[0]}"]
+
+
+def _orphans(catalogue: Catalogue) -> list[str]:
+    """Rows that a foreign key would have kept out, and clips that outlive their take."""
+    takeless = select(func.count()).where(clips.c.take.not_in(select(takes.c.number)))
+    clipless = select(func.count()).where(clip_labels.c.clip_id.not_in(select(clips.c.clip_id)))
+    astray = (
+        select(func.count())
+        .select_from(clips)
+        .join(takes, takes.c.number == clips.c.take)
+        .join(videos, videos.c.number == takes.c.video)
+        .where(clips.c.removed.is_(None))
+        .where(videos.c.take.is_(None) | (videos.c.take != clips.c.take))
+    )
+    with catalogue._reading() as connection:
+        counts = [connection.execute(q).scalar_one() for q in (takeless, clipless, astray)]
+    said = ("clips have no take", "labels have no clip", "clips live though their take does not")
+    return [f"catalogue: {n} {what}" for n, what in zip(counts, said, strict=True) if n]
+
+
+def _check_journal(catalogue: Catalogue, manifest: Manifest) -> list[str]:
+    """What is wrong with the journal."""
+    findings = []
+    last = catalogue.state().commit
+    for number, path in journal.listed(catalogue.layout.journal):
+        try:
+            entry = journal.read(path)
+        except (CollectionDamaged, CollectionTooNew) as error:
+            findings.append(f"journal {path.name}: {error.problem}")
+            continue
+        if entry.collection != manifest.uuid:
+            findings.append(f"journal {path.name}: belongs to another collection")
+        elif number > last:
+            findings.append(f"journal {path.name}: the catalogue does not know it")
+    return findings

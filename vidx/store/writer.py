@@ -1,47 +1,42 @@
-"""The one writer of a collection, and the protocol by which its work becomes part of it.
+"""The one writer of a collection, and the protocol by which work becomes part of it.
 
-A shard is written to `staging/` and synced, renamed to the next block of ids, and entered in the
-catalogue with all its videos in one SQL transaction. That transaction is the only commit point:
-a crash before the rename leaves a file in staging, which the next writer deletes; a crash after
-it leaves a named shard that the catalogue does not know, which the next writer adopts.
+Shards are written to `staging/` and synced. The writer gives them the next block of ids by their
+names, adds to the journal what else is to be done, and enters all in the catalogue in one SQL
+transaction. That transaction is the only commit point: a crash before the names are given leaves
+files in staging, which the next writer deletes; a crash after it leaves shards and entries of the
+journal that the catalogue does not know, which the next writer adopts.
 """
 
 from __future__ import annotations
 
-import os
-import re
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 from sqlalchemy import Connection, Engine, func, insert, select
 
-from vidx.errors import CollectionDamaged, VidxError
-from vidx.records import Source, Space
-from vidx.store import changes, migrate, shards, sqlite
-from vidx.store.catalogue import check_identity
-from vidx.store.changes import Failed
-from vidx.store.layout import (
-    Layout,
-    Manifest,
-    read_manifest,
-    sync_folder,
-    write_manifest,
-)
+from vidx.durable import sync_folder
+from vidx.errors import CollectionDamaged, UsageError
+from vidx.records import Problem, Source, Space
+from vidx.store import adoption, changes, journal, migrate, registry, shards, sqlite
+from vidx.store.catalogue import ShardRow, check_identity
+from vidx.store.journal import Change, Entry, Failed
+from vidx.store.layout import Layout, Manifest, read_manifest, write_manifest
 from vidx.store.lock import writing
 from vidx.store.shards import NewVideo, ShardInfo
+from vidx.store.staging import Staged, Staging, delete_dead, now, staging, unwritable
 from vidx.store.tables import collection as collection_table
-from vidx.store.tables import shards as shards_table
-
-_OURS = re.compile(r"[0-9a-f-]{36}\.parquet|collection\.json")  # what is ever staged
+from vidx.store.tables import commits, failures, locations, videos
 
 
 @dataclass(slots=True)
 class Batch:
-    """Work that is committed together.
+    """Work of an `embed` that is committed together.
 
     Attributes:
         videos: Newly embedded videos; their clips become one shard.
@@ -64,29 +59,39 @@ class Batch:
         """Rows that the batch's shard would have."""
         return sum(len(video.embedded.clips) for video in self.videos)
 
+    def change(self) -> Change:
+        """What is to be done beside entering the shard, whose rows name the first places only."""
+        further = [
+            (video.video_id, source) for video in self.videos for source in video.sources[1:]
+        ]
+        return Change(gone=self.gone, places=self.places, further=further, failed=self.failed)
+
 
 @dataclass(frozen=True, slots=True)
-class Adoption:
-    """What became of a shard that the catalogue did not know.
+class Done:
+    """What a commit did.
 
     Attributes:
-        refused: Why it was passed over; empty when it was entered.
-        displaced: Videos that went for it: their path held one of its videos later.
+        commit: Its number; the last one's where nothing was to be done.
+        videos: How many it removed or brought back.
     """
 
-    refused: str
-    displaced: int = 0
+    commit: int
+    videos: int = 0
 
 
 class Writer:
     """The holder of a collection's lock. Made by `open_writer`."""
 
-    def __init__(self, layout: Layout, manifest: Manifest, engine: Engine) -> None:
+    def __init__(
+        self, layout: Layout, manifest: Manifest, engine: Engine, own_staging: Staging
+    ) -> None:
         self.layout = layout
         self.manifest = manifest
         self.engine = engine
+        self.staging = own_staging
 
-    def commit(self, batch: Batch, provenance: dict[str, str]) -> None:
+    def commit(self, batch: Batch, provenance: dict[str, str]) -> Done:
         """Make a batch part of the collection, all of it or nothing.
 
         Args:
@@ -97,74 +102,169 @@ class Writer:
             VidxError: The disk is full or the folder cannot be written. Nothing was added; a
                 shard that already had its name is adopted later.
         """
-        self.adopt()  # else a failed commit's shard and the next one could share ids
-        try:
-            staged = self._stage(batch.videos, provenance) if batch.videos else None
-            with self.engine.begin() as connection:
-                # Videos that gain a path come first, so that none is dropped for having lost one.
-                changes.forget(connection, batch.gone, keep={video for video, _ in batch.places})
-                changes.place(connection, batch.places)
-                if staged:
-                    table, info, path = staged
-                    first_clip_id = self._next_clip_id(connection)
-                    self._name(path, first_clip_id)
-                    changes.register_shard(connection, table, first_clip_id, info)
-                    changes.place(connection, _further_places(batch.videos))
-                changes.fail(connection, batch.failed)
-        except OSError as error:
-            raise _unwritable(self.layout.root, error) from error
+        with self._telling():
+            staged = [self.staging.write(batch.videos, provenance)] if batch.videos else []
+        return self.enter(staged, batch.change(), provenance)
 
-    def remove(self, paths: Sequence[str]) -> int:
-        """Take paths out of the catalogue; returns how many videos went with them."""
+    def enter(self, staged: Sequence[Staged], change: Change, provenance: dict[str, str]) -> Done:
+        """Make shards that lie in staging, and what else is to be done, part of the collection.
+
+        Args:
+            staged: The shards, in the order in which they get their ids.
+            change: What else.
+            provenance: Of the commit.
+
+        Raises:
+            VidxError: As for `commit`.
+        """
+        return self._commit("embed", provenance, staged, change)
+
+    def remove(self, paths: Sequence[str]) -> Done:
+        """Take paths out of the collection; a video goes with the last of them."""
+        return self._commit("remove", own_provenance(), (), Change(removed=list(paths)))
+
+    def restore(self, commit: int) -> Done:
+        """Take a removal back, but for paths that hold something else since.
+
+        Raises:
+            UsageError: The commit removed nothing that can be brought back.
+        """
         with self.engine.begin() as connection:
-            return changes.forget(connection, paths)
+            asked = commit if 0 < commit <= changes.last_commit(connection) else 0
+            verb = connection.execute(
+                select(commits.c.verb).where(commits.c.number == asked)
+            ).scalar()
+            theirs = select(locations.c.path).where(locations.c.removed == commit).limit(1)
+            if verb != "remove" or connection.execute(theirs).first() is None:
+                raise UsageError(
+                    f"commit {commit} removed nothing that can be brought back",
+                    "`vidx commits` lists them; what was compacted since is gone for good."
+                    if verb == "remove"
+                    else "`vidx commits` lists what each one did.",
+                )
+            before = _count_live(connection)
+        done = self._commit("restore", own_provenance(), (), Change(restored=[commit]))
+        with self.engine.begin() as connection:
+            return Done(done.commit, _count_live(connection) - before)
 
     def reserve(self, end_clip_id: int) -> None:
         """See to it that no clip_id below this one is ever given out again."""
         with self.engine.begin() as connection:
             changes.reserve(connection, end_clip_id)
 
-    def adopt(self) -> None:
-        """Enter the shards on disk that the catalogue does not know, in the order of their ids.
-
-        Raises:
-            CollectionDamaged: One cannot be read, or its ids are taken.
-        """
-        for first_clip_id, path in self.unknown().items():
-            self.adopt_one(first_clip_id, path)
-
-    def adopt_one(self, first_clip_id: int, path: Path) -> Adoption:
-        """Enter one shard from its own contents.
-
-        Raises:
-            CollectionDamaged: It cannot be read, or its ids are taken.
-        """
-        info = shards.read_info(path)
-        if (info.uuid, info.fingerprint) != (self.manifest.uuid, self.manifest.space.fingerprint):
-            return Adoption("belongs to another collection")
-        table = shards.read(path)
-        with self.engine.begin() as connection:
-            same = select(shards_table.c.file).where(shards_table.c.uuid == info.shard)
-            if original := connection.execute(same).scalar():
-                return Adoption(f"is a copy of {original}")
-            table_end = shards_table.c.first_clip_id + shards_table.c.num_clips
-            overlapping = select(shards_table.c.file).where(
-                shards_table.c.first_clip_id < first_clip_id + table.num_rows,
-                table_end > first_clip_id,
-            )
-            if taken := connection.execute(overlapping).scalar():
-                raise CollectionDamaged(
-                    f"the ids of {path} are those of {taken}",
-                    f"Move {path.name} out of {path.parent}.",
+    def _commit(
+        self, verb: str, provenance: dict[str, str], staged: Sequence[Staged], change: Change
+    ) -> Done:
+        self.adopt()  # else a failed commit's shard and the next one could share ids
+        with self._telling(), self.engine.begin() as connection:
+            last = changes.last_commit(connection)
+            if not staged and change.is_empty():
+                return Done(last)
+            number, time = last + 1, now()
+            changes.begin_commit(connection, number, time, verb, provenance)
+            next_clip_id = self._next_clip_id(connection)
+            named = []
+            for one in staged:
+                named.append(self._name(one.path, next_clip_id))
+                next_clip_id += one.table.num_rows
+            uuids = tuple(one.info.shard for one in staged)
+            if len(staged) > 1 or not change.is_empty():  # else the shard tells all
+                entry = Entry(
+                    self.manifest.uuid, number, time, verb, provenance, next_clip_id, uuids, change
                 )
-            return Adoption("", changes.register_shard(connection, table, first_clip_id, info))
+                journal.write(self.layout.journal, entry, self.staging.folder)
+            changes.apply_before(connection, number, change)
+            for one, path in zip(staged, named, strict=True):
+                registry.enter_shard(connection, number, one.table, path, one.info)
+            return Done(number, changes.apply_after(connection, number, change))
 
-    def unknown(self) -> dict[int, Path]:
-        """The shards on disk that the catalogue does not know, by first clip_id, in order."""
+    def replace_shards(self, old: Sequence[ShardRow], table: pa.Table, info: ShardInfo) -> None:
+        """Put one shard in the place of some, as a commit; their files are not touched.
+
+        Args:
+            old: Those that go.
+            table: The rows of the new one, with their ids; none where all of them go.
+            info: What the new one says of itself.
+
+        Raises:
+            VidxError: The disk is full or the folder cannot be written; nothing was changed.
+        """
+        with self._telling():
+            path = self.layout.shards / "none"
+            if table.num_rows:
+                staged = self.staging.write_table(table, info)
+                first = table.column(shards.CLIP_ID)[0].as_py()
+                path = self._free_name(first)
+                staged.path.rename(path)
+                sync_folder(self.layout.shards)
+            self.finish_replacing([row.first_clip_id for row in old], path, table, info)
+
+    def finish_replacing(
+        self, old: Sequence[int], path: Path, table: pa.Table, info: ShardInfo
+    ) -> None:
+        """Enter a compacted shard, which has its name already, in the place of some.
+
+        Args:
+            old: The first clip_ids of those that go.
+            path: The new one.
+            table: Its rows, with their ids.
+            info: What it says of itself.
+        """
         with self.engine.begin() as connection:
-            known = set(connection.execute(select(shards_table.c.first_clip_id)).scalars())
-        files = shards.listed(self.layout.shards)
-        return {first: path for first, path in files.items() if first not in known}
+            number = changes.last_commit(connection) + 1
+            changes.begin_commit(connection, number, info.time, "compact", own_provenance())
+            ids = table.column(shards.CLIP_ID).to_numpy()
+            registry.replace_shards(connection, old, path, ids, info)
+
+    def purge(self) -> int:
+        """Forget the clips that no shard has any more, once no index does; returns how many."""
+        with self.engine.begin() as connection:
+            purged = registry.purge(connection)
+            if purged:
+                number = changes.last_commit(connection) + 1
+                changes.begin_commit(connection, number, now(), "compact", own_provenance())
+            return purged
+
+    def _free_name(self, first_clip_id: int) -> Path:
+        number = 1
+        while (self.layout.shards / shards.file_name(first_clip_id, number)).exists():
+            number += 1
+        return self.layout.shards / shards.file_name(first_clip_id, number)
+
+    def checkpoint(self) -> None:
+        """Write to the journal where all videos are, so that entries before it are not needed."""
+        with self.engine.begin() as connection:
+            places = (
+                select(locations, videos.c.video_id)
+                .join(videos, videos.c.number == locations.c.video)
+                .where(locations.c.removed.is_(None))
+                .order_by(locations.c.path)
+            )
+            change = Change(
+                places=[(row.video_id, _source(row)) for row in connection.execute(places)],
+                failed=[
+                    Failed(_source(row), None, Problem(row.reason, row.message))
+                    for row in connection.execute(select(failures).order_by(failures.c.path))
+                ],
+            )
+        with self._telling(), self.engine.begin() as connection:
+            number, time = changes.last_commit(connection) + 1, now()
+            entry = Entry(
+                self.manifest.uuid, number, time, "compact", own_provenance(),
+                self._next_clip_id(connection), (), change, checkpoint=True,
+            )  # fmt: skip
+            changes.begin_commit(connection, number, time, entry.verb, entry.provenance)
+            journal.write(self.layout.journal, entry, self.staging.folder)
+
+    def adopt(self) -> None:
+        """Enter what lies on disk and the catalogue does not know, in the order it was made.
+
+        Raises:
+            CollectionDamaged: A file cannot be read, or a shard's ids are taken.
+        """
+        found = adoption.adopt(self)
+        if found.damage:
+            raise found.damage[0][1]
 
     def _next_clip_id(self, connection: Connection) -> int:
         """The first id of the next block; a foreign file that bears its name is stepped over."""
@@ -173,33 +273,33 @@ class Writer:
             first += 1
         return int(first)
 
-    def _stage(
-        self, videos: Sequence[NewVideo], provenance: dict[str, str]
-    ) -> tuple[pa.Table, ShardInfo, Path]:
-        """Write a shard where a crash leaves nothing behind but a file to delete."""
-        space = self.manifest.space
-        shard = str(uuid.uuid4())
-        info = ShardInfo(self.manifest.uuid, shard, space.fingerprint, space.labels, provenance)
-        table = shards.to_table(videos, info)
-        path = self.layout.staging / f"{shard}.parquet"
-        try:
-            shards.write(table, path)
-            with path.open("rb") as file:
-                os.fsync(file.fileno())
-        except OSError:
-            path.unlink(missing_ok=True)
-            raise
-        return table, info, path
-
-    def _name(self, staged: Path, first_clip_id: int) -> None:
+    def _name(self, staged: Path, first_clip_id: int) -> Path:
         """Give a staged shard its place among the others."""
-        staged.rename(self.layout.shards / shards.file_name(first_clip_id))
+        path = self.layout.shards / shards.file_name(first_clip_id)
+        staged.rename(path)
         sync_folder(self.layout.shards)
+        return path
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise unwritable(self.layout.root, error) from error
 
 
-def _further_places(videos: Sequence[NewVideo]) -> list[tuple[str, Source]]:
-    """Where else the videos were seen: the shard's own rows name the first place only."""
-    return [(video.video_id, source) for video in videos for source in video.sources[1:]]
+def _source(row: Any) -> Source:
+    return Source(row.path, row.size_bytes, row.version)
+
+
+def own_provenance() -> dict[str, str]:
+    """Of a commit that computes no vectors."""
+    return {"vidx": version("vidx")}
+
+
+def _count_live(connection: Connection) -> int:
+    query = select(func.count()).where(videos.c.take.is_not(None))
+    return int(connection.execute(query).scalar_one())
 
 
 @contextmanager
@@ -226,57 +326,53 @@ def open_writer(layout: Layout, space: Space | None = None) -> Iterator[Writer]:
                 f"the catalogue {layout.catalogue} is missing",
                 "Run `vidx rebuild`: it makes the catalogue anew from the shards.",
             )
-        with writer_under_lock(layout, manifest) as writer:
+        with writer_under_lock(layout, manifest, layout.catalogue) as writer:
             writer.adopt()
             yield writer
 
 
 @contextmanager
-def writer_under_lock(layout: Layout, manifest: Manifest) -> Iterator[Writer]:
-    """A writer for a caller that holds the lock; makes the catalogue if there is none."""
+def writer_under_lock(layout: Layout, manifest: Manifest, catalogue: Path) -> Iterator[Writer]:
+    """A writer for a caller that holds the lock.
+
+    Args:
+        layout: The collection's folder.
+        manifest: What its `collection.json` says.
+        catalogue: The catalogue's file, made if there is none; another one than the collection's
+            where one is built beside it.
+    """
     _make_folders(layout)
-    _empty(layout.staging)
+    delete_dead(layout)
     # A file without tables is what a crash left of a new collection, or it has lost them.
-    may_be_blank = not layout.catalogue.exists() or not shards.listed(layout.shards)
-    engine = sqlite.open_for_writing(layout.catalogue)
-    with engine.begin() as connection:
-        found = migrate.revision(connection)
-        if found is None and may_be_blank:
-            migrate.upgrade(connection)
-            connection.execute(insert(collection_table), {"uuid": manifest.uuid, "next_clip_id": 0})
-        elif found is not None and found < migrate.HEAD:
-            migrate.upgrade(connection)
-        check_identity(connection, layout, manifest)
+    may_be_blank = not catalogue.exists() or not shards.listed(layout.shards)
+    engine = sqlite.open_for_writing(catalogue)
     try:
-        yield Writer(layout, manifest, engine)
+        with engine.begin() as connection:
+            _prepare(connection, manifest, may_be_blank=may_be_blank)
+            check_identity(connection, catalogue, manifest)
+        with staging(layout, manifest) as own_staging:
+            yield Writer(layout, manifest, engine, own_staging)
     finally:
-        sqlite.close(engine, layout.catalogue)
+        sqlite.close(engine, catalogue)
 
 
-def _empty(staging: Path) -> None:
-    """Delete what a killed writer left unfinished."""
-    try:
-        for leftover in staging.iterdir():
-            if _OURS.fullmatch(leftover.name):
-                leftover.unlink()
-    except OSError as error:
-        raise _unwritable(staging, error) from error
+def _prepare(connection: Connection, manifest: Manifest, *, may_be_blank: bool) -> None:
+    """Make the tables, or bring them up to date."""
+    found = migrate.revision(connection)
+    if found is None and may_be_blank:
+        migrate.upgrade(connection)
+        row = {"uuid": manifest.uuid, "next_clip_id": 0, "reshaped_commit": 0}
+        connection.execute(insert(collection_table), row)
+    elif found is not None and found < migrate.HEAD:
+        migrate.upgrade(connection)
 
 
 def _make_folders(layout: Layout) -> None:
     try:
-        for folder in (layout.root, layout.shards, layout.staging):
+        for folder in (layout.root, layout.shards, layout.journal, layout.staging):
             folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise _unwritable(layout.root, error) from error
-
-
-def _unwritable(folder: Path, error: OSError) -> VidxError:
-    return VidxError(
-        f"{folder} cannot be written: {error.strerror or error}",
-        "Free some space there, or choose a folder you may write to with --collection; then run "
-        "the same command again: it goes on where it was.",
-    )
+        raise unwritable(layout.root, error) from error
 
 
 def _create(layout: Layout, space: Space | None) -> Manifest:
@@ -288,12 +384,12 @@ def _create(layout: Layout, space: Space | None) -> Manifest:
             "Put back a copy of it; without it the vectors cannot be told apart from others.",
         )
     manifest = Manifest(_uuid_of_unfinished(layout) or str(uuid.uuid4()), space)
-    with writer_under_lock(layout, manifest):
+    with writer_under_lock(layout, manifest, layout.catalogue):
         pass
     try:
         write_manifest(layout, manifest)
     except OSError as error:
-        raise _unwritable(layout.root, error) from error
+        raise unwritable(layout.root, error) from error
     return manifest
 
 
@@ -301,8 +397,12 @@ def _uuid_of_unfinished(layout: Layout) -> str | None:
     """What a creation that was cut short has called the collection."""
     if not layout.catalogue.exists():
         return None
-    with sqlite.open_for_writing(layout.catalogue).begin() as connection:
-        if migrate.revision(connection) is None:
-            return None
-        found: str | None = connection.execute(select(collection_table.c.uuid)).scalar()
-        return found
+    engine = sqlite.open_for_writing(layout.catalogue)
+    try:
+        with engine.begin() as connection:
+            if migrate.revision(connection) is None:
+                return None
+            found: str | None = connection.execute(select(collection_table.c.uuid)).scalar()
+            return found
+    finally:
+        sqlite.close(engine, layout.catalogue)

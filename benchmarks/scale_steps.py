@@ -1,0 +1,251 @@
+"""One step of benchmarks/scale.py, in a process of its own: whichever vidx it imports is measured.
+
+    python benchmarks/scale_steps.py STEP FOLDER CLIPS DIM
+
+It prints JSON. Vectors and logits are drawn, and drawing them is not counted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import faiss
+import numpy as np
+
+import vidx
+import vidx.retrieval  # a search's libraries: importing them is not what is measured
+from vidx.records import Clip, EmbeddedVideo, Source, Space, VideoInfo
+from vidx.store.layout import Layout
+from vidx.store.shards import NewVideo
+from vidx.store.writer import Batch, open_writer
+
+CLIPS_A_VIDEO = 10
+BATCH_CLIPS = 4100  # whole videos, as soon as there are 4096 clips: so does `vidx embed`
+LABELS = tuple(f"label {number:03}" for number in range(400))
+PROVENANCE = {"model": "drawn", "device": "cpu"}
+FOLDERS = 10  # at the top, each with as many of the videos
+NEWER_CLIPS = 20_000
+SEARCHES = 7
+
+Result = dict[str, Any]
+
+
+def main() -> None:
+    """Run one step, and tell what it found."""
+    step, folder, clips, dim = sys.argv[1:]
+    print(json.dumps(STEPS[step](Path(folder), int(clips), int(dim))))
+
+
+def fill(folder: Path, clips: int, dim: int) -> Result:
+    """Commit all clips, and index each commit as `vidx embed` does."""
+    committing, indexing = [], []
+    with open_writer(Layout(folder), space(dim)) as writer, vidx.open(folder) as collection:
+        extend = extending(collection)
+        for batch in batches(0, clips, dim):
+            committing.append(seconds(writer.commit, batch, PROVENANCE))
+            indexing.append(seconds(extend))
+    last = max(len(committing) // 10, 1)
+    return {
+        "commit_clips_per_second": clips / sum(committing),
+        "last_tenth_clips_per_second": min(last * BATCH_CLIPS, clips) / sum(committing[-last:]),
+        "index_clips_per_second": clips / sum(indexing),
+        "sqlite_bytes_per_clip": Layout(folder).catalogue.stat().st_size / clips,
+    }
+
+
+def info(folder: Path, _clips: int, _dim: int) -> Result:
+    """How long the totals take."""
+    with vidx.open(folder) as collection:
+        return {"info_seconds": seconds(collection.info)}
+
+
+def clips_table(folder: Path, _clips: int, _dim: int) -> Result:
+    """All clips as one table."""
+    with vidx.open(folder) as collection:
+        return in_memory("clips", collection.clips)
+
+
+def export(folder: Path, _clips: int, _dim: int) -> Result:
+    """All clips with their vectors as one file."""
+    target = folder.with_suffix(".parquet")
+    with vidx.open(folder) as collection:
+        found = in_memory("export", lambda: collection.export(target))
+    target.unlink()
+    return found
+
+
+def verify(folder: Path, _clips: int, _dim: int) -> Result:
+    """Every shard, row and vector compared."""
+    findings: list[str] = []
+    with vidx.open(folder) as collection:
+        taken = seconds(lambda: findings.extend(collection.verify()))
+    if findings:
+        raise SystemExit(f"the collection is broken: {findings}")
+    return {"verify_seconds": taken}
+
+
+def search(folder: Path, clips: int, _dim: int) -> Result:
+    """Searches by a stored clip, without and with filters."""
+    with vidx.open(folder) as collection:
+        ways: dict[str, Result] = {
+            "search": {},
+            "search_label": {"labels": LABELS[7]},
+            "search_glob": {"path_glob": "videos/3/*"},
+            "search_exclude_self": {"exclude_self": True},
+        }
+        found = {
+            name: searched(partial(collection.search, clips // 2, **options))
+            for name, options in ways.items()
+        }
+    return flat(found)
+
+
+def newer(folder: Path, clips: int, dim: int) -> Result:
+    """A search while some clips are not in the index."""
+    count = min(NEWER_CLIPS, clips // 5)
+    with open_writer(Layout(folder)) as writer:
+        for batch in batches(clips, count, dim):
+            writer.commit(batch, PROVENANCE)
+    with vidx.open(folder) as collection:
+        found = flat({"search_newer": searched(lambda: collection.search(clips // 2))})
+        extending(collection)()
+    return found
+
+
+def remove(folder: Path, clips: int, _dim: int) -> Result:
+    """A search after one video has gone, and the removal of a folder."""
+    with vidx.open(folder) as collection:
+        one = seconds(lambda: collection.remove(path_of(clips // 20)))
+        found = flat({"search_removed": searched(lambda: collection.search(clips // 4))})
+        many = seconds(lambda: collection.remove("/data/videos/4"))
+    return {"remove_video_seconds": one, **found, "remove_folder_seconds": many}
+
+
+STEPS: dict[str, Callable[[Path, int, int], Result]] = {
+    "fill": fill,
+    "info": info,
+    "clips": clips_table,
+    "export": export,
+    "verify": verify,
+    "search": search,
+    "newer": newer,
+    "remove": remove,
+}
+
+
+def space(dim: int) -> Space:
+    """Of a model that nobody has."""
+    return Space("f" * 64, "/models/drawn", None, 16, 7.5, dim, LABELS)
+
+
+def batches(first: int, count: int, dim: int) -> Iterator[Batch]:
+    """Draw clips: a block of noise and a shift of it, which is quick."""
+    random = np.random.default_rng(first)
+    noise = random.standard_normal((BATCH_CLIPS, dim), dtype=np.float32)
+    logits = random.standard_normal((BATCH_CLIPS, len(LABELS)), dtype=np.float32)
+    for start in range(first, first + count, BATCH_CLIPS):
+        size = min(BATCH_CLIPS, first + count - start)
+        vectors = noise[:size] + random.standard_normal(dim, dtype=np.float32)
+        tilted = logits[:size] + random.standard_normal(len(LABELS), dtype=np.float32) / 4
+        halves = tilted.astype(np.float16)
+        owners = range(0, size, CLIPS_A_VIDEO)
+        yield Batch(
+            videos=[
+                draw(f"{first}-{start + at}", (start + at) // CLIPS_A_VIDEO, vectors, halves, at)
+                for at in owners
+            ]
+        )
+
+
+def draw(name: str, number: int, vectors: Any, logits: Any, at: int) -> NewVideo:
+    """The video whose clips begin at a row."""
+    rows = slice(at, min(at + CLIPS_A_VIDEO, len(vectors)))
+    count = rows.stop - rows.start
+    # Another version of vidx has the time of last change as a number.
+    version: Any = "1700000000000000000" if "version" in Source.__slots__ else 1700000000000000000
+    return NewVideo(
+        video_id=hashlib.sha256(name.encode()).hexdigest(),
+        plan="d" * 64,
+        sources=[Source(path_of(number), 1_000_000, version)],
+        embedded=EmbeddedVideo(
+            info=VideoInfo(2.0 * count, 640, 360, 30.0, "h264", "mov,mp4", 0.0, 0),
+            clips=tuple(Clip(2.0 * i, 2.0 * i + 2) for i in range(count)),
+            embeddings=vectors[rows],
+            logits=logits[rows],
+            problem=None,
+        ),
+    )
+
+
+def path_of(number: int) -> str:
+    """Where a video lies, two folders deep."""
+    return f"/data/videos/{number % FOLDERS}/{number // FOLDERS % 50:02}/video-{number:08}.mp4"
+
+
+def extending(collection: Any) -> Callable[[], None]:
+    """What brings the index up to date, in either version of vidx."""
+    try:
+        from vidx.views import extend_index
+    except ImportError:
+        extend: Callable[[], None] = collection._extend_index
+        return extend
+    return lambda: extend_index(collection._views.catalogue())
+
+
+def seconds(run: Callable[..., object], *arguments: object) -> float:
+    """How long one call takes."""
+    started = time.perf_counter()
+    run(*arguments)
+    return time.perf_counter() - started
+
+
+def in_memory(name: str, run: Callable[[], object]) -> Result:
+    """How long one call takes, and the most memory that the process had."""
+    taken = seconds(run)
+    # Not getrusage: what it tells begins with the size of the process that started this one.
+    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    peak = next(line.split()[1] for line in lines if line.startswith("VmHWM:"))
+    return {f"{name}_seconds": taken, f"{name}_peak_mb": int(peak) * 1024 / 1e6}
+
+
+def searched(run: Callable[[], object]) -> Result:
+    """Milliseconds of a search: the first one, later ones, and their time outside FAISS."""
+    inside = [0.0]
+    knn = faiss.knn
+
+    def timed(*arguments: Any, **options: Any) -> Any:
+        started = time.perf_counter()
+        try:
+            return knn(*arguments, **options)
+        finally:
+            inside[0] += time.perf_counter() - started
+
+    faiss.knn = timed
+    try:
+        first = seconds(run)
+        whole, outside = [], []
+        for _ in range(SEARCHES):
+            inside[0] = 0.0
+            whole.append(seconds(run))
+            outside.append(whole[-1] - inside[0])
+    finally:
+        faiss.knn = knn
+    times = (first, statistics.median(whole), statistics.median(outside))
+    return dict(zip(("first_ms", "ms", "outside_faiss_ms"), (1e3 * t for t in times), strict=True))
+
+
+def flat(found: dict[str, Result]) -> Result:
+    """One level of names."""
+    return {f"{name}_{what}": ms for name, one in found.items() for what, ms in one.items()}
+
+
+if __name__ == "__main__":
+    main()

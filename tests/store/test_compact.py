@@ -1,0 +1,203 @@
+"""Compacting drops what is gone, keeps ids, and can be killed anywhere."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from made_collections import SPACE, commit, draw_video, path_of, video_id
+
+from vidx.errors import UsageError
+from vidx.store import compact as compacting
+from vidx.store import export, shards
+from vidx.store.catalogue import Catalogue
+from vidx.store.layout import Layout, read_manifest
+from vidx.store.lock import writing
+from vidx.store.rebuild import rebuild
+from vidx.store.vectors import live_vectors
+from vidx.store.writer import open_writer
+
+Open = Callable[[], Catalogue]
+Findings = Callable[[], list[str]]
+
+
+@pytest.fixture
+def holey(layout: Layout) -> Layout:
+    """Four shards: of the first all is gone, of the second a part, the others are small."""
+    commit(layout, draw_video("a"), draw_video("b"))
+    commit(layout, draw_video("c"), draw_video("d"))
+    commit(layout, draw_video("e"))
+    commit(layout, draw_video("f", 2))
+    with open_writer(layout) as writer:
+        writer.remove([path_of(name) for name in "abd"])
+    return layout
+
+
+def run(layout: Layout) -> int:
+    with open_writer(layout) as writer:
+        dropped = sum(compacting.compact(writer, Catalogue(layout, writer.manifest)))
+        writer.purge()
+    return dropped
+
+
+def everything(layout: Layout) -> list[dict[str, Any]]:
+    """All that is told of clips, with their vectors."""
+    catalogue = Catalogue(layout, read_manifest(layout))
+    rows = export.clips_table(catalogue).to_pylist()
+    vectors = np.concatenate([vectors for _, vectors in live_vectors(catalogue)])
+    return [row | {"vector": vector.tolist()} for row, vector in zip(rows, vectors, strict=True)]
+
+
+def names(layout: Layout) -> list[str]:
+    return sorted(path.name for path in layout.shards.iterdir())
+
+
+def test_what_lives_keeps_its_ids_and_what_is_gone_is_gone(
+    holey: Layout, findings: Findings, open_catalogue: Open
+) -> None:
+    before = everything(holey)
+    assert run(holey) == 9
+    assert everything(holey) == before
+    assert [row["clip_id"] for row in before] == [6, 7, 8, 12, 13, 14, 15, 16]
+    assert names(holey) == [shards.file_name(6, 1)]
+    assert findings() == []
+    counts = open_catalogue().counts()
+    assert (counts["clips"], counts["removed"], counts["videos"]) == (8, 0, 3)
+    assert open_catalogue().known([path_of("a")]) == {}
+    assert run(holey) == 0, "there is nothing more to do"
+
+
+def test_a_compacted_collection_goes_on(holey: Layout, findings: Findings) -> None:
+    run(holey)
+    commit(holey, draw_video("a"), draw_video("g"))
+    with open_writer(holey) as writer:
+        writer.remove([path_of("c"), path_of("g")])
+    before = everything(holey)
+    assert run(holey) == 6
+    assert everything(holey) == before
+    assert findings() == []
+    assert names(holey) == [shards.file_name(12, 1)]
+
+
+def test_what_was_compacted_cannot_be_restored_and_it_is_said(holey: Layout) -> None:
+    removal = 5
+    run(holey)
+    with open_writer(holey) as writer, pytest.raises(UsageError, match="compacted"):
+        writer.restore(removal)
+
+
+def test_a_lost_catalogue_comes_back_from_compacted_shards(
+    holey: Layout, findings: Findings
+) -> None:
+    run(holey)
+    commit(holey, draw_video("g"))
+    before = everything(holey)
+    for path in holey.root.glob("catalogue.sqlite*"):
+        path.unlink()
+    with writing(holey):
+        rebuild(holey, read_manifest(holey), 0)
+    assert everything(holey) == before
+    assert findings() == []
+
+
+KILLS = {
+    "staged": "Writer._free_name = die",
+    "renamed": "writing.sync_folder = die",
+    "in SQL": "registry.replace_shards = die",
+    "committed": "compacting.suppress = die",
+    "before the purge": "Writer.purge = die",
+    "in the purge": "registry.drop_empty = die",
+}
+COMPACT = """
+from vidx.store import compact as compacting
+from vidx.store.catalogue import Catalogue
+{patch}
+with open_writer(layout) as writer:
+    for _ in compacting.compact(writer, Catalogue(layout, writer.manifest)):
+        pass
+    writer.purge()
+"""
+
+
+@pytest.mark.parametrize("point", KILLS)
+def test_a_kill_at_any_step_of_compacting_changes_nothing_that_is_seen(
+    holey: Layout, child: Callable[[str], subprocess.Popen[str]], findings: Findings, point: str
+) -> None:
+    before = everything(holey)
+    assert child(COMPACT.format(patch=KILLS[point])).wait() == -9
+    assert everything(holey) == before
+    with open_writer(holey):
+        pass
+    assert findings() == []
+    assert everything(holey) == before
+    run(holey)
+    assert names(holey) == [shards.file_name(6, 1)]
+    assert everything(holey) == before
+    assert findings() == []
+
+
+def test_parts_of_a_take_are_joined_and_stay_a_whole(layout: Layout, findings: Findings) -> None:
+    whole = draw_video("long", 6)
+    for part in parts_of(whole, 3):
+        commit(layout, part)
+    before = everything(layout)
+    assert len(before) == 6
+    run(layout)
+    for path in layout.root.glob("catalogue.sqlite*"):
+        path.unlink()
+    with writing(layout):
+        rebuild(layout, read_manifest(layout), 0)
+    assert everything(layout) == before
+    assert findings() == []
+
+
+def parts_of(video: Any, size: int) -> list[Any]:
+    from dataclasses import replace
+
+    whole = video.embedded
+    starts = range(0, len(whole.clips), size)
+    return [
+        replace(
+            video,
+            part=number,
+            last_part=start == starts[-1],
+            embedded=replace(
+                whole,
+                clips=whole.clips[start : start + size],
+                embeddings=whole.embeddings[start : start + size],
+                logits=whole.logits[start : start + size],
+            ),
+        )
+        for number, start in enumerate(starts)
+    ]
+
+
+def test_a_take_is_seen_only_when_it_is_complete(
+    layout: Layout, open_catalogue: Open, findings: Findings
+) -> None:
+    """A re-cut in parts never shows half: the old clips live until the last part is there."""
+    commit(layout, draw_video("long", 2))
+    first, last = parts_of(draw_video("long", 4, plan="finer"), 2)
+    commit(layout, first)
+    assert open_catalogue().live_clip_ids().tolist() == [0, 1]
+    assert open_catalogue().plan_of(video_id("long")) == "plan"
+    assert findings() == []
+    run(layout)
+    commit(layout, last)
+    assert open_catalogue().live_clip_ids().tolist() == [2, 3, 4, 5]
+    assert open_catalogue().plan_of(video_id("long")) == "finer"
+    assert findings() == []
+
+
+def test_shards_of_two_origins_are_not_joined(layout: Layout) -> None:
+    from vidx.store.writer import Batch
+
+    with open_writer(layout, SPACE) as writer:
+        writer.commit(Batch(videos=[draw_video("a")]), {"device": "cpu"})
+        writer.commit(Batch(videos=[draw_video("b")]), {"device": "cuda"})
+        writer.commit(Batch(videos=[draw_video("c")]), {"device": "cuda"})
+    run(layout)
+    assert names(layout) == [shards.file_name(0), shards.file_name(3, 1)]

@@ -1,0 +1,177 @@
+"""Random histories end as a plain dictionary says, also after a catalogue that was lost."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import pytest
+from made_collections import PROVENANCE, SPACE, draw_video, video_id
+
+from vidx.errors import UsageError
+from vidx.records import Source
+from vidx.store.catalogue import Catalogue
+from vidx.store.compact import compact
+from vidx.store.layout import Layout, read_manifest
+from vidx.store.lock import writing
+from vidx.store.rebuild import rebuild
+from vidx.store.shards import NewVideo
+from vidx.store.writer import Batch, Writer, open_writer
+
+PATHS = [f"/{number}" for number in range(6)]
+NAMES = "abcdef"
+
+
+def at(path: str) -> Source:
+    return Source(path, 1000, "42")
+
+
+def in_parts(video: NewVideo) -> list[NewVideo]:
+    """The same take in two parts."""
+    whole = video.embedded
+    halves = [
+        replace(
+            whole,
+            clips=whole.clips[some],
+            embeddings=whole.embeddings[some],
+            logits=whole.logits[some],
+        )
+        for some in (slice(0, 1), slice(1, None))
+    ]
+    return [
+        replace(video, embedded=half, part=number, last_part=bool(number))
+        for number, half in enumerate(halves)
+    ]
+
+
+@dataclass
+class Model:
+    """What a collection should hold: what each path holds, and how each content is cut."""
+
+    now: dict[str, str] = field(default_factory=dict)
+    plans: dict[str, str] = field(default_factory=dict)
+    removals: dict[int, tuple[dict[str, str], dict[str, str]]] = field(default_factory=dict)
+
+    def settle(self) -> None:
+        """A content without a path is gone."""
+        self.plans = {n: plan for n, plan in self.plans.items() if n in self.now.values()}
+
+    def expected(self) -> dict[str, tuple[str, list[str]]]:
+        found: dict[str, tuple[str, list[str]]] = {}
+        for path, name in sorted(self.now.items()):
+            found.setdefault(video_id(name), (self.plans[name], []))[1].append(path)
+        return found
+
+
+class History:
+    """Random steps on a collection and on its model."""
+
+    def __init__(self, layout: Layout, seed: int) -> None:
+        self.layout, self.draw, self.model = layout, random.Random(seed), Model()
+        self.plan = 0
+
+    def step(self) -> None:
+        kinds = (self.embed, self.embed, self.recut, self.remove, self.restore, self.compact)
+        with open_writer(self.layout, SPACE) as writer:
+            self.draw.choice(kinds)(writer)
+        if self.draw.random() < 0.15:
+            self.lose_catalogue()
+
+    def embed(self, writer: Writer) -> None:
+        """Files change, move and vanish."""
+        model, draw = self.model, self.draw
+        changes = {path: draw.choice(NAMES) for path in draw.sample(PATHS, 3)}
+        gone = [p for p in draw.sample(PATHS, 2) if p in model.now and p not in changes]
+        there = {path: name for path, name in model.now.items() if path not in gone} | changes
+        new = sorted({name for name in changes.values() if name not in model.now.values()})
+        videos = [
+            draw_video(name, 2, paths=tuple(path for path in changes if changes[path] == name))
+            for name in new
+        ]
+        placed = [(video_id(n), at(path)) for path, n in changes.items() if n not in new]
+        writer.commit(Batch(videos=videos, places=placed, gone=gone), PROVENANCE)
+        model.now = there
+        model.plans |= dict.fromkeys(new, "plan")
+        model.settle()
+
+    def recut(self, writer: Writer) -> None:
+        """A video is cut anew, in one part or in two; of some only the first comes."""
+        if not self.model.plans:
+            return
+        name = self.draw.choice(sorted(self.model.plans))
+        path = min(path for path, held in self.model.now.items() if held == name)
+        self.plan += 1
+        video = draw_video(name, 3, plan=f"plan {self.plan}", paths=(path,))
+        how = self.draw.choice(["whole", "parts", "half"])
+        parts = [video] if how == "whole" else in_parts(video)
+        for part in parts[:1] if how == "half" else parts:
+            writer.commit(Batch(videos=[part]), PROVENANCE)
+        if how != "half":
+            self.model.plans[name] = video.plan
+
+    def remove(self, writer: Writer) -> None:
+        model = self.model
+        if not model.now:
+            return
+        paths = self.draw.sample(sorted(model.now), min(2, len(model.now)))
+        plans = dict(model.plans)
+        taken = {path: model.now.pop(path) for path in paths}
+        model.settle()
+        lost = {name: plan for name, plan in plans.items() if name not in model.plans}
+        model.removals[writer.remove(paths).commit] = (taken, lost)
+
+    def restore(self, writer: Writer) -> None:
+        model = self.model
+        if not model.removals:
+            return
+        commit = self.draw.choice(sorted(model.removals))
+        taken, lost = model.removals.pop(commit)
+        back = {path: name for path, name in taken.items() if path not in model.now}
+        known = {name: plan for name, plan in lost.items() if name not in model.plans}
+        # What lives on elsewhere gets its path back; what is gone comes back if it went then.
+        for path, name in back.items():
+            if name in model.plans or name in known:
+                model.now[path] = name
+        model.plans |= {n: p for n, p in known.items() if n in back.values()}
+        model.settle()
+        try:
+            writer.restore(commit)
+        except UsageError:
+            assert not back
+
+    def compact(self, writer: Writer) -> None:
+        for _ in compact(writer, Catalogue(self.layout, writer.manifest)):
+            pass
+        writer.purge()
+        self.model.removals.clear()
+
+    def lose_catalogue(self) -> None:
+        for path in self.layout.root.glob("catalogue.sqlite*"):
+            path.unlink()
+        with writing(self.layout):
+            assert rebuild(self.layout, read_manifest(self.layout), 0).ignored == ()
+
+
+def found_in(catalogue: Catalogue) -> dict[str, tuple[str, list[str]]]:
+    rows = catalogue.clip_rows(catalogue.live_clip_ids().tolist()).values()
+    return {
+        row.video_id: (str(catalogue.plan_of(row.video_id)), list(row.locations)) for row in rows
+    }
+
+
+@pytest.mark.parametrize(
+    "seed", [*range(6), *(pytest.param(s, marks=pytest.mark.long) for s in range(6, 60))]
+)
+def test_a_random_history_ends_as_a_dictionary_says(
+    layout: Layout,
+    open_catalogue: Callable[[], Catalogue],
+    findings: Callable[[], list[str]],
+    seed: int,
+) -> None:
+    history = History(layout, seed)
+    for _ in range(25):
+        history.step()
+        if layout.exists():
+            assert found_in(open_catalogue()) == history.model.expected()
+    assert findings() == []
