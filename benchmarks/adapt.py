@@ -92,7 +92,7 @@ def trained(
 def embedded(folder: Path, model: str, place: Path) -> vidx.Collection:
     """A collection of a folder's videos."""
     collection = vidx.open(place, create=True)
-    collection.embed(folder, model=model)
+    collection.embed(folder, vidx.EmbedOptions(model=model))
     return collection
 
 

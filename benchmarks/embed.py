@@ -142,10 +142,9 @@ def run_vidx(options: argparse.Namespace, workers: int) -> dict[str, Any]:
         collection = vidx.open(folder, create=True)
         report = collection.embed(
             options.videos,
-            model=options.model,
-            device=options.device,
-            limit=options.limit,
-            workers=workers,
+            vidx.EmbedOptions(
+                model=options.model, device=options.device, limit=options.limit, workers=workers
+            ),
         )
     seconds = report.seconds - spent["load"]
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -154,9 +153,9 @@ def run_vidx(options: argparse.Namespace, workers: int) -> dict[str, Any]:
     if busy:
         shares["device"] = statistics.mean(busy[int(len(busy) * spent["load"] / report.seconds) :])
     return {
-        "clips": report.clips,
+        "clips": report.num_clips,
         "seconds": seconds,
-        "clips_per_second": report.clips / seconds,
+        "clips_per_second": report.num_clips / seconds,
         "load_seconds": spent["load"],
         "shares": shares,
     }

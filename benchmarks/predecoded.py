@@ -79,7 +79,9 @@ def embed_rate(encoder: Encoder, clips: int) -> float:
             for number in range(FILES):
                 (videos / f"{number}.mp4").write_bytes(b"%d" % number)
             collection = vidx.open(Path(folder) / "collection", create=True)
-            report = collection.embed(videos, model=encoder.space.source, device=encoder.device)
+            report = collection.embed(
+                videos, vidx.EmbedOptions(model=encoder.space.source, device=encoder.device)
+            )
     finally:
         pipeline.decode = before
     return report.clips_per_second

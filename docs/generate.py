@@ -31,7 +31,7 @@ One object, with `--dry-run` too:
 
 | key | meaning |
 |---|---|
-| `files` | files that were looked at; the counts down to `failed_before` add up to it |
+| `num_files` | files that were looked at; the counts down to `failed_before` add up to it |
 | `embedded` | videos embedded whole; in a dry run those that would be tried |
 | `partial` | videos of which a part could be embedded |
 | `unchanged` | files already embedded in the same way |
@@ -39,7 +39,7 @@ One object, with `--dry-run` too:
 | `moved` | files known before under a path that is gone |
 | `failed` | files that could not be embedded |
 | `failed_before` | files that failed in an earlier run and have not changed since |
-| `clips` | clips embedded in this run; null in a dry run, as only decoding tells |
+| `num_clips` | clips embedded in this run; null in a dry run, as only decoding tells |
 | `seconds` | wall-clock time of the run |
 | `clips_per_second` | clips embedded a second of that time; null in a dry run |
 | `collection` | the collection's folder |

@@ -82,7 +82,9 @@ def embedded_once(
     import vidx
 
     folder = tmp_path_factory.mktemp("embedded") / "collection"
-    vidx.open(folder, create=True).embed(library, model=tiny_checkpoint, workers=1)
+    vidx.open(folder, create=True).embed(
+        library, vidx.EmbedOptions(model=tiny_checkpoint, workers=1)
+    )
     return folder
 
 

@@ -27,7 +27,7 @@ def stored_clips(folder: Path) -> dict[Key, Stored]:
     assert [clip["clip_id"] for clip in clips] == ids.tolist()
     return {
         (clip["path"], clip["start_seconds"], clip["end_seconds"]): Stored(
-            vector, {label["label"]: label["score"] for label in clip["labels"]}
+            vector, {label["name"]: label["score"] for label in clip["labels"]}
         )
         for clip, vector in zip(clips, vectors, strict=True)
     }

@@ -39,7 +39,7 @@ def test_vectors_do_not_depend_on_batches_workers_or_order(
     collection = vidx.open(tmp_path / "new", create=True)
     files = [path for path in library.rglob("*") if path.suffix.lower() in (".mp4", ".mkv", ".avi")]
     for path in sorted(files, reverse=True):  # one run each, the other way round
-        collection.embed(path, model=tiny_checkpoint, **options)
+        collection.embed(path, vidx.EmbedOptions(model=tiny_checkpoint, **options))
     found = stored_clips(tmp_path / "new")
     assert found.keys() == expected.keys()
     for key, (vector, _) in found.items():
@@ -57,8 +57,8 @@ def test_a_collection_is_a_context_manager_and_lists_what_it_holds(embedded, lib
         assert collection.videos().num_rows == 4
         assert collection.failures().num_rows == 1
         info = collection.info()
-        assert (info.videos, info.locations, info.clips) == (4, 5, len(ids))
-        assert info.indexed_clips == len(ids)
+        assert (info.num_videos, info.num_locations, info.num_clips) == (4, 5, len(ids))
+        assert info.num_indexed_clips == len(ids)
         assert collection.verify() == []
 
 
@@ -67,14 +67,16 @@ def test_info_tells_what_made_the_vectors_of_two_precisions_in_one_space(
 ) -> None:
     collection = vidx.open(embedded)
     before = collection.info()
-    collection.embed(make_video(tmp_path / "new.mp4", seed=8), dtype="bfloat16", workers=0)
+    collection.embed(
+        make_video(tmp_path / "new.mp4", seed=8), vidx.EmbedOptions(dtype="bfloat16", workers=0)
+    )
     info = collection.info()
     assert info.space == before.space
     assert info.origins[:1] == before.origins
     assert [origin.provenance["dtype"] for origin in info.origins] == ["float32", "bfloat16"]
-    assert sum(origin.shards for origin in info.origins) == info.shards
-    assert sum(origin.clips for origin in info.origins) == info.clips
-    hits = collection.search(tmp_path / "new.mp4", k=1, dtype="float32")
+    assert sum(origin.num_shards for origin in info.origins) == info.num_shards
+    assert sum(origin.num_clips for origin in info.origins) == info.num_clips
+    hits = collection.search(tmp_path / "new.mp4", k=1, options=vidx.SearchOptions(dtype="float32"))
     assert hits[0].path == str(tmp_path / "new.mp4")
     assert hits[0].score >= 0.9999
 
@@ -101,7 +103,7 @@ def test_clip_times_cover_the_video_and_end_with_it(embedded, library) -> None:
 def test_searching_by_id_needs_no_model_and_finds_the_clip_itself(embedded) -> None:
     shutil.rmtree(embedded / "staging")
     collection = vidx.open(embedded)
-    [hit] = collection.search(np.int64(2), k=1)
+    [hit] = collection.search_by_id(np.int64(2), k=1)
     assert (hit.clip_id, hit.rank) == (2, 1)
     assert hit.score == pytest.approx(1.0, abs=1e-6)
     assert (hit.query_start_seconds, hit.query_end_seconds) == (hit.start_seconds, hit.end_seconds)
@@ -109,20 +111,24 @@ def test_searching_by_id_needs_no_model_and_finds_the_clip_itself(embedded) -> N
 
 def test_a_span_is_searched_for_by_itself(embedded, library) -> None:
     collection = vidx.open(embedded)
-    [hit] = collection.search(library / "bowl.mp4", k=1, start_seconds=2.8667, end_seconds=5.0)
+    [hit] = collection.search(
+        library / "bowl.mp4", k=1, options=vidx.SearchOptions(start_seconds=2.8667, end_seconds=5.0)
+    )
     assert hit.start_seconds == pytest.approx(2.867, abs=0.001)
     assert hit.query_start_seconds == pytest.approx(2.8667)
     assert hit.score >= 0.999
 
 
 def test_hits_by_video_name_each_video_once(embedded) -> None:
-    hits = vidx.open(embedded).search(0, k=10, by="video")
+    hits = vidx.open(embedded).search_by_id(0, k=10, options=vidx.SearchOptions(by="video"))
     assert len({hit.video_id for hit in hits}) == len(hits) == 4
 
 
 def test_exclude_self_leaves_out_the_content_under_every_path(embedded, library, tmp_path) -> None:
     elsewhere = shutil.copy(library / "bowl.mp4", tmp_path / "renamed.bin")
-    hits = vidx.open(embedded).search(elsewhere, k=50, exclude_self=True)
+    hits = vidx.open(embedded).search(
+        elsewhere, k=50, options=vidx.SearchOptions(exclude_self=True)
+    )
     assert hits
     assert not any("bowl.mp4" in hit.path and "sub" not in hit.path for hit in hits)
 
@@ -131,7 +137,7 @@ def test_filters_give_k_hits_when_k_exist(embedded, library) -> None:
     collection = vidx.open(embedded)
     all_clips = collection.clips().to_pylist()
     for glob in ("sub/*", str(library / "*.MKV"), "*copy of*"):
-        hits = collection.search(0, k=3, path_glob=glob)
+        hits = collection.search_by_id(0, k=3, options=vidx.SearchOptions(path_glob=glob))
         assert hits
         expected = {
             clip["clip_id"]
@@ -170,7 +176,7 @@ def test_moved_touched_and_changed_files(
     for name, seed in (("a", 1), ("b", 2), ("c", 3)):
         make_video(folder / f"{name}.mp4", seed=seed, seconds=2.5)
     collection = vidx.open(tmp_path / "new", create=True)
-    collection.embed(folder, model=tiny_checkpoint)
+    collection.embed(folder, vidx.EmbedOptions(model=tiny_checkpoint))
     ids = collection.vectors()[0].tolist()
 
     (folder / "a.mp4").rename(folder / "moved.mp4")
@@ -192,7 +198,7 @@ def test_a_file_that_broke_keeps_no_vectors_of_what_it_held(
 ) -> None:
     video = make_video(tmp_path / "a.mp4", seed=1)
     collection = vidx.open(tmp_path / "new", create=True)
-    collection.embed(video, model=tiny_checkpoint)
+    collection.embed(video, vidx.EmbedOptions(model=tiny_checkpoint))
     video.write_bytes(b"broken" * 99)
     assert collection.embed(video).failed == 1
     assert collection.videos().num_rows == 0
@@ -204,12 +210,12 @@ def test_a_file_that_broke_keeps_no_vectors_of_what_it_held(
 
 def test_another_stride_cuts_the_videos_anew(embedded, library) -> None:
     collection = vidx.open(embedded)
-    before = collection.info().clips
-    report = collection.embed(library / "bowl.mp4", stride_seconds=1.0)
+    before = collection.info().num_clips
+    report = collection.embed(library / "bowl.mp4", vidx.EmbedOptions(stride_seconds=1.0))
     assert report.embedded == 1
     clips = [c for c in collection.clips().to_pylist() if c["path"] == str(library / "bowl.mp4")]
     assert [round(clip["start_seconds"], 3) for clip in clips] == [0.0, 1.0, 2.0, 2.867]
-    assert collection.info().clips == before + 1
+    assert collection.info().num_clips == before + 1
     assert collection.verify() == []
 
 
@@ -222,10 +228,10 @@ def test_vectors_that_are_not_finite_are_a_failure(make_video, make_checkpoint, 
     tensors[name][0] = float("inf")
     save_file(tensors, model / "model.safetensors", {"format": "pt"})
     collection = vidx.open(tmp_path / "new", create=True)
-    report = collection.embed(make_video(tmp_path / "a.mp4"), model=model)
+    report = collection.embed(make_video(tmp_path / "a.mp4"), vidx.EmbedOptions(model=model))
     assert report.failed == 1
     assert collection.failures().column("reason").to_pylist() == ["non_finite"]
-    assert collection.info().clips == 0
+    assert collection.info().num_clips == 0
 
 
 def test_a_path_that_is_not_utf8_is_a_failure_shown_escaped(
@@ -236,7 +242,7 @@ def test_a_path_that_is_not_utf8_is_a_failure_shown_escaped(
     make_video(tmp_path / "a.mp4").rename(os.fsdecode(os.fsencode(folder) + b"/\xff.mp4"))
     make_video(folder / "good.mp4")
     collection = vidx.open(tmp_path / "new", create=True)
-    report = collection.embed(folder, model=tiny_checkpoint)
+    report = collection.embed(folder, vidx.EmbedOptions(model=tiny_checkpoint))
     assert (report.embedded, report.failed) == (1, 1)
     [failure] = collection.failures().to_pylist()
     assert failure["reason"] == "path_not_utf8"
@@ -250,8 +256,9 @@ def test_a_searcher_is_right_all_the_time_while_another_process_embeds(
     for seed in range(10, 22):
         make_video(tmp_path / f"{seed}.mp4", seed=seed, seconds=3.0)
     code = (
-        "import sys, vidx, vidx.ingest; vidx.ingest.SHARD_SECONDS = 0.05\n"
-        "vidx.open(sys.argv[1]).embed(sys.argv[2:], workers=1)"
+        "import sys, vidx\n"
+        "options = vidx.EmbedOptions(workers=1, commit=vidx.CommitPolicy(seconds=0.05))\n"
+        "vidx.open(sys.argv[1]).embed(sys.argv[2:], options)"
     )
     files = [str(tmp_path / f"{seed}.mp4") for seed in range(10, 22)]
     writer = subprocess.Popen([sys.executable, "-c", code, str(embedded), *files])
@@ -259,7 +266,7 @@ def test_a_searcher_is_right_all_the_time_while_another_process_embeds(
     seen = []
     refused = 0
     while writer.poll() is None:
-        hits = collection.search(0, k=1000)
+        hits = collection.search_by_id(0, k=1000)
         seen.append(len(hits))
         assert hits[0].clip_id == 0
         assert len({hit.clip_id for hit in hits}) == len(hits)
@@ -275,21 +282,21 @@ def test_a_searcher_is_right_all_the_time_while_another_process_embeds(
     assert refused
     assert seen == sorted(seen)
     assert (
-        len(collection.search(0, k=1000))
-        == collection.info().clips
-        == collection.info().indexed_clips
+        len(collection.search_by_id(0, k=1000))
+        == collection.info().num_clips
+        == collection.info().num_indexed_clips
     )
 
 
 def test_lost_parts_are_named_and_mended_and_ids_stay(embedded, library, tmp_path) -> None:
     collection = vidx.open(embedded)
     ids = collection.vectors()[0].tolist()
-    hits = collection.search(0, k=50)
+    hits = collection.search_by_id(0, k=50)
     told = collection.videos(), collection.failures()
     backup = shutil.copytree(embedded, tmp_path / "backup")
 
     shutil.rmtree(embedded / "index")
-    assert collection.search(0, k=50) == hits  # complete without an index
+    assert collection.search_by_id(0, k=50) == hits  # complete without an index
     collection.rebuild()
     assert collection.verify() == []
 
@@ -297,14 +304,16 @@ def test_lost_parts_are_named_and_mended_and_ids_stay(embedded, library, tmp_pat
         part.unlink()
     assert any("catalogue" in finding for finding in collection.verify())
     with pytest.raises(vidx.CollectionDamaged, match="rebuild"):
-        collection.search(0)
+        collection.search_by_id(0)
     with pytest.raises(vidx.CollectionDamaged, match="rebuild"):
         collection.embed(library)
     assert collection.rebuild().lost == ()
     assert collection.verify() == []
     assert (collection.videos(), collection.failures()) == told
     assert collection.vectors()[0].tolist() == ids
-    assert [hit.clip_id for hit in collection.search(0, k=50)] == [hit.clip_id for hit in hits]
+    assert [hit.clip_id for hit in collection.search_by_id(0, k=50)] == [
+        hit.clip_id for hit in hits
+    ]
 
     # An older backup of the catalogue does not know the shard of a later run.
     collection.embed(library / "notes.txt")
@@ -312,14 +321,14 @@ def test_lost_parts_are_named_and_mended_and_ids_stay(embedded, library, tmp_pat
     with Path(later).open("ab") as file:
         file.write(b"\0" * 8)  # another content
     collection.embed(later)
-    clips = collection.info().clips
+    clips = collection.info().num_clips
     for part in embedded.glob("catalogue.sqlite*"):
         part.unlink()
     shutil.copy(backup / "catalogue.sqlite", embedded / "catalogue.sqlite")
     assert any("does not know" in finding for finding in collection.verify())
     collection.rebuild()
     assert collection.verify() == []
-    assert collection.info().clips == clips
+    assert collection.info().num_clips == clips
 
 
 def test_a_restored_removal_gives_the_same_hits_as_before(embedded, library) -> None:
@@ -327,13 +336,13 @@ def test_a_restored_removal_gives_the_same_hits_as_before(embedded, library) -> 
     query = library / "bowl.mp4"
     before, videos = collection.search(query, k=50), collection.videos()
     removed = collection.remove(library / "sub")
-    assert (len(removed.paths), removed.videos) == (3, 2)
+    assert (len(removed.paths), removed.num_videos) == (3, 2)
     less = collection.search(query, k=50)
     assert {hit.video_id for hit in less} < {hit.video_id for hit in before}
     assert all("/sub/" not in path for hit in less for path in hit.locations)
 
     restored = collection.restore(removed.commit)
-    assert (restored.restored, restored.videos) == (removed.commit, 2)
+    assert (restored.restored, restored.num_videos) == (removed.commit, 2)
     assert collection.search(query, k=50) == before
     assert collection.videos() == videos
     assert collection.verify() == []
@@ -353,7 +362,7 @@ def test_a_path_that_holds_something_else_since_is_not_restored(
     make_video(video, seed=41)
     collection.embed(video)
     paths = collection.videos().column("path").to_pylist()
-    assert collection.restore(removal).videos == 0
+    assert collection.restore(removal).num_videos == 0
     assert collection.videos().column("path").to_pylist() == paths
     assert collection.search(video, k=1)[0].score >= 0.999
     assert collection.verify() == []
@@ -371,7 +380,7 @@ def test_compacting_keeps_hits_and_ids_and_ends_what_can_be_restored(
     bytes_before = sum(path.stat().st_size for path in (embedded / "shards").iterdir())
 
     report = collection.compact()
-    assert (report.clips, report.shards_before, report.shards_after) == (2, 2, 1)
+    assert (report.num_clips, report.num_shards_before, report.num_shards_after) == (2, 2, 1)
     assert sum(path.stat().st_size for path in (embedded / "shards").iterdir()) < bytes_before
     assert collection.search(query, k=50) == before
     assert vidx.open(embedded).search(query, k=50) == before
@@ -380,7 +389,7 @@ def test_compacting_keeps_hits_and_ids_and_ends_what_can_be_restored(
     assert collection.verify() == []
     with pytest.raises(vidx.UsageError, match="compacted"):
         collection.restore(removal)
-    assert collection.compact().clips == 0
+    assert collection.compact().num_clips == 0
     assert collection.embed(library).embedded == 1, "what was dropped is taken in again"
     assert collection.vectors()[0].max() > ids.max()
 
@@ -389,7 +398,7 @@ def test_each_change_is_a_commit_that_its_report_names(embedded, library) -> Non
     collection = vidx.open(embedded)
     reports = [collection.remove(library / "sub")]
     reports.append(collection.restore(reports[0].commit))
-    reports.append(collection.embed(library, retry_failed=True))
+    reports.append(collection.embed(library, vidx.EmbedOptions(retry_failed=True)))
     told = collection.commits()
     assert told.column("number").to_pylist() == [4, 3, 2, 1]
     assert told.column("verb").to_pylist() == ["embed", "restore", "remove", "embed"]
@@ -414,13 +423,13 @@ def test_a_shard_of_another_collection_is_named_and_never_searched(
     embedded, library, tiny_checkpoint, make_video, tmp_path
 ) -> None:
     other = vidx.open(tmp_path / "other", create=True)
-    other.embed(make_video(tmp_path / "x.mp4", seed=9), model=tiny_checkpoint)
-    clips = vidx.open(embedded).info().clips
+    other.embed(make_video(tmp_path / "x.mp4", seed=9), vidx.EmbedOptions(model=tiny_checkpoint))
+    clips = vidx.open(embedded).info().num_clips
     stray = embedded / "shards" / f"clips-{clips:012d}.parquet"  # the very name of the next one
     shutil.copy(tmp_path / "other/shards/clips-000000000000.parquet", stray)
     collection = vidx.open(embedded)
     assert any("another collection" in finding for finding in collection.verify())
-    assert len(collection.search(0, k=1000)) == clips
+    assert len(collection.search_by_id(0, k=1000)) == clips
     report = collection.rebuild()
     assert any("another collection" in name for name in report.ignored)
     collection.embed(make_video(tmp_path / "y.mp4", seed=10))
@@ -459,7 +468,7 @@ def test_one_bad_video_does_not_hold_up_the_rest(
         make_video(folder / f"{seed}.mp4", seed=seed, seconds=20.0, size=(320, 240))
     stopped: dict[str, psutil.Process] = {}
 
-    def stop_one(_step: vidx.Progress) -> None:
+    def stop_one(_step: vidx.EmbedProgress) -> None:
         for worker in [] if stopped else psutil.Process().children():
             worker.suspend()
             decoding = [file.path for file in worker.open_files() if file.path.endswith(".mp4")]
@@ -470,7 +479,9 @@ def test_one_bad_video_does_not_hold_up_the_rest(
 
     started = time.monotonic()
     collection = vidx.open(tmp_path / "new", create=True)
-    report = collection.embed(folder, model=tiny_checkpoint, workers=2, progress=stop_one)
+    report = collection.embed(
+        folder, vidx.EmbedOptions(model=tiny_checkpoint, workers=2), progress=stop_one
+    )
     [(path, worker)] = stopped.items()
     assert (report.failed, report.embedded) == (1, 5)
     assert time.monotonic() - started < 60
@@ -497,9 +508,12 @@ def test_ids_are_not_given_out_again_when_catalogue_and_last_shard_are_lost(
 def test_two_classes_of_the_same_name_are_one_label(make_video, make_checkpoint, tmp_path) -> None:
     model = make_checkpoint(tmp_path / "model", labels=("run", "walk", "run", "sit", "walk"))
     collection = vidx.open(tmp_path / "new", create=True)
-    assert collection.embed(make_video(tmp_path / "a.mp4"), model=model).embedded == 1
+    assert (
+        collection.embed(make_video(tmp_path / "a.mp4"), vidx.EmbedOptions(model=model)).embedded
+        == 1
+    )
     for clip in collection.clips().to_pylist():
-        assert sorted(label["label"] for label in clip["labels"]) == ["run", "sit", "walk"]
+        assert sorted(label["name"] for label in clip["labels"]) == ["run", "sit", "walk"]
         assert sum(label["score"] for label in clip["labels"]) == pytest.approx(1.0)
 
 
@@ -510,7 +524,7 @@ def test_files_of_others_in_the_folder_are_left_alone(
         (tmp_path / "new" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "new" / name).write_text("mine")
     collection = vidx.open(tmp_path / "new", create=True)
-    collection.embed(make_video(tmp_path / "a.mp4"), model=tiny_checkpoint)
+    collection.embed(make_video(tmp_path / "a.mp4"), vidx.EmbedOptions(model=tiny_checkpoint))
     assert collection.verify() == []
     for name in ("staging/mine.txt", "index/notes.tmp", "shards/raw.parquet"):
         assert (tmp_path / "new" / name).read_text() == "mine"
@@ -520,23 +534,23 @@ def test_a_collection_made_anew_under_an_open_one_is_not_mixed(
     library, tiny_checkpoint, tmp_path
 ) -> None:
     collection = vidx.open(tmp_path / "new", create=True)
-    collection.embed(library / "bowl.mp4", model=tiny_checkpoint)
+    collection.embed(library / "bowl.mp4", vidx.EmbedOptions(model=tiny_checkpoint))
     collection.search(library / "bowl.mp4")
     shutil.rmtree(tmp_path / "new")
     vidx.open(tmp_path / "new", create=True).embed(
-        library / "bowl.mp4", model=tiny_checkpoint, fps=4.0
+        library / "bowl.mp4", vidx.EmbedOptions(model=tiny_checkpoint, fps=4.0)
     )
     assert collection.search(library / "bowl.mp4", k=1)[0].score >= 0.999
     assert collection.search(library / "bowl.mp4", k=1)[0].query_end_seconds == 4.0
     with pytest.raises(vidx.FingerprintMismatch):
-        collection.embed(library / "sub", model=tiny_checkpoint, fps=7.5)
+        collection.embed(library / "sub", vidx.EmbedOptions(model=tiny_checkpoint, fps=7.5))
 
 
 def test_search_is_complete_when_an_older_catalogue_is_put_back(
     embedded, library, tmp_path
 ) -> None:
     collection = vidx.open(embedded)
-    before = collection.search(0, k=100)
+    before = collection.search_by_id(0, k=100)
     collection.info()
     shutil.copy(embedded / "catalogue.sqlite", tmp_path / "backup")
     collection.remove(library / "Dance.MKV")
@@ -544,7 +558,7 @@ def test_search_is_complete_when_an_older_catalogue_is_put_back(
     for part in embedded.glob("catalogue.sqlite*"):
         part.unlink()
     shutil.copy(tmp_path / "backup", embedded / "catalogue.sqlite")
-    assert collection.search(0, k=100) == before
+    assert collection.search_by_id(0, k=100) == before
     collection.embed(library / "bowl.mp4")
     assert collection.verify() == []
 
@@ -561,14 +575,118 @@ def test_a_copy_of_an_own_shard_changes_nothing(embedded, library) -> None:
     ]
 
 
+def test_the_index_grows_with_every_commit_of_a_run(make_video, tiny_checkpoint, tmp_path) -> None:
+    (tmp_path / "videos").mkdir()
+    for seed in range(5):
+        make_video(tmp_path / f"videos/{seed}.mp4", seed=seed, seconds=3.0)
+    seen = []
+
+    def look(_step: vidx.EmbedProgress) -> None:
+        with vidx.open(tmp_path / "new") as other:
+            info = other.info()
+            seen.append(info.num_clips)
+            assert (info.num_indexed_clips, info.num_newer_clips) == (info.num_clips, 0)
+
+    options = vidx.EmbedOptions(
+        model=tiny_checkpoint, workers=1, commit=vidx.CommitPolicy(num_clips=1)
+    )
+    with vidx.open(tmp_path / "new", create=True) as collection:
+        collection.embed(tmp_path / "videos", options, progress=look)
+    assert len(set(seen)) > 3, "committed while it ran"
+
+
+def test_vectors_are_searched_for_as_clips_are(embedded) -> None:
+    collection = vidx.open(embedded)
+    ids, vectors = collection.vectors()
+    for row in (0, len(ids) - 1):
+        by_id = collection.search_by_id(int(ids[row]), k=50)
+        by_vector = collection.search_by_vector(3 * vectors[row], k=50)
+        assert [hit.clip_id for hit in by_vector] == [hit.clip_id for hit in by_id]
+        assert [hit.score for hit in by_vector] == pytest.approx([hit.score for hit in by_id])
+        assert by_vector[0].query_start_seconds is None
+    both = collection.search_by_vector(vectors[:2].tolist(), k=2)
+    assert {hit.clip_id for hit in both} == set(ids[:2].tolist())
+
+
+@pytest.mark.parametrize(
+    ("vectors", "said"),
+    [
+        (np.zeros(3), "of shape (3,)"),
+        (np.zeros((0, 32)), "of shape (0, 32)"),
+        ([[1.0, 2.0], [3.0]], "no numbers"),
+        ("abc", "no numbers"),
+    ],
+)
+def test_vectors_of_another_shape_are_refused(embedded, vectors, said) -> None:
+    with pytest.raises(vidx.UsageError) as caught:
+        vidx.open(embedded).search_by_vector(vectors)
+    assert said in str(caught.value)
+
+
+def test_vectors_that_are_not_finite_are_refused(embedded) -> None:
+    collection = vidx.open(embedded)
+    with pytest.raises(vidx.UsageError, match="infinite or undefined"):
+        collection.search_by_vector(np.full(collection.info().space.dim, np.nan))
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"limit": -1}, "limit=-1: it takes 1 or more."),
+        ({"num_frames": 0}, "num_frames=0: it takes 1 or more."),
+        ({"batch_size": 0}, "batch_size=0: it takes 1 or more."),
+        ({"workers": -1}, "workers=-1: it takes 0 or more."),
+        ({"fps": 0}, "fps=0: it takes a number above 0."),
+        ({"stride_seconds": float("nan")}, "stride_seconds=nan: it takes a number above 0."),
+    ],
+)
+def test_options_of_embed_are_checked_when_they_are_made(options, said) -> None:
+    with pytest.raises(vidx.UsageError) as caught:
+        vidx.EmbedOptions(**options)
+    assert str(caught.value) == said
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"path_glob": ""}, "an empty pattern matches no path"),
+        ({"by": "shot"}, "it is 'clip' or 'video'"),
+        ({"start_seconds": -1}, "start_seconds=-1: it takes 0 or more."),
+        ({"end_seconds": 0}, "end_seconds=0: it takes a number above 0."),
+    ],
+)
+def test_options_of_search_are_checked_when_they_are_made(options, said) -> None:
+    with pytest.raises(vidx.UsageError) as caught:
+        vidx.SearchOptions(**options)
+    assert said in str(caught.value)
+
+
+def test_no_labels_and_none_are_the_same(embedded) -> None:
+    collection = vidx.open(embedded)
+    none, empty = (vidx.SearchOptions(labels=labels) for labels in (None, ()))
+    assert collection.search_by_id(0, options=none) == collection.search_by_id(0, options=empty)
+
+
+def test_what_a_query_has_not_cannot_be_asked_of_it(embedded) -> None:
+    collection = vidx.open(embedded)
+    with pytest.raises(vidx.UsageError, match="A span is of a file"):
+        collection.search_by_id(0, options=vidx.SearchOptions(end_seconds=1))
+    with pytest.raises(vidx.UsageError, match="a vector has neither"):
+        collection.search_by_vector([1.0] * 32, options=vidx.SearchOptions(exclude_self=True))
+    with pytest.raises(vidx.UsageError, match="k=0"):
+        collection.search_by_id(0, k=0)
+
+
 def test_odd_arguments_get_an_answer(embedded) -> None:
     collection = vidx.open(embedded)
-    clips = collection.info().clips
-    assert len(collection.search(0, k=10**30)) == clips
-    assert collection.search(0, labels="archery") == collection.search(0, labels=["archery"])
+    clips = collection.info().num_clips
+    assert len(collection.search_by_id(0, k=10**30)) == clips
+    assert collection.search_by_id(
+        0, options=vidx.SearchOptions(labels="archery")
+    ) == collection.search_by_id(0, options=vidx.SearchOptions(labels=["archery"]))
     for clip_id in (-1, 10**30):
         with pytest.raises(vidx.UsageError, match="no clip"):
-            collection.search(clip_id)
+            collection.search_by_id(clip_id)
     with pytest.raises(vidx.UsageError, match="empty name"):
         vidx.open("")
 
@@ -580,7 +698,7 @@ def test_two_threads_make_two_collections(make_video, tiny_checkpoint, tmp_path)
 
     def make(number: int) -> int:
         collection = vidx.open(tmp_path / str(number), create=True)
-        return collection.embed(video, model=tiny_checkpoint, workers=0).embedded
+        return collection.embed(video, vidx.EmbedOptions(model=tiny_checkpoint, workers=0)).embedded
 
     with ThreadPoolExecutor(4) as threads:
         assert list(threads.map(make, range(4))) == [1, 1, 1, 1]

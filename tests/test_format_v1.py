@@ -44,7 +44,7 @@ def assert_holds(collection: vidx.Collection, expected: dict[str, Any]) -> None:
 def assert_finds(collection: vidx.Collection, expected: dict[str, Any]) -> None:
     """Searches by a stored clip give the same clips, with the same scores within rounding."""
     for clip_id, hits in expected["hits"].items():
-        found = collection.search(int(clip_id), k=5)
+        found = collection.search_by_id(int(clip_id), k=5)
         assert [hit.clip_id for hit in found] == [clip for clip, _ in hits]
         assert [hit.score for hit in found] == pytest.approx([score for _, score in hits], abs=1e-6)
 
@@ -70,7 +70,7 @@ def test_it_is_read_as_it_was_written(folder: Path, expected: dict[str, Any]) ->
         assert_finds(collection, expected)
         assert_holds(collection, expected)
         assert collection.commits().to_pylist() == expected["commits"]
-        assert collection.info().indexed_clips > 0, "its index is of use"
+        assert collection.info().num_indexed_clips > 0, "its index is of use"
 
 
 def test_a_lost_catalogue_of_it_is_made_anew(folder: Path, expected: dict[str, Any]) -> None:
@@ -97,7 +97,7 @@ def test_its_removals_can_be_taken_back_and_work_on_it_goes_on(
         removal = expected["commits"][0]
         assert removal["verb"] == "remove"
         collection.restore(removal["number"])
-        assert collection.info().clips == len(expected["clips"]) + 2
+        assert collection.info().num_clips == len(expected["clips"]) + 2
         commit(Layout(folder), draw_video("new"))
         collection.remove([path_of("new"), path_of("orbit")])
         collection.compact()

@@ -95,9 +95,10 @@ def test_duckdb_reads_what_the_api_gives(checkout, formats_place) -> None:
     times = [(clip["start_seconds"], clip["end_seconds"]) for clip in clips]
     assert [row[2:4] for row in live] == times
     reasons = vidx.open().failures().column("reason").to_pylist()
-    assert [reason for _, kind, _, reason in done if kind == "fail"] == reasons
+    # A checkpoint tells of each failure again.
+    assert {reason for _, kind, _, reason in done if kind == "fail"} == set(reasons)
     assert {number for number, *_ in done} <= set(vidx.open().commits()["number"].to_pylist())
-    assert dict(labels) == Counter(clip["labels"][0]["label"] for clip in clips)
+    assert dict(labels) == Counter(clip["labels"][0]["name"] for clip in clips)
 
 
 def test_the_readers_of_the_formats_read_what_the_api_gives(checkout, formats_place) -> None:
@@ -113,7 +114,7 @@ def test_the_readers_of_the_formats_read_what_the_api_gives(checkout, formats_pl
     assert np.allclose(names["unit_vectors"][lives], vectors / lengths, atol=1e-6)
     clips = vidx.open().clips().to_pylist()
     best = np.array(names["best"])[np.isin(names["clip_ids"], ids)]
-    assert best.tolist() == [row["labels"][0]["label"] for row in clips]
+    assert best.tolist() == [row["labels"][0]["name"] for row in clips]
     numbers = names["catalogue"].execute("SELECT number, video_id FROM videos")
     of_number = dict(numbers.fetchall())
     owners = [of_number[number] for number in names["videos"][lives].tolist()]

@@ -21,10 +21,12 @@ import vidx
 NUM_VIDEOS = 30
 # Shards are committed every 0.2 s instead of every 30 s, so that there is much to interrupt.
 COMMAND = """
-import sys, vidx.ingest
-vidx.ingest.SHARD_SECONDS = 0.2
-from vidx.cli import main
-main(sys.argv[1:])
+import sys, vidx
+options = vidx.EmbedOptions(
+    model=sys.argv[3], workers=2, commit=vidx.CommitPolicy(seconds=0.2)
+)
+report = vidx.open(sys.argv[2], create=True).embed(sys.argv[1], options)
+sys.exit(3 if report.failed + report.failed_before else 0)
 """
 
 Rows = dict[Key, Stored]
@@ -57,10 +59,9 @@ def undisturbed(
 
 
 def start(videos: Path, collection: Path, model: Path) -> subprocess.Popen[bytes]:
-    """`vidx embed` in a process group of its own."""
-    arguments = ["embed", videos, "--collection", collection, "--model", model, "--quiet"]
+    """A run of `embed` in a process group of its own."""
     return subprocess.Popen(
-        [sys.executable, "-c", COMMAND, *map(str, arguments), "--workers", "2"],
+        [sys.executable, "-c", COMMAND, str(videos), str(collection), str(model)],
         start_new_session=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
@@ -104,7 +105,7 @@ def check_kill(
         assert labels == pytest.approx(expected[key][1], abs=1e-3)
     collection = vidx.open(folder)
     assert collection.verify() == []
-    assert collection.info().locations == NUM_VIDEOS
+    assert collection.info().num_locations == NUM_VIDEOS
     assert [row["reason"] for row in collection.failures().to_pylist()] == ["not_a_video"]
     assert strays(folder) == []
 

@@ -27,8 +27,8 @@ def model(tmp_path_factory: pytest.TempPathFactory, make_checkpoint: Callable[..
 def good(tmp_path_factory: pytest.TempPathFactory, media: Path, model: Path) -> vidx.Collection:
     """The collection of all good videos."""
     collection = vidx.open(tmp_path_factory.mktemp("good") / "collection", create=True)
-    report = collection.embed(media / "good", model=model)
-    assert report.embedded == report.files
+    report = collection.embed(media / "good", vidx.EmbedOptions(model=model))
+    assert report.embedded == report.num_files
     return collection
 
 
@@ -69,7 +69,7 @@ def twins(path: Path) -> set[str]:
 def test_a_file_finds_itself_first(good: vidx.Collection) -> None:
     for path in good.videos().column("path").to_pylist()[::9]:
         first = good.search(path, k=1)[0]
-        assert path in first.locations
+        assert path in first.num_locations
         assert first.score >= 0.999
 
 

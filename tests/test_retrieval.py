@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +12,11 @@ from made_collections import DIM, commit, draw_video, path_of, video_id
 from numpy.typing import NDArray
 
 from vidx.errors import UsageError
+from vidx.options import SearchOptions
 from vidx.records import Clip, Hit
-from vidx.retrieval import Filters, Query, path_matcher, query_file, search, stored_query
+from vidx.retrieval import Query, path_matcher, query_file, search, stored_query
 from vidx.store.catalogue import Catalogue
+from vidx.store.compact import compact
 from vidx.store.layout import Layout, read_manifest
 from vidx.store.lock import writing
 from vidx.store.rebuild import rebuild
@@ -23,7 +25,7 @@ from vidx.store.writer import open_writer
 from vidx.views import Views, extend_index, open_index
 
 NUM_VIDEOS = 60
-ANY = Filters()
+ANY = SearchOptions()
 
 
 @dataclass
@@ -81,16 +83,17 @@ def described(views: Views) -> Drawn:
         ids,
         np.concatenate([vectors for _, vectors in parts]).astype(np.float64),
         [rows[clip_id].video_id for clip_id in ids.tolist()],
-        [{item.label for item in rows[clip_id].labels} for clip_id in ids.tolist()],
+        [{item.name for item in rows[clip_id].labels} for clip_id in ids.tolist()],
         [rows[clip_id].locations for clip_id in ids.tolist()],
     )
 
 
 def ask(
-    views: Views, query: Query, k: int, filters: Filters = ANY, *, by_video: bool = False
+    views: Views, query: Query, k: int, options: SearchOptions = ANY, *, by_video: bool = False
 ) -> list[Hit]:
     with views.now() as (catalogue, view):
-        return search(catalogue, view, query, k, filters, by_video=by_video)
+        wanted = replace(options, by="video" if by_video else "clip")
+        return search(catalogue, view, query, k, wanted)
 
 
 def query_of(vectors: NDArray[np.float32], owner: str | None = None) -> Query:
@@ -135,8 +138,8 @@ def test_hits_are_those_of_a_brute_force_search(drawn: Drawn, seed: int, by_vide
         and owner != without
         for own, paths, owner in zip(drawn.labels, drawn.paths, drawn.owners, strict=True)
     ]
-    filters = Filters(labels, glob, without)
-    hits = ask(drawn.views, query_of(queries), k, filters, by_video=by_video)
+    options = SearchOptions(labels=labels, path_glob=glob, exclude_self=without is not None)
+    hits = ask(drawn.views, query_of(queries, without), k, options, by_video=by_video)
     assert pairs(hits) == brute_force(drawn, queries, k, allowed, by_video)
     assert [hit.rank for hit in hits] == list(range(1, len(hits) + 1))
     scores = [hit.score for hit in hits]
@@ -166,15 +169,14 @@ def test_a_stored_clip_finds_itself_first(drawn: Drawn) -> None:
 def test_leaving_out_its_own_content_leaves_out_all_of_it(drawn: Drawn) -> None:
     with drawn.views.now() as (catalogue, view):
         query = stored_query(catalogue, view, int(drawn.ids[0]))
-    filters = Filters(without_video=query.video_id)
-    hits = ask(drawn.views, query, 1000, filters, by_video=False)
+    hits = ask(drawn.views, query, 1000, SearchOptions(exclude_self=True))
     assert len(hits) == len(drawn.ids) - drawn.owners.count(query.video_id)
 
 
 @pytest.mark.parametrize("by_video", [False, True])
 def test_removed_and_replaced_clips_are_no_hits(drawn: Drawn, by_video: bool) -> None:
     query = query_of(np.ones((1, DIM), np.float32))
-    hits = ask(drawn.views, query, 1000, Filters(), by_video=by_video)
+    hits = ask(drawn.views, query, 1000, by_video=by_video)
     with drawn.views.now() as (_, view):
         assert len(view.index) > len(drawn.ids), "the index holds some that are gone"
         assert 0 < len(view.index.newer.ids) < len(view.index.indexed.ids)
@@ -187,7 +189,7 @@ def test_what_was_removed_takes_no_hit_away(drawn: Drawn, by_video: bool) -> Non
     with drawn.views.now() as (_, view):
         gone = np.setdiff1d(view.index.indexed.ids, drawn.ids)[:1]
         query = query_of(view.index.of_rows(view.index.rows_of(gone)).vectors)
-    hits = ask(drawn.views, query, 5, Filters(), by_video=by_video)
+    hits = ask(drawn.views, query, 5, by_video=by_video)
     assert [hit.clip_id in drawn.ids for hit in hits] == [True] * 5
 
 
@@ -205,7 +207,7 @@ def test_a_removed_clip_is_no_query(drawn: Drawn, name: str) -> None:
 def test_an_unknown_label_is_told_with_what_was_meant(drawn: Drawn) -> None:
     query = query_of(np.ones((1, DIM), np.float32))
     with pytest.raises(UsageError, match="Did you mean 'walk'"):
-        ask(drawn.views, query, 1, Filters(("wlak",)), by_video=False)
+        ask(drawn.views, query, 1, SearchOptions(labels=["wlak"]), by_video=False)
 
 
 def test_a_search_sees_one_state_whatever_is_committed_meanwhile(tmp_path: Path) -> None:
@@ -217,7 +219,8 @@ def test_a_search_sees_one_state_whatever_is_committed_meanwhile(tmp_path: Path)
         with views.now() as (catalogue, view):
             with open_writer(layout) as writer:
                 removal = writer.remove([path_of("a")]).commit
-            hits = search(catalogue, view, query, 10, ANY, by_video=by_video)
+            by = SearchOptions(by="video" if by_video else "clip")
+            hits = search(catalogue, view, query, 10, by)
             assert {hit.video_id for hit in hits} == {video_id("a"), video_id("b")}
             assert all(hit.path for hit in hits)
         hits = ask(views, query, 10, by_video=by_video)
@@ -260,6 +263,29 @@ def test_an_index_that_lacks_a_shard_put_back_is_not_trusted(tmp_path: Path) -> 
     assert {hit.video_id for hit in ask(views, query, 10)} == {video_id("a"), video_id("c")}
     extend_index(views.catalogue())
     assert {hit.video_id for hit in ask(Views(layout), query, 10)} == {video_id("a"), video_id("c")}
+
+
+def test_an_index_of_another_numbering_of_videos_is_not_trusted(tmp_path: Path) -> None:
+    """A catalogue made anew numbers videos by what is left; a kill came before its new index."""
+    layout = Layout(tmp_path / "collection")
+    commit(layout, draw_video("gone"))
+    commit(layout, draw_video("a"))
+    commit(layout, draw_video("b"))
+    with open_writer(layout) as writer:
+        writer.remove([path_of("gone")])
+    extend_index(Views(layout).catalogue())
+    with open_writer(layout) as writer:
+        for _ in compact(writer, Catalogue(layout, writer.manifest)):
+            pass
+        writer.purge()
+    for part in layout.root.glob("catalogue.sqlite*"):
+        part.unlink()
+    with writing(layout):
+        rebuild(layout, read_manifest(layout), 0)
+    query = query_of(draw_video("a").embedded.embeddings)
+    for name in "ab":
+        options = SearchOptions(path_glob=path_of(name))
+        assert {hit.video_id for hit in ask(Views(layout), query, 9, options)} == {video_id(name)}
 
 
 def test_an_empty_collection_has_no_hits(tmp_path: Path) -> None:

@@ -5,20 +5,21 @@ from __future__ import annotations
 import operator
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, Self, SupportsIndex, TypeAlias
+from typing import TYPE_CHECKING, Self, SupportsIndex, TypeAlias
 
 from vidx.errors import CollectionDamaged, FingerprintMismatch, UsageError, VidxError
+from vidx.options import EmbedOptions, SearchOptions
 from vidx.records import (
     CollectionInfo,
     CompactReport,
+    EmbedProgress,
     EmbedReport,
-    Finding,
+    FileFinding,
     Hit,
-    Progress,
     RebuildReport,
     RemoveReport,
     RestoreReport,
@@ -31,13 +32,13 @@ from vidx.store.layout import Layout, Manifest
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
     from vidx.embedder.encoder import Encoder
     from vidx.encoder_choice import EncoderChoice
     from vidx.store.catalogue import Catalogue
     from vidx.store.writer import Writer
-    from vidx.views import Views
+    from vidx.views import View, Views
 
 Paths: TypeAlias = "str | os.PathLike[str] | Sequence[str | os.PathLike[str]]"
 
@@ -112,18 +113,9 @@ class Collection:
     def embed(
         self,
         paths: Paths,
+        options: EmbedOptions | None = None,
         *,
-        model: str | os.PathLike[str] | None = None,
-        device: str | None = None,
-        dtype: str | None = None,
-        num_frames: int | None = None,
-        fps: float | None = None,
-        stride_seconds: float | None = None,
-        batch_size: int | None = None,
-        workers: int | None = None,
-        limit: int | None = None,
-        retry_failed: bool = False,
-        progress: Callable[[Progress], None] | None = None,
+        progress: Callable[[EmbedProgress], None] | None = None,
     ) -> EmbedReport:
         """Embed the videos among some files and folders that are new or have changed.
 
@@ -132,27 +124,14 @@ class Collection:
         Args:
             paths: Files, taken whatever their name, and folders, walked recursively for the
                 extensions in `docs/cli.md`.
-            model: Checkpoint folder, or hub id with optional `@revision`, or `builtin:tiny`. None:
-                the collection's own, and for a new collection the Kinetics checkpoint.
-            device: `cpu`, `cuda` (all there are) or `cuda:N`; several, separated by commas, share
-                the work. None: cuda where there is one.
-            dtype: `float32`, `float16` or `bfloat16`. None: float16 on cuda; on a CPU bfloat16
-                where it is native and faster, else float32.
-            num_frames: Frames sampled from a clip. None: the collection's, or the model's.
-            fps: Frames sampled a second. None: the collection's, or 7.5.
-            stride_seconds: From one clip's start to the next one's. None: back to back.
-            batch_size: Clips in one batch. None: what suits the device and its free memory.
-            workers: Decoding processes; 0 decodes in this one, without isolation. None: one a
-                core, at most 16.
-            limit: Look only at the first so many files, in sorted order. None: at all.
-            retry_failed: Whether files that failed before are tried again.
-            progress: Called with a `Progress` after each file.
+            options: With which model, where and how. None: as the collection was made.
+            progress: Called with an `EmbedProgress` after each file.
 
         Returns:
             What became of the files.
 
         Raises:
-            UsageError: A path is not there, or an argument is out of range.
+            UsageError: A path is not there.
             VidxError: There are no videos at these paths.
             FingerprintMismatch: The model or sampling is not the collection's.
             CollectionLocked: Another process is writing.
@@ -162,10 +141,11 @@ class Collection:
         from vidx.ingest import Ingest
         from vidx.views import extend_index
 
-        _check_at_least(1, batch_size=batch_size, limit=limit)
-        _check_at_least(0, workers=workers)
-        files = _files(paths, limit)
-        choice = EncoderChoice(model, device, dtype, num_frames, fps).on_every_device()
+        asked = options or EmbedOptions()
+        files = _files(paths, asked.limit)
+        choice = EncoderChoice(
+            asked.model, asked.device, asked.dtype, asked.num_frames, asked.fps
+        ).on_every_device()
         space = self._manifest().space if self._layout.exists() else None
         # What was named is checked even when there turns out to be nothing to embed.
         named = self._encoder(choice, space) if space is None or choice.names_a_space() else None
@@ -173,92 +153,61 @@ class Collection:
             if named:
                 check_same_space(named.space, writer.manifest.space, str(self.path))
             catalogue = self._views.catalogue()
-            return Ingest(writer, stride_seconds, lambda: extend_index(catalogue), progress).run(
+            return Ingest(writer, asked, lambda: extend_index(catalogue), progress).run(
                 files,
                 lambda: self._encoder(choice, writer.manifest.space),
-                workers=_default_workers() if workers is None else workers,
-                batch_size=batch_size,
-                retry_failed=retry_failed,
+                workers=_default_workers() if asked.workers is None else asked.workers,
             )
 
-    def survey(
-        self,
-        paths: Paths,
-        *,
-        num_frames: int | None = None,
-        fps: float | None = None,
-        stride_seconds: float | None = None,
-        limit: int | None = None,
-        retry_failed: bool = False,
-    ) -> list[Finding]:
+    def survey(self, paths: Paths, options: EmbedOptions | None = None) -> list[FileFinding]:
         """Say what `embed` would do with some files, and change nothing.
 
         Args:
             paths: As for `embed`.
-            num_frames: As for `embed`.
-            fps: As for `embed`.
-            stride_seconds: As for `embed`.
-            limit: As for `embed`.
-            retry_failed: As for `embed`.
+            options: As for `embed`.
 
         Returns:
             One finding a file, in sorted order.
+
+        Raises:
+            UsageError, VidxError, FingerprintMismatch: As for `embed`.
         """
         from vidx.embedder.decoding.sampling import Plan, Sampling
         from vidx.store.survey import survey
 
-        files = _files(paths, limit)
+        asked = options or EmbedOptions()
+        files = _files(paths, asked.limit)
         if not self._layout.exists():
             return list(survey(files, None, ""))
         space = self._manifest().space
-        asked = Sampling(num_frames or space.num_frames, fps or space.fps)
-        if asked != Sampling(space.num_frames, space.fps):
+        own = Sampling(space.num_frames, space.fps)
+        sampling = Sampling(asked.num_frames or own.num_frames, asked.fps or own.fps)
+        if sampling != own:
             raise FingerprintMismatch(
-                f"{asked.num_frames} frames at {asked.fps:g} a second: the collection in "
-                f"{self.path} has {space.num_frames} at {space.fps:g}",
+                f"{sampling.num_frames} frames at {sampling.fps:g} a second: the collection in "
+                f"{self.path} has {own.num_frames} at {own.fps:g}",
                 "Start another collection with --collection FOLDER, or leave these options out.",
             )
-        plan = Plan(stride_seconds).digest(Sampling(space.num_frames, space.fps))
-        return list(survey(files, self._catalogue(), plan, retry_failed=retry_failed))
+        plan = Plan(asked.stride_seconds).digest(own)
+        return list(survey(files, self._catalogue(), plan, retry_failed=asked.retry_failed))
 
     def search(
-        self,
-        query: str | os.PathLike[str] | SupportsIndex,
-        k: int = 10,
-        *,
-        start_seconds: float | None = None,
-        end_seconds: float | None = None,
-        by: Literal["clip", "video"] = "clip",
-        labels: str | Sequence[str] = (),
-        path_glob: str | None = None,
-        exclude_self: bool = False,
-        model: str | os.PathLike[str] | None = None,
-        device: str | None = None,
-        dtype: str | None = None,
+        self, file: str | os.PathLike[str], k: int = 10, options: SearchOptions | None = None
     ) -> list[Hit]:
-        """Find the clips that are most similar to a video, a span of it, or a stored clip.
+        """Find the clips that are most similar to a video file, or to a span of it.
 
         Args:
-            query: A video file, or the clip_id of a stored clip.
+            file: The video.
             k: Hits wanted.
-            start_seconds: Begin of the span of a file that is searched for. None: its begin.
-            end_seconds: End of that span. None: the end of the file.
-            by: `clip` gives clips, `video` the best clip of each video.
-            labels: Only clips that have one of these labels.
-            path_glob: Only videos one of whose paths matches; `*` also matches `/`, and a
-                pattern that begins with neither `/` nor `*` may begin at any folder.
-            exclude_self: Whether to leave out the query's own content, under whatever path.
-            model: Where the collection's model lies now, if it has moved.
-            device: As for `embed`, but `cuda` is one device.
-            dtype: As for `embed`.
+            options: Which span of it, which clips may be hits, and where to compute.
 
         Returns:
             At most k hits, ranked by the best pair of a query clip and a stored clip. All clips
             that are committed take part, and fewer than k hits mean that there are no more.
 
         Raises:
-            UsageError: The query is not there, or an argument is out of range.
-            VideoError: The query cannot be decoded.
+            UsageError: The file is not there, or an argument is out of range.
+            VideoError: It cannot be decoded.
             FingerprintMismatch: The model is not the collection's.
         """
         with stage("start Python's libraries"):
@@ -266,33 +215,73 @@ class Collection:
             from vidx.embedder.decoding.sampling import Plan
             from vidx.encoder_choice import EncoderChoice
 
-        k = operator.index(k)
-        _check_at_least(1, k=k)
-        if by not in ("clip", "video"):
-            raise UsageError(f"by={by!r}: it is 'clip' or 'video'.")
-        names = (labels,) if isinstance(labels, str) else tuple(labels)
-        with ExitStack() as stack:
-            if not isinstance(query, str | os.PathLike):
-                if start_seconds is not None or end_seconds is not None:
-                    raise UsageError(
-                        "A span is of a file: a stored clip has its own start and end."
-                    )
-                catalogue, view = stack.enter_context(self._views.now())
-                wanted = retrieval.stored_query(catalogue, view, operator.index(query))
-            else:
-                span = Plan(start_seconds=start_seconds or 0.0, end_seconds=end_seconds)
-                file = retrieval.query_file(query)
-                choice = EncoderChoice(model, device, dtype)
-                with stage("load the model"):
-                    encoder = self._encoder(choice, self._manifest().space)
-                with stage("decode and embed the query"):
-                    wanted = retrieval.file_query(encoder, file, span, needs_id=exclude_self)
-                with stage("open catalogue and index"):
-                    catalogue, view = stack.enter_context(self._views.now())
-            own = wanted.video_id if exclude_self else None
-            filters = retrieval.Filters(names, path_glob, own)
-            with stage("search the index"):
-                return retrieval.search(catalogue, view, wanted, k, filters, by_video=by == "video")
+        asked = options or SearchOptions()
+        wanted = retrieval.wanted(k)
+        span = Plan(start_seconds=asked.start_seconds or 0.0, end_seconds=asked.end_seconds)
+        query = retrieval.query_file(file)
+        with stage("open catalogue and index"), self._look():
+            pass  # what is wrong with them is told before anything is decoded
+        with stage("load the model"):
+            choice = EncoderChoice(asked.model, asked.device, asked.dtype)
+            encoder = self._encoder(choice, self._manifest().space)
+        with stage("decode and embed the query"):
+            embedded = retrieval.file_query(encoder, query, span, needs_id=asked.exclude_self)
+        with stage("search the index"), self._look() as (catalogue, view):
+            return retrieval.search(catalogue, view, embedded, wanted, asked)
+
+    def search_by_id(
+        self, clip_id: SupportsIndex, k: int = 10, options: SearchOptions | None = None
+    ) -> list[Hit]:
+        """Find the clips that are most similar to a stored clip.
+
+        Args:
+            clip_id: The clip.
+            k: Hits wanted.
+            options: Which clips may be hits; a span is of a file.
+
+        Returns:
+            As for `search`.
+
+        Raises:
+            UsageError: No live clip has this id, or an argument is out of range.
+        """
+        with stage("start Python's libraries"):
+            from vidx import retrieval
+
+        asked = options or SearchOptions()
+        if (asked.start_seconds, asked.end_seconds) != (None, None):
+            raise UsageError("A span is of a file: a stored clip has its own start and end.")
+        wanted, number = retrieval.wanted(k), operator.index(clip_id)
+        with stage("search the index"), self._look() as (catalogue, view):
+            query = retrieval.stored_query(catalogue, view, number)
+            return retrieval.search(catalogue, view, query, wanted, asked)
+
+    def search_by_vector(
+        self, vectors: ArrayLike, k: int = 10, options: SearchOptions | None = None
+    ) -> list[Hit]:
+        """Find the clips that are most similar to some vectors of the collection's space.
+
+        Args:
+            vectors: Shape (dim,) or (m, dim); need not be normalised.
+            k: Hits wanted.
+            options: Which clips may be hits; a vector has neither a span nor content of its own.
+
+        Returns:
+            As for `search`, by the best of the m vectors.
+
+        Raises:
+            UsageError: The vectors are no finite numbers of this shape, or an argument is out of
+                range.
+        """
+        from vidx import retrieval
+
+        asked = options or SearchOptions()
+        if asked.exclude_self or (asked.start_seconds, asked.end_seconds) != (None, None):
+            raise UsageError("exclude_self and a span are of a video; a vector has neither.")
+        wanted = retrieval.wanted(k)
+        query = retrieval.vector_query(vectors, self._manifest().space.dim)
+        with self._look() as (catalogue, view):
+            return retrieval.search(catalogue, view, query, wanted, asked)
 
     def clips(self, limit: int | None = None) -> pa.Table:
         """The clips by clip_id: clip_id, video_id, path, start_seconds, end_seconds, labels.
@@ -371,9 +360,9 @@ class Collection:
                 path=str(self.path),
                 uuid=manifest.uuid,
                 space=manifest.space,
-                **{name: counts[name] for name in _COUNTS},
-                indexed_clips=len(index) if covered else 0,
-                newer_clips=still.count_clips(since=end),
+                **{f"num_{name}": counts[name] for name in _COUNTS},
+                num_indexed_clips=len(index) if covered else 0,
+                num_newer_clips=still.count_clips(since=end),
                 origins=tuple(still.origins()),
             )
 
@@ -408,7 +397,7 @@ class Collection:
                 found += here
             unique = sorted(set(found))
             done = writer.remove(unique)
-            return RemoveReport(tuple(unique), done.videos, done.commit)
+            return RemoveReport(tuple(unique), done.locations, done.videos, done.commit)
 
     def restore(self, commit: int) -> RestoreReport:
         """Take a removal back: its files and their clips are there again.
@@ -427,7 +416,7 @@ class Collection:
         """
         with self._writer(None) as writer:
             done = writer.restore(operator.index(commit))
-            return RestoreReport(commit, done.videos, done.commit)
+            return RestoreReport(commit, done.locations, done.videos, done.commit)
 
     def compact(self) -> CompactReport:
         """Rewrite shards without the clips that are gone, and join small ones; ids stay.
@@ -523,6 +512,12 @@ class Collection:
     def _manifest(self) -> Manifest:
         return layouts.read_manifest(self._layout)
 
+    @contextmanager
+    def _look(self) -> Iterator[tuple[Catalogue, View]]:
+        layouts.require(self._layout)
+        with self._views.now() as seen:
+            yield seen
+
     def _catalogue(self) -> Catalogue:
         layouts.require(self._layout)  # first, so that a missing collection is told at once
         return self._views.catalogue()
@@ -574,12 +569,6 @@ def _files(paths: Paths, limit: int | None) -> list[str]:
             "A file that is named itself is always taken; docs/cli.md lists what folders give.",
         )
     return files[:limit]
-
-
-def _check_at_least(least: int, **values: int | None) -> None:
-    for name, value in values.items():
-        if value is not None and value < least:
-            raise UsageError(f"{name}={value}: it takes {least} or more.")
 
 
 def _default_workers() -> int:

@@ -8,6 +8,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+UNFINISHED = ".tmp"  # how the names of files in the making end
+
 
 @contextmanager
 def replacing(path: Path, *, by_way_of: Path | None = None) -> Iterator[BinaryIO]:
@@ -23,7 +25,7 @@ def replacing(path: Path, *, by_way_of: Path | None = None) -> Iterator[BinaryIO
     Raises:
         OSError: It cannot be written.
     """
-    temporary = (by_way_of or path.parent) / f".{path.name}.{os.getpid()}.tmp"
+    temporary = (by_way_of or path.parent) / f".{path.name}.{os.getpid()}{UNFINISHED}"
     try:
         with temporary.open("wb") as file:
             yield file

@@ -14,7 +14,16 @@ from vidx.embedder.decoding.pool import Job
 from vidx.embedder.decoding.sampling import Plan, Sampling
 from vidx.embedder.pipeline import embed_videos
 from vidx.errors import VidxError
-from vidx.records import EmbeddedVideo, EmbedReport, Finding, Problem, Progress, Source, Status
+from vidx.options import EmbedOptions
+from vidx.records import (
+    EmbeddedVideo,
+    EmbedProgress,
+    EmbedReport,
+    FileFinding,
+    FileStatus,
+    Problem,
+    Source,
+)
 from vidx.store.catalogue import Catalogue
 from vidx.store.journal import Failed
 from vidx.store.shards import NewVideo
@@ -24,16 +33,13 @@ from vidx.store.writer import Batch, Writer
 if TYPE_CHECKING:
     from vidx.embedder.encoder import Encoder
 
-SHARD_CLIPS = 4096  # 12 MB of vectors at dim 768
-SHARD_SECONDS = 30.0  # work that a crash may lose
-
 
 class Ingest:
     """Embeds files into a collection and counts what became of them.
 
     Args:
         writer: Holds the collection's lock.
-        stride_seconds: From one clip's start to the next one's; None: back to back.
+        options: How.
         committed: Called after each commit.
         progress: Called after each file, or None.
     """
@@ -41,13 +47,14 @@ class Ingest:
     def __init__(
         self,
         writer: Writer,
-        stride_seconds: float | None,
+        options: EmbedOptions,
         committed: Callable[[], None],
-        progress: Callable[[Progress], None] | None,
+        progress: Callable[[EmbedProgress], None] | None,
     ) -> None:
         space = writer.manifest.space
         self.writer = writer
-        self.plan = Plan(stride_seconds)
+        self.options = options
+        self.plan = Plan(options.stride_seconds)
         self.digest = self.plan.digest(Sampling(space.num_frames, space.fps))
         self.tell_commit = committed
         self.progress = progress
@@ -70,8 +77,6 @@ class Ingest:
         load_encoder: Callable[[], Encoder],
         *,
         workers: int,
-        batch_size: int | None,
-        retry_failed: bool,
     ) -> EmbedReport:
         """Embed what is new or changed among some files.
 
@@ -79,17 +84,16 @@ class Ingest:
             files: Absolute paths, each once, sorted.
             load_encoder: Called once there is something to embed.
             workers: Decoding processes.
-            batch_size: Clips in one batch; None: what suits the device.
-            retry_failed: Whether files that failed before are tried again.
 
         Returns:
             What became of the files.
         """
         self.files = len(files)
         catalogue = Catalogue(self.writer.layout, self.writer.manifest)
-        jobs = self._jobs(survey(files, catalogue, self.digest, retry_failed=retry_failed))
+        retry = self.options.retry_failed
+        jobs = self._jobs(survey(files, catalogue, self.digest, retry_failed=retry))
         try:
-            self._embed(jobs, load_encoder, workers=workers, batch_size=batch_size)
+            self._embed(jobs, load_encoder, workers)
         except BaseException:
             with suppress(VidxError):  # the error that ended the run is the one to tell
                 self.commit()
@@ -98,12 +102,7 @@ class Ingest:
         return self._report()
 
     def _embed(
-        self,
-        jobs: Iterator[Job],
-        load_encoder: Callable[[], Encoder],
-        *,
-        workers: int,
-        batch_size: int | None,
+        self, jobs: Iterator[Job], load_encoder: Callable[[], Encoder], workers: int
     ) -> None:
         first = next(jobs, None)
         if first is None:
@@ -111,7 +110,11 @@ class Ingest:
         encoder = load_encoder()
         self.provenance = {**encoder.provenance(), "vidx": version("vidx")}
         results = embed_videos(
-            encoder, chain([first], jobs), workers=workers, batch_size=batch_size, lasting=True
+            encoder,
+            chain([first], jobs),
+            workers=workers,
+            batch_size=self.options.batch_size,
+            lasting=True,
         )
         with closing(results):
             for job, outcome in results:
@@ -119,10 +122,10 @@ class Ingest:
                 self._commit_if_due()
                 self._tell()
 
-    def _jobs(self, findings: Iterator[Finding]) -> Iterator[Job]:
+    def _jobs(self, findings: Iterator[FileFinding]) -> Iterator[Job]:
         """Settle the files that need no embedding, and hand out the others."""
         for finding in findings:
-            if finding.status is Status.EMBED:
+            if finding.status is FileStatus.EMBED:
                 video_id = str(finding.video_id)
                 self.sources[video_id] = [finding.source]
                 source = finding.source
@@ -133,22 +136,22 @@ class Ingest:
                 self._tell()
             self._commit_if_due()
 
-    def _settle(self, finding: Finding) -> None:
+    def _settle(self, finding: FileFinding) -> None:
         """Count a file that needs no embedding, and note what changes in the catalogue."""
         source, video_id = finding.source, str(finding.video_id)
         match finding.status:
-            case Status.FAILED if finding.problem:
+            case FileStatus.FAILED if finding.problem:
                 self._fail(Failed(source, finding.video_id, finding.problem))
-            case Status.TWIN:
+            case FileStatus.TWIN:
                 self._settle_twin(source, video_id)
-            case Status.MOVED if finding.gone:
+            case FileStatus.MOVED if finding.gone:
                 self.counts["moved"] += 1
                 self.batch.gone.append(finding.gone)
                 self.batch.places.append((video_id, source))
-            case Status.DUPLICATE:
+            case FileStatus.DUPLICATE:
                 self.counts["duplicate"] += 1
                 self.batch.places.append((video_id, source))
-            case Status.TOUCHED:
+            case FileStatus.TOUCHED:
                 self.counts["unchanged"] += 1
                 self.batch.places.append((video_id, source))
             case status:
@@ -185,8 +188,9 @@ class Ingest:
         self.batch.failed.append(failed)
 
     def _commit_if_due(self) -> None:
-        late = time.monotonic() - self.committed >= SHARD_SECONDS
-        if late or self.batch.num_clips >= SHARD_CLIPS:
+        policy = self.options.commit
+        late = time.monotonic() - self.committed >= policy.seconds
+        if late or self.batch.num_clips >= policy.num_clips:
             self.commit()
 
     def commit(self) -> None:
@@ -203,13 +207,13 @@ class Ingest:
             failed = self.counts["failed"] + self.counts["failed_before"]
             seconds = time.monotonic() - self.started
             done = sum(self.counts.values())
-            self.progress(Progress(done, self.files, self.clips, failed, seconds))
+            self.progress(EmbedProgress(done, self.files, self.clips, failed, seconds))
 
     def _report(self) -> EmbedReport:
         return EmbedReport(
-            files=self.files,
+            num_files=self.files,
             **self.counts,
-            clips=self.clips,
+            num_clips=self.clips,
             seconds=time.monotonic() - self.started,
             collection=str(self.writer.layout.root),
             commit=self.commit_number or None,

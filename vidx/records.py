@@ -121,7 +121,7 @@ class Space:
 class Label:
     """A predicted label and its probability."""
 
-    label: str
+    name: str
     score: float
 
 
@@ -138,8 +138,8 @@ class Hit:
         locations: All its locations, sorted.
         start_seconds: The stored clip's start.
         end_seconds: The stored clip's end.
-        query_start_seconds: Start of the clip of the query that matched best.
-        query_end_seconds: End of the clip of the query that matched best.
+        query_start_seconds: Start of the clip of the query that matched best; None of a vector.
+        query_end_seconds: Its end; None of a vector.
         labels: The stored clip's predicted labels, best first.
     """
 
@@ -151,17 +151,17 @@ class Hit:
     locations: tuple[str, ...]
     start_seconds: float
     end_seconds: float
-    query_start_seconds: float
-    query_end_seconds: float
+    query_start_seconds: float | None
+    query_end_seconds: float | None
     labels: tuple[Label, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class EmbedReport:
-    """What one run of `embed` did. The counts from `embedded` on add up to `files`.
+    """What one run of `embed` did. The counts from `embedded` on add up to `num_files`.
 
     Attributes:
-        files: Files that this run was asked to look at.
+        num_files: Files that this run was asked to look at.
         embedded: Whole videos that were embedded.
         partial: Videos of which a part could be embedded.
         unchanged: Files already embedded under the same plan.
@@ -169,13 +169,13 @@ class EmbedReport:
         moved: Files known before under a path that is gone.
         failed: Files that could not be embedded in this run.
         failed_before: Files that failed in an earlier run and have not changed since.
-        clips: Clips that were embedded in this run.
+        num_clips: Clips that were embedded in this run.
         seconds: Wall-clock time of the run.
         collection: The collection's folder.
         commit: The last commit of the run; None where nothing was to be changed.
     """
 
-    files: int
+    num_files: int
     embedded: int
     partial: int
     unchanged: int
@@ -183,7 +183,7 @@ class EmbedReport:
     moved: int
     failed: int
     failed_before: int
-    clips: int
+    num_clips: int
     seconds: float
     collection: str
     commit: int | None
@@ -191,25 +191,25 @@ class EmbedReport:
     @property
     def clips_per_second(self) -> float:
         """Clips embedded a second of wall-clock time."""
-        return self.clips / self.seconds if self.seconds > 0 else 0.0
+        return self.num_clips / self.seconds if self.seconds > 0 else 0.0
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class EmbedProgress:
     """How far a run of `embed` is.
 
     Attributes:
-        files_done: Files that are settled, whatever became of them.
-        files: All files of this run.
-        clips: Clips embedded so far.
-        failed: Files failed so far, in this run or before.
+        num_files_done: Files that are settled, whatever became of them.
+        num_files: All files of this run.
+        num_clips: Clips embedded so far.
+        num_failed: Files failed so far, in this run or before.
         seconds: Wall-clock time since the run began.
     """
 
-    files_done: int
-    files: int
-    clips: int
-    failed: int
+    num_files_done: int
+    num_files: int
+    num_clips: int
+    num_failed: int
     seconds: float
 
 
@@ -229,7 +229,7 @@ class Source:
     version: str
 
 
-class Status(StrEnum):
+class FileStatus(StrEnum):
     """What is to be done with a file."""
 
     EMBED = "embed"  # its content is not in the collection under this plan
@@ -243,7 +243,7 @@ class Status(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class FileFinding:
     """One file and what became of it.
 
     Attributes:
@@ -254,7 +254,7 @@ class Finding:
         gone: The path, no longer there, under which the video was known, for MOVED.
     """
 
-    status: Status
+    status: FileStatus
     source: Source
     video_id: str | None = None
     problem: Problem | None = None
@@ -271,7 +271,7 @@ class RebuildReport:
         ignored: Files in `shards/` that are left alone, each with the reason.
         set_aside: Where an unusable catalogue was moved to, or None.
         lost: What a catalogue made anew cannot know; empty when the catalogue was kept.
-        clips: Live clips now.
+        num_clips: Live clips now.
         commit: The state of the collection after it.
     """
 
@@ -280,7 +280,7 @@ class RebuildReport:
     ignored: tuple[str, ...]
     set_aside: str | None
     lost: tuple[str, ...]
-    clips: int
+    num_clips: int
     commit: int
 
 
@@ -291,13 +291,13 @@ class Origin:
     Attributes:
         provenance: `model`, `revision`, `weights_file`, `device`, `dtype`, and the versions of
             `torch` and `vidx`.
-        shards: Parquet files that were made with just this.
-        clips: Vectors in them, without those of removed clips.
+        num_shards: Parquet files that were made with just this.
+        num_clips: Vectors in them, without those of removed clips.
     """
 
     provenance: dict[str, str]
-    shards: int
-    clips: int
+    num_shards: int
+    num_clips: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,28 +308,28 @@ class CollectionInfo:
         path: Its folder.
         uuid: Its identity.
         space: Its one embedding space.
-        videos: Contents, however many files hold each.
-        partial: Videos of which only a part could be embedded.
-        locations: Files.
-        clips: Vectors.
-        failures: Files that could not be embedded.
-        shards: Parquet files.
-        indexed_clips: Vectors in the index on disk, those of removed clips included.
-        newer_clips: Clips that are not in it yet; they are searched beside it.
+        num_videos: Contents, however many files hold each.
+        num_partial: Videos of which only a part could be embedded.
+        num_locations: Files.
+        num_clips: Vectors.
+        num_failures: Files that could not be embedded.
+        num_shards: Parquet files.
+        num_indexed_clips: Vectors in the index on disk, those of removed clips included.
+        num_newer_clips: Clips that are not in it yet; they are searched beside it.
         origins: What made the vectors, the oldest first.
     """
 
     path: str
     uuid: str
     space: Space
-    videos: int
-    partial: int
-    locations: int
-    clips: int
-    failures: int
-    shards: int
-    indexed_clips: int
-    newer_clips: int
+    num_videos: int
+    num_partial: int
+    num_locations: int
+    num_clips: int
+    num_failures: int
+    num_shards: int
+    num_indexed_clips: int
+    num_newer_clips: int
     origins: tuple[Origin, ...]
 
 
@@ -339,12 +339,14 @@ class RemoveReport:
 
     Attributes:
         paths: Locations and failures.
-        videos: How many videos are left without any location.
+        num_locations: How many of them were locations.
+        num_videos: How many videos are left without any location.
         commit: What `restore` takes back.
     """
 
     paths: tuple[str, ...]
-    videos: int
+    num_locations: int
+    num_videos: int
     commit: int
 
 
@@ -353,15 +355,15 @@ class CompactReport:
     """What `compact` did.
 
     Attributes:
-        clips: Removed clips that are gone for good.
-        shards_before: Parquet files before.
-        shards_after: And after it.
+        num_clips: Removed clips that are gone for good.
+        num_shards_before: Parquet files before.
+        num_shards_after: And after it.
         commit: The state of the collection after it.
     """
 
-    clips: int
-    shards_before: int
-    shards_after: int
+    num_clips: int
+    num_shards_before: int
+    num_shards_after: int
     commit: int
 
 
@@ -371,10 +373,12 @@ class RestoreReport:
 
     Attributes:
         restored: The commit that was taken back.
-        videos: How many videos are there again.
+        num_locations: How many locations are there again.
+        num_videos: How many videos are there again.
         commit: The one that did it.
     """
 
     restored: int
-    videos: int
+    num_locations: int
+    num_videos: int
     commit: int

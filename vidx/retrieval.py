@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
+import operator
 import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, SupportsIndex
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from vidx.embedder.decoding.pool import Job
 from vidx.embedder.decoding.sampling import Plan
 from vidx.embedder.pipeline import embed_videos
 from vidx.errors import CollectionDamaged, UsageError, VideoError
+from vidx.options import SearchOptions
 from vidx.records import Clip, Hit, Problem
 from vidx.store.catalogue import Catalogue
 from vidx.store.survey import content_id
@@ -34,30 +36,14 @@ class Query:
     """The clips that are searched for.
 
     Attributes:
-        clips: m spans of the query.
+        clips: m spans of the query; None where it is a vector alone.
         vectors: Float32, shape (m, dim).
         video_id: SHA-256 (hex) of the query's bytes, where it was asked for.
     """
 
-    clips: tuple[Clip, ...]
+    clips: tuple[Clip | None, ...]
     vectors: NDArray[np.float32]
     video_id: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Filters:
-    """Which clips may be hits; all of what is given must hold.
-
-    Attributes:
-        labels: At least one of these is among the clip's labels.
-        path_glob: At least one of the video's paths matches. `*` also matches `/`; a pattern
-            that does not begin with `/` or `*` may begin at any folder of the path.
-        without_video: This content is left out.
-    """
-
-    labels: tuple[str, ...] = ()
-    path_glob: str | None = None
-    without_video: str | None = None
 
 
 class _Match(NamedTuple):
@@ -67,6 +53,18 @@ class _Match(NamedTuple):
     video: int
     score: float
     query_row: int
+
+
+def wanted(k: SupportsIndex) -> int:
+    """How many hits.
+
+    Raises:
+        UsageError: None.
+    """
+    number = operator.index(k)
+    if number < 1:
+        raise UsageError(f"k={number}: it takes 1 or more.")
+    return number
 
 
 def query_file(path: str | os.PathLike[str]) -> Path:
@@ -115,8 +113,30 @@ def stored_query(catalogue: Catalogue, view: View, clip_id: int) -> Query:
     return Query((Clip(row.start_seconds, row.end_seconds),), vectors, row.video_id)
 
 
+def vector_query(vectors: ArrayLike, dim: int) -> Query:
+    """Vectors as a query.
+
+    Args:
+        vectors: Shape (dim,) or (m, dim).
+        dim: Of the collection.
+
+    Raises:
+        UsageError: They are no finite numbers of this shape.
+    """
+    try:
+        asked = np.atleast_2d(np.asarray(vectors, np.float32))
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"the vectors are no numbers: {error}") from error
+    if asked.ndim != 2 or asked.shape[1] != dim or not len(asked):
+        shape = np.shape(vectors)
+        raise UsageError(f"vectors of shape {shape}: the collection's are ({dim},) or (m, {dim}).")
+    if not np.isfinite(asked).all():
+        raise UsageError("the vectors have infinite or undefined numbers.")
+    return Query((None,) * len(asked), asked, None)
+
+
 def search(
-    catalogue: Catalogue, view: View, query: Query, k: int, filters: Filters, *, by_video: bool
+    catalogue: Catalogue, view: View, query: Query, k: int, options: SearchOptions
 ) -> list[Hit]:
     """Rank the stored clips by their best cosine similarity to any clip of the query.
 
@@ -125,39 +145,40 @@ def search(
         view: All vectors, the newest included.
         query: What is searched for.
         k: Hits wanted; fewer only when fewer are allowed.
-        filters: Which clips may be hits.
-        by_video: Whether to give only the best clip of each video.
+        options: Which clips may be hits.
 
     Returns:
         At most k hits, best first, equal scores by clip_id.
     """
-    allowed = _allowed_rows(catalogue, view, filters)
+    allowed = _allowed_rows(catalogue, view, query, options)
     k = min(k, len(view.index))
     if not k:
         return []
-    if by_video:
+    if options.by == "video":
         found = _best_of_each_video(view, query.vectors, k, allowed)
     else:
         found = _best_clips(view, query.vectors, k, allowed)
     return _hits(catalogue, query, found)
 
 
-def _allowed_rows(catalogue: Catalogue, view: View, filters: Filters) -> NDArray[np.bool_] | None:
+def _allowed_rows(
+    catalogue: Catalogue, view: View, query: Query, options: SearchOptions
+) -> NDArray[np.bool_] | None:
     """The rows of the view's index that may be hits; None when all may."""
     masks = [] if view.live is None else [view.live]
-    if filters.labels:
-        masks.append(view.mask(filters.labels, lambda: _with_labels(catalogue, view, filters)))
-    if (glob := filters.path_glob) is not None:
+    if names := options.label_names():
+        masks.append(view.mask(names, lambda: _with_labels(catalogue, view, names)))
+    if (glob := options.path_glob) is not None:
         masks.append(view.mask(glob, lambda: _with_paths(catalogue, view, glob)))
-    if filters.without_video is not None:
-        own = catalogue.number_of(filters.without_video)
+    if options.exclude_self and query.video_id is not None:
+        own = catalogue.number_of(query.video_id)
         masks.append(view.index.videos() != (-1 if own is None else own))
     return np.logical_and.reduce(masks) if masks else None
 
 
-def _with_labels(catalogue: Catalogue, view: View, filters: Filters) -> NDArray[np.bool_]:
+def _with_labels(catalogue: Catalogue, view: View, names: tuple[str, ...]) -> NDArray[np.bool_]:
     known = {*catalogue.label_names(), *catalogue.manifest.space.labels}
-    for label in filters.labels:
+    for label in names:
         if label not in known:
             close = difflib.get_close_matches(label, known, n=3, cutoff=0.5)
             raise UsageError(
@@ -165,7 +186,7 @@ def _with_labels(catalogue: Catalogue, view: View, filters: Filters) -> NDArray[
                 f"Did you mean {' or '.join(map(repr, close))}?" if close else "",
             )
     mask = np.zeros(len(view.index), np.bool_)
-    mask[view.index.rows_of(catalogue.clip_ids_with_labels(filters.labels))] = True
+    mask[view.index.rows_of(catalogue.clip_ids_with_labels(names))] = True
     return mask
 
 
@@ -224,7 +245,7 @@ def _best_of_each_video(
 def _hits(catalogue: Catalogue, query: Query, matches: list[_Match]) -> list[Hit]:
     """Put words to the ids."""
     rows = catalogue.clip_rows([match.clip_id for match in matches])
-    known = [(match, rows[match.clip_id]) for match in matches]
+    known = [(match, rows[match.clip_id], query.clips[match.query_row]) for match in matches]
     return [
         Hit(
             rank=rank,
@@ -235,9 +256,9 @@ def _hits(catalogue: Catalogue, query: Query, matches: list[_Match]) -> list[Hit
             locations=row.locations,
             start_seconds=row.start_seconds,
             end_seconds=row.end_seconds,
-            query_start_seconds=query.clips[match.query_row].start_seconds,
-            query_end_seconds=query.clips[match.query_row].end_seconds,
+            query_start_seconds=span.start_seconds if span else None,
+            query_end_seconds=span.end_seconds if span else None,
             labels=row.labels,
         )
-        for rank, (match, row) in enumerate(known, start=1)
+        for rank, (match, row, span) in enumerate(known, start=1)
     ]

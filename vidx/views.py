@@ -118,9 +118,10 @@ def fits(index: Index, state: State) -> bool:
     """Whether the index on disk covers all clips below its end, in this state of the catalogue.
 
     Clips among those that it has were put in or taken out since, or the catalogue is an older one
-    put back: then it does not.
+    put back, or one made anew that numbers videos otherwise: then it does not.
     """
-    return index.header is not None and state.reshaped_commit <= index.commit <= state.commit
+    same = index.numbering == state.numbering
+    return same and state.reshaped_commit <= index.commit <= state.commit
 
 
 def extend_index(catalogue: Catalogue) -> None:
@@ -148,8 +149,15 @@ def build_index(catalogue: Catalogue) -> None:
     manifest, folder = catalogue.manifest, catalogue.layout.index
     with catalogue.now() as still:
         state, parts = still.state(), stored_vectors(still)
-        end, commit = state.next_clip_id, state.commit
-        indexes.build(folder, manifest.uuid, manifest.space.dim, parts, end, commit)
+        indexes.build(
+            folder,
+            manifest.uuid,
+            manifest.space.dim,
+            parts,
+            end_clip_id=state.next_clip_id,
+            commit=state.commit,
+            numbering=state.numbering,
+        )
 
 
 def _view(catalogue: Catalogue, index: Index) -> View:

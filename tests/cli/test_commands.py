@@ -19,8 +19,8 @@ import pytest
 from stored_clips import stored_clips
 
 EMBED_KEYS = [
-    "files", "embedded", "partial", "unchanged", "duplicate", "moved", "failed", "failed_before",
-    "clips", "seconds", "clips_per_second", "collection", "commit", "dry_run",
+    "num_files", "embedded", "partial", "unchanged", "duplicate", "moved", "failed",
+    "failed_before", "num_clips", "seconds", "clips_per_second", "collection", "commit", "dry_run",
 ]  # fmt: skip
 HIT_KEYS = [
     "rank", "clip_id", "video_id", "score", "path", "locations", "start_seconds", "end_seconds",
@@ -34,13 +34,13 @@ def test_embed_reports_counts_that_add_up(vidx, library, tiny_checkpoint, tmp_pa
     report = json.loads(out)
     assert code == 3
     assert list(report) == EMBED_KEYS
-    assert sum(report[key] for key in EMBED_KEYS[1:8]) == report["files"] == 6
+    assert sum(report[key] for key in EMBED_KEYS[1:8]) == report["num_files"] == 6
     assert (report["embedded"], report["duplicate"], report["failed"]) == (4, 1, 1)
 
     code, out, _ = vidx("embed", library, *where, "--json")
     again = json.loads(out)
     assert code == 3
-    assert (again["unchanged"], again["failed_before"], again["clips"]) == (5, 1, 0)
+    assert (again["unchanged"], again["failed_before"], again["num_clips"]) == (5, 1, 0)
     assert (report["commit"], again["commit"]) == (1, None)
 
     code, out, _ = vidx("embed", library, *where, "--json", "--retry-failed")
@@ -58,7 +58,7 @@ def test_search_prints_documented_objects(vidx, embedded, library) -> None:
     assert hits[0]["locations"] == [str(query), str(library / "sub/copy of bowl.mp4")]
     assert hits[0]["score"] >= 0.999
     assert len(hits[0]["labels"]) == 5
-    assert list(hits[0]["labels"][0]) == ["label", "score"]
+    assert list(hits[0]["labels"][0]) == ["name", "score"]
 
 
 def test_hits_are_wanted_with_k_and_a_limit_is_of_lists_alone(vidx, embedded) -> None:
@@ -87,9 +87,9 @@ def test_a_verbose_search_tells_its_stages_and_compiles_nothing(embedded, librar
     stages = [line.split(" s  ") for line in done.stderr.splitlines()]
     assert [name for _, name in stages] == [
         "start Python's libraries",
+        "open catalogue and index",
         "load the model",
         "decode and embed the query",
-        "open catalogue and index",
         "search the index",
     ]
     assert all(float(seconds) >= 0 for seconds, _ in stages)
@@ -137,8 +137,11 @@ def test_every_reporting_command_speaks_json_and_text(vidx, embedded, command) -
 def test_info_tells_with_what_the_clips_were_made(vidx, embedded, tiny_checkpoint) -> None:
     found = json.loads(vidx("info", "--collection", embedded, "--json")[1])
     [origin] = found["origins"]
-    assert list(origin) == ["provenance", "shards", "clips"]
-    assert (origin["shards"], origin["clips"]) == (found["shards"], found["clips"])
+    assert list(origin) == ["provenance", "num_shards", "num_clips"]
+    assert (origin["num_shards"], origin["num_clips"]) == (
+        found["num_shards"],
+        found["num_clips"],
+    )
     told = origin["provenance"]
     assert (told["model"], told["device"], told["dtype"]) == (
         str(tiny_checkpoint),
@@ -148,7 +151,7 @@ def test_info_tells_with_what_the_clips_were_made(vidx, embedded, tiny_checkpoin
     assert {"revision", "torch", "vidx"} <= told.keys()
     text = " ".join(vidx("info", "--collection", embedded)[1].split())
     assert f"made with {tiny_checkpoint}, cpu, float32, torch {told['torch']}, vidx" in text
-    assert f": {found['clips']} clips in 1 shard" in text
+    assert f": {found['num_clips']} clips in 1 shard" in text
 
 
 def test_failures_lists_the_reason(vidx, embedded, library) -> None:
@@ -161,9 +164,9 @@ def test_failures_lists_the_reason(vidx, embedded, library) -> None:
 def test_remove_takes_one_location_then_the_video(vidx, embedded, library) -> None:
     where = ("--collection", embedded, "--json")
     code, out, _ = vidx("remove", library / "bowl.mp4", *where)
-    assert (code, json.loads(out)["videos"]) == (0, 0)
+    assert (code, json.loads(out)["num_videos"]) == (0, 0)
     code, out, _ = vidx("remove", library / "sub", *where)
-    assert (code, json.loads(out)["videos"]) == (0, 3)
+    assert (code, json.loads(out)["num_videos"]) == (0, 3)
     _, out, _ = vidx("search", "--collection", embedded, "--json", library / "bowl.mp4")
     assert {hit["path"] for hit in json.loads(out)} == {str(library / "Dance.MKV")}
     assert vidx("verify", "--collection", embedded)[0] == 0
@@ -180,14 +183,19 @@ def test_restore_takes_a_removal_back_and_is_told_how(vidx, embedded, library) -
     assert out == (
         "Removed 3 paths, 2 videos.\n`vidx restore 2` brings them back, until `vidx compact`.\n"
     )
-    assert vidx("restore", 2, *where) == (0, "2 videos restored.\n", "")
+    assert vidx("restore", 2, *where) == (0, "3 files restored, 2 videos with them.\n", "")
     assert stored_clips(embedded).keys() == before.keys()
 
     removed = json.loads(vidx("remove", library / "sub", *where, "--json")[1])
-    assert list(removed) == ["paths", "videos", "commit"]
+    assert list(removed) == ["paths", "num_locations", "num_videos", "commit"]
     assert (len(removed["paths"]), removed["commit"]) == (3, 4)
     restored = json.loads(vidx("restore", 4, *where, "--json")[1])
-    assert restored == {"restored": 4, "videos": 2, "commit": 5}
+    assert restored == {
+        "restored": 4,
+        "num_locations": 3,
+        "num_videos": 2,
+        "commit": 5,
+    }
     assert vidx("remove", library / "sub", *where, "--quiet") == (0, "", "")
     assert vidx("restore", 6, *where, "--quiet") == (0, "", "")
     assert vidx("verify", *where)[0] == 0
@@ -220,9 +228,9 @@ def test_compact_drops_what_was_removed_for_good(vidx, embedded, library) -> Non
     last = json.loads(vidx("commits", *where, "--json")[1])[0]
     assert last["verb"] == "compact"
     assert again == {
-        "clips": 0,
-        "shards_before": 1,
-        "shards_after": 1,
+        "num_clips": 0,
+        "num_shards_before": 1,
+        "num_shards_after": 1,
         "commit": last["number"],
     }
     assert vidx("compact", *where, "--quiet") == (0, "", "")
@@ -284,7 +292,7 @@ def test_a_dry_run_and_a_run_print_one_shape(vidx, library, tiny_checkpoint, tmp
     assert list(done) == EMBED_KEYS
     assert (planned["dry_run"], done["dry_run"]) == (True, False)
     assert planned["collection"] == done["collection"] == str(tmp_path / "new")
-    assert (planned["clips"], planned["clips_per_second"]) == (None, None)
+    assert (planned["num_clips"], planned["clips_per_second"]) == (None, None)
     # What is broken shows itself only when it is decoded.
     assert planned["embedded"] == done["embedded"] + done["failed"] == 5
 
@@ -294,7 +302,7 @@ def test_a_dry_run_and_a_run_print_one_shape(vidx, library, tiny_checkpoint, tmp
     assert statuses == ["failed_before", "touched", *["unchanged"] * 4]
     counts = EMBED_KEYS[:8]
     assert {key: planned[key] for key in counts} == {key: done[key] for key in counts}
-    assert sum(planned[key] for key in counts[1:]) == planned["files"] == 6
+    assert sum(planned[key] for key in counts[1:]) == planned["num_files"] == 6
 
 
 def test_progress_goes_to_standard_error_in_plain_lines(

@@ -41,7 +41,9 @@ def films(
     for seed in range(6):
         make_video(folder / f"videos/{seed}.mp4", seed=seed, seconds=5.0, size=(64, 48))
     with package.open(folder / "collection", create=True) as collection:
-        collection.embed(folder / "videos", model=tiny_checkpoint, workers=1, fps=8.0)
+        collection.embed(
+            folder / "videos", package.EmbedOptions(model=tiny_checkpoint, workers=1, fps=8.0)
+        )
     return folder
 
 

@@ -75,7 +75,7 @@ def content(collection: vidx.Collection) -> dict[str, object]:
 
 def hits(collection: vidx.Collection, clip_id: str) -> list[list[object]]:
     """The clips that are most similar to a stored one, with their scores."""
-    return [[hit.clip_id, hit.score] for hit in collection.search(int(clip_id), k=5)]
+    return [[hit.clip_id, hit.score] for hit in collection.search_by_id(int(clip_id), k=5)]
 
 
 def settle(folder: Path) -> None:

@@ -48,7 +48,15 @@ def is_sound(folder: Path, end: int) -> bool:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """An index of ten clips."""
-    indexes.build(tmp_path / "index", "u", DIM, [part(0, 4), part(4, 10)], 10, 1)
+    indexes.build(
+        tmp_path / "index",
+        "u",
+        DIM,
+        [part(0, 4), part(4, 10)],
+        end_clip_id=10,
+        commit=1,
+        numbering="n",
+    )
     return tmp_path / "index"
 
 
@@ -72,6 +80,7 @@ def test_the_files_are_what_they_are_said_to_be(folder: Path) -> None:
         "rows": 10,
         "end_clip_id": 10,
         "commit": 1,
+        "numbering": "n",
         "generation": 1,
     }
     assert isinstance(Index(folder, "u", DIM).indexed.vectors, np.memmap)
@@ -111,7 +120,7 @@ def test_an_end_at_any_step_leaves_the_old_index_or_the_new_one(
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
         patched.setattr(files, step, interrupted)
         if anew:
-            indexes.build(folder, "u", DIM, [part(0, 20)], 20, 1)
+            indexes.build(folder, "u", DIM, [part(0, 20)], end_clip_id=20, commit=1, numbering="n")
         else:
             Index(folder, "u", DIM).extend([part(10, 20)], 20, 2)
     index = Index(folder, "u", DIM)
@@ -122,7 +131,7 @@ def test_an_end_at_any_step_leaves_the_old_index_or_the_new_one(
 
 def test_an_index_made_anew_replaces_the_old_one_under_a_reader(folder: Path) -> None:
     reader = Index(folder, "u", DIM)
-    indexes.build(folder, "u", DIM, [part(0, 20)], 20, 1)
+    indexes.build(folder, "u", DIM, [part(0, 20)], end_clip_id=20, commit=1, numbering="n")
     assert is_sound(folder, 20)
     assert np.array_equal(reader.indexed.vectors, normalized(part(0, 10)[1]))
 
@@ -134,7 +143,7 @@ def test_a_reader_that_meets_a_replacement_looks_again(
 
     def replaced_first(*arguments: Any) -> Any:
         monkeypatch.setattr(files, "_open_matrix", original)
-        indexes.build(folder, "u", DIM, [part(0, 20)], 20, 1)
+        indexes.build(folder, "u", DIM, [part(0, 20)], end_clip_id=20, commit=1, numbering="n")
         return original(*arguments)
 
     monkeypatch.setattr(files, "_open_matrix", replaced_first)
@@ -148,7 +157,7 @@ def test_an_index_that_is_not_ours_is_damage_and_is_made_anew_on_demand(
     change_header(folder, **values)
     with pytest.raises(CollectionDamaged, match="vidx rebuild"):
         Index(folder, "u", DIM)
-    indexes.build(folder, "u", DIM, [part(0, 20)], 20, 1)
+    indexes.build(folder, "u", DIM, [part(0, 20)], end_clip_id=20, commit=1, numbering="n")
     assert is_sound(folder, 20)
 
 
@@ -167,7 +176,7 @@ def test_an_unreadable_header_is_damage(folder: Path, content: bytes) -> None:
     (folder / "index.json").write_bytes(content)
     with pytest.raises(CollectionDamaged, match="vidx rebuild"):
         Index(folder, "u", DIM)
-    indexes.build(folder, "u", DIM, [part(0, 20)], 20, 1)
+    indexes.build(folder, "u", DIM, [part(0, 20)], end_clip_id=20, commit=1, numbering="n")
     assert is_sound(folder, 20)
 
 
@@ -191,7 +200,7 @@ def test_a_lost_or_short_file_is_damage(folder: Path, name: str, size: int | Non
     path.unlink() if size is None else os.truncate(path, size)
     with pytest.raises(CollectionDamaged, match="vidx rebuild"):
         Index(folder, "u", DIM)
-    indexes.build(folder, "u", DIM, [part(0, 20)], 20, 1)
+    indexes.build(folder, "u", DIM, [part(0, 20)], end_clip_id=20, commit=1, numbering="n")
     assert is_sound(folder, 20)
 
 
@@ -201,12 +210,14 @@ def test_a_deleted_index_is_none(folder: Path) -> None:
     folder.rmdir()
     index = Index(folder, "u", DIM)
     assert len(index) == 0
-    index.extend([part(0, 20)], 20, 2)
+    indexes.build(
+        folder, "u", DIM, [part(0, 20)], end_clip_id=20, commit=2, numbering="n"
+    )
     assert is_sound(folder, 20)
 
 
 def test_an_index_of_no_clips_can_be_opened(tmp_path: Path) -> None:
-    indexes.build(tmp_path / "index", "u", DIM, [], 7, 1)
+    indexes.build(tmp_path / "index", "u", DIM, [], end_clip_id=7, commit=1, numbering="n")
     index = Index(tmp_path / "index", "u", DIM)
     assert (len(index), index.end_clip_id) == (0, 7)
     index.extend([part(7, 9)], 9, 2)

@@ -71,7 +71,7 @@ def test_search_is_exact(
     allowed = None if share is None else random.random(len(ids)) < share
     indexed = 1500
     parts, end = parts_of(ids[:indexed], vectors[:indexed]), int(ids[indexed])
-    indexes.build(tmp_path, "u", DIM, parts, end, 1)
+    indexes.build(tmp_path, "u", DIM, parts, end_clip_id=end, commit=1, numbering="n")
     index = Index(tmp_path, "u", DIM)
     index.add_newer(parts_of(ids[indexed:], vectors[indexed:], 100))
     assert len(index) == 2000
@@ -124,7 +124,8 @@ def test_equal_vectors_come_in_the_order_of_their_ids(
     monkeypatch.setattr(exact, "_BLOCK_ROWS", 64)
     vectors = np.tile(np.array([[1, 2, 3, 4]], np.float32), (300, 1))
     index = Index(tmp_path, "u", 4)
-    index.extend([part_of(np.arange(200), vectors[:200])], 200, 1)
+    parts = [part_of(np.arange(200), vectors[:200])]
+    indexes.build(tmp_path, "u", 4, parts, end_clip_id=200, commit=1, numbering="n")
     index = Index(tmp_path, "u", 4)
     index.add_newer([part_of(np.arange(200, 300), vectors[200:])])
     scores, found = index.search(vectors[:num_queries], k)
@@ -157,7 +158,15 @@ def test_vectors_of_any_length_keep_their_direction() -> None:
 
 def test_rows_tell_what_they_are(tmp_path: Path, random: np.random.Generator) -> None:
     ids, vectors = draw(random, 50)
-    indexes.build(tmp_path, "u", DIM, parts_of(ids[:30], vectors[:30]), int(ids[30]), 1)
+    indexes.build(
+        tmp_path,
+        "u",
+        DIM,
+        parts_of(ids[:30], vectors[:30]),
+        end_clip_id=int(ids[30]),
+        commit=1,
+        numbering="n",
+    )
     index = Index(tmp_path, "u", DIM)
     index.add_newer(parts_of(ids[30:], vectors[30:]))
     rows = np.array([40, 3, 3, 29, 30])
@@ -173,7 +182,9 @@ def test_rows_tell_what_they_are(tmp_path: Path, random: np.random.Generator) ->
 def test_planted_faults_are_found(tmp_path: Path, random: np.random.Generator) -> None:
     ids, vectors = draw(random, 40)
     end = int(ids[-1]) + 1
-    indexes.build(tmp_path, "u", DIM, parts_of(ids, vectors), end, 1)
+    indexes.build(
+        tmp_path, "u", DIM, parts_of(ids, vectors), end_clip_id=end, commit=1, numbering="n"
+    )
     assert Index(tmp_path, "u", DIM).disagreements(parts_of(ids, vectors, 7)) == []
     assert Index(tmp_path, "u", DIM).disagreements(parts_of(ids[::2], vectors[::2])) == []
 
@@ -182,10 +193,18 @@ def test_planted_faults_are_found(tmp_path: Path, random: np.random.Generator) -
     said = Index(tmp_path, "u", DIM).disagreements(parts_of(ids, other, 7))
     assert said == [f"index: 1 clips have other vectors, first {ids[5]}"]
 
-    indexes.build(tmp_path, "u", DIM, parts_of(np.delete(ids, 3), np.delete(vectors, 3, 0)), end, 1)
+    indexes.build(
+        tmp_path,
+        "u",
+        DIM,
+        parts_of(np.delete(ids, 3), np.delete(vectors, 3, 0)),
+        end_clip_id=end,
+        commit=1,
+        numbering="n",
+    )
     said = Index(tmp_path, "u", DIM).disagreements(parts_of(ids, vectors, 7))
     assert said == [f"index: 1 clips are missing, first {ids[3]}"]
 
-    indexes.build(tmp_path, "u", DIM, [], end, 1)
+    indexes.build(tmp_path, "u", DIM, [], end_clip_id=end, commit=1, numbering="n")
     said = Index(tmp_path, "u", DIM).disagreements(parts_of(ids, vectors, 7))
     assert said == [f"index: 40 clips are missing, first {ids[0]}"]

@@ -56,7 +56,7 @@ def test_a_hit_is_told_all_that_is_known(layout: Layout, open_catalogue: Open) -
     assert row.locations == ("/videos/a", "/videos/b", "/videos/z")
     best = labels.top_labels(video.embedded.logits[1:2], SPACE.labels)
     names = [best.names[column] for column in best.columns[0]]
-    assert [item.label for item in row.labels] == names
+    assert [item.name for item in row.labels] == names
     assert [item.score for item in row.labels] == best.scores[0].tolist()
 
 

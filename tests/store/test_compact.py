@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from made_collections import SPACE, commit, draw_video, path_of, video_id
 
-from vidx.errors import UsageError
+from vidx.errors import UsageError, VidxError
 from vidx.store import compact as compacting
 from vidx.store import export, shards
 from vidx.store.catalogue import Catalogue
@@ -93,7 +93,9 @@ def test_a_lost_catalogue_comes_back_from_compacted_shards(
     holey: Layout, findings: Findings
 ) -> None:
     run(holey)
-    commit(holey, draw_video("g"))
+    commit(holey, draw_video("g"), draw_video("h"))
+    with open_writer(holey) as writer:
+        writer.remove([path_of("h")])
     before = everything(holey)
     for path in holey.root.glob("catalogue.sqlite*"):
         path.unlink()
@@ -137,6 +139,25 @@ def test_a_kill_at_any_step_of_compacting_changes_nothing_that_is_seen(
     assert names(holey) == [shards.file_name(6, 1)]
     assert everything(holey) == before
     assert findings() == []
+
+
+def test_who_reads_vectors_meanwhile_gets_them_all(holey: Layout) -> None:
+    before = everything(holey)
+    reading = live_vectors(Catalogue(holey, read_manifest(holey)))
+    first, _ = next(reading)
+    run(holey)
+    rest = [clip_id for ids, _ in reading for clip_id in ids.tolist()]
+    assert [*first.tolist(), *rest] == [row["clip_id"] for row in before]
+
+
+def test_who_reads_what_is_removed_and_compacted_meanwhile_is_told(holey: Layout) -> None:
+    reading = live_vectors(Catalogue(holey, read_manifest(holey)))
+    next(reading)
+    with open_writer(holey) as writer:
+        writer.remove([path_of("e")])
+    run(holey)
+    with pytest.raises(VidxError, match="compacted while they were read"):
+        list(reading)
 
 
 def test_parts_of_a_take_are_joined_and_stay_a_whole(layout: Layout, findings: Findings) -> None:

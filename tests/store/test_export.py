@@ -81,7 +81,7 @@ def test_an_export_that_cannot_be_written_is_told(
 
 def test_videos_are_told_by_path(lived_in: Layout, open_catalogue: Open) -> None:
     rows = videos_table(open_catalogue()).to_pylist()
-    told = [(row["path"], row["locations"], row["clips"], row["status"]) for row in rows]
+    told = [(row["path"], row["locations"], row["num_clips"], row["status"]) for row in rows]
     assert told == [
         ("/1", ["/1", path_of("b"), "/z"], 2, "whole"),
         (path_of("c"), [path_of("c")], 3, "whole"),

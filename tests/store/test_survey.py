@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 from made_collections import commit, draw_video
 
-from vidx.records import Finding, Problem, Source, Status
+from vidx.records import FileFinding, FileStatus, Problem, Source
 from vidx.store.catalogue import Catalogue
 from vidx.store.journal import Failed
 from vidx.store.layout import Layout
 from vidx.store.shards import NewVideo
 from vidx.store.survey import content_id, survey
 
-Look = Callable[..., list[Finding]]
+Look = Callable[..., list[FileFinding]]
 
 
 def source(path: Path) -> Source:
@@ -46,21 +46,21 @@ def make(tmp_path: Path) -> Callable[[str, str], Path]:
 def look(layout: Layout, open_catalogue: Callable[[], Catalogue]) -> Look:
     commit(layout)
 
-    def run(*paths: Path, plan: str = "plan", retry_failed: bool = False) -> list[Finding]:
+    def run(*paths: Path, plan: str = "plan", retry_failed: bool = False) -> list[FileFinding]:
         files = [str(path) for path in paths]
         return list(survey(files, open_catalogue(), plan, retry_failed=retry_failed))
 
     return run
 
 
-def statuses(findings: list[Finding]) -> list[str]:
+def statuses(findings: list[FileFinding]) -> list[str]:
     return [finding.status.value for finding in findings]
 
 
 def test_new_files_are_to_be_embedded_and_known_by_content(make: Callable, look: Look) -> None:
     a = make("a")
     [finding] = look(a)
-    assert finding == Finding(Status.EMBED, source(a), content_id(a))
+    assert finding == FileFinding(FileStatus.EMBED, source(a), content_id(a))
 
 
 def test_equal_files_of_one_run_are_twins(make: Callable, look: Look) -> None:
@@ -96,7 +96,7 @@ def test_a_touched_file_is_settled_by_its_content(
     commit(layout, embedded(a))
     os.utime(a, (1, 1))
     [finding] = look(a)
-    assert finding.status is Status.TOUCHED
+    assert finding.status is FileStatus.TOUCHED
     commit(layout, places=[(finding.video_id, finding.source)])
     assert statuses(look(a)) == ["unchanged"]
 
@@ -199,7 +199,7 @@ def test_findings_come_in_the_order_of_the_files(make: Callable, look: Look) -> 
 def test_a_survey_can_be_left_in_the_middle(make: Callable) -> None:
     files = [str(make(str(number))) for number in range(100)]
     findings = survey(files, None, "plan")
-    assert next(findings).status is Status.EMBED
+    assert next(findings).status is FileStatus.EMBED
     findings.close()
 
 

@@ -169,7 +169,10 @@ def test_the_weights_precision_stays(
     assert {value.dtype for value in tensors.values()} == {torch.float16}
 
 
-@pytest.mark.parametrize("stopped_after", [2, 6, 9])
+SELDOM = [pytest.param(steps, marks=pytest.mark.long) for steps in (2, 6)]
+
+
+@pytest.mark.parametrize("stopped_after", [*SELDOM, 9])
 def test_a_stopped_run_goes_on_to_the_same_losses(
     videos: list[Video], footage: Footage, encoder: Encoder, tmp_path: Path, stopped_after: int
 ) -> None:

@@ -97,6 +97,7 @@ def test_what_a_run_gives_embeds_and_names_motions(undisturbed: tuple[Path, floa
     assert logits is not None
 
 
+@pytest.mark.long
 def test_runs_killed_at_any_step_go_on_to_the_same_losses(
     undisturbed: tuple[Path, float], tmp_path: Path
 ) -> None:

@@ -21,16 +21,18 @@ from vidx.cli.progress import showing_files
 from vidx.cli.render import count, print_json, print_table, shown_path
 from vidx.collection import Collection, open_collection
 from vidx.models import licence_of
-from vidx.records import EmbedReport, Finding, Status
+from vidx.options import EmbedOptions
+from vidx.records import EmbedReport, FileFinding, FileStatus
 
 SHOWN_FAILURES = 10
+FAILED = (FileStatus.FAILED, FileStatus.FAILED_BEFORE)
 # What can become of a file, as a report counts it.
 COUNTS = ("embedded", "partial", "unchanged", "duplicate", "moved", "failed", "failed_before")
 # The others are counted under their own names.
 _COUNTED_AS = {
-    Status.EMBED: "embedded",
-    Status.TWIN: "duplicate",
-    Status.TOUCHED: "unchanged",
+    FileStatus.EMBED: "embedded",
+    FileStatus.TWIN: "duplicate",
+    FileStatus.TOUCHED: "unchanged",
 }
 
 
@@ -75,14 +77,11 @@ def embed(
     /,
     paths: tuple[str, ...],
     collection: str | None,
-    stride_seconds: float | None,
-    limit: int | None,
-    retry_failed: bool,
     dry_run: bool,
     as_json: bool,
     quiet: bool,
     frames: int | None,
-    **options: Any,
+    **others: Any,
 ) -> None:
     """Embed the videos in files and folders that are new or have changed.
 
@@ -90,30 +89,25 @@ def embed(
     was stopped goes on where it was when the same command is given again.
     """
     opened = open_collection(collection, create=True)
-    choice: dict[str, Any] = {
-        "stride_seconds": stride_seconds,
-        "limit": limit,
-        "retry_failed": retry_failed,
-    }
+    options = EmbedOptions(num_frames=frames, **others)
     if dry_run:
-        sampling = {"num_frames": frames, "fps": options["fps"]}
         started = time.monotonic()
-        findings = opened.survey(paths, **sampling, **choice)
+        findings = opened.survey(paths, options)
         if as_json:
             print_json(survey_as_json(opened, findings, time.monotonic() - started))
         elif not quiet:
             _print_findings(findings)
-        failed = sum(one.status in (Status.FAILED, Status.FAILED_BEFORE) for one in findings)
+        failed = sum(one.status in FAILED for one in findings)
         context.exit(exit_code(failed, len(findings)))
     if not quiet:
-        _tell_licence(opened, options["model"])
+        _tell_licence(opened, others["model"])
     with showing_files(quiet=quiet) as progress:
-        report = opened.embed(paths, num_frames=frames, progress=progress, **choice, **options)
+        report = opened.embed(paths, options, progress=progress)
     if as_json:
         print_json(report_as_json(report))
     elif not quiet:
         _print_report(opened, report)
-    context.exit(exit_code(report.failed + report.failed_before, report.files))
+    context.exit(exit_code(report.failed + report.failed_before, report.num_files))
 
 
 def _tell_licence(collection: Collection, model: str | None) -> None:
@@ -145,14 +139,14 @@ def report_as_json(report: EmbedReport) -> dict[str, Any]:
 
 
 def survey_as_json(
-    collection: Collection, findings: list[Finding], seconds: float
+    collection: Collection, findings: list[FileFinding], seconds: float
 ) -> dict[str, Any]:
     """The same for what would be done, with each file; nobody knows yet how many clips it has."""
     counted = Counter(_COUNTED_AS.get(one.status, one.status.value) for one in findings)
     return {
-        "files": len(findings),
+        "num_files": len(findings),
         **{name: counted[name] for name in COUNTS},
-        "clips": None,
+        "num_clips": None,
         "seconds": round(seconds, 3),
         "clips_per_second": None,
         "collection": str(collection.path),
@@ -162,7 +156,7 @@ def survey_as_json(
     }
 
 
-def _print_findings(findings: list[Finding]) -> None:
+def _print_findings(findings: list[FileFinding]) -> None:
     """What `embed` would do."""
     cells = [(one.status.value, shown_path(one.source.path)) for one in findings]
     print_table(("status", "path"), cells)
@@ -172,10 +166,10 @@ def _print_findings(findings: list[Finding]) -> None:
 
 def _print_report(collection: Collection, report: EmbedReport) -> None:
     parts = [f"{getattr(report, n)} {n.replace('_', ' ')}" for n in COUNTS if getattr(report, n)]
-    click.echo(f"{count(report.files, 'file')}: {', '.join(parts)}")
-    if report.clips:
+    click.echo(f"{count(report.num_files, 'file')}: {', '.join(parts)}")
+    if report.num_clips:
         rate = f"{report.clips_per_second:.1f} clips/s"
-        click.echo(f"{count(report.clips, 'clip')} in {report.seconds:.1f} s ({rate})")
+        click.echo(f"{count(report.num_clips, 'clip')} in {report.seconds:.1f} s ({rate})")
     click.echo(f"Collection: {shown_path(report.collection)}")
     if report.failed:
         rows = collection.failures().to_pylist()

@@ -25,11 +25,12 @@ def info(collection: str | None, as_json: bool) -> None:
     space = found.space
     rows = [
         ("collection", shown_path(found.path)),
-        ("videos", f"{found.videos} ({found.partial} partial) in {count(found.locations, 'file')}"),
-        ("clips", f"{found.clips} in {count(found.shards, 'shard')}"),
-        ("index", f"exact, {count(found.indexed_clips, 'vector')}"),
-        ("newer clips", f"{found.newer_clips}, searched beside the index"),
-        ("failures", str(found.failures)),
+        ("videos", f"{found.num_videos} ({found.num_partial} partial)"),
+        ("files", str(found.num_locations)),
+        ("clips", f"{found.num_clips} in {count(found.num_shards, 'shard')}"),
+        ("index", f"exact, {count(found.num_indexed_clips, 'vector')}"),
+        ("newer clips", f"{found.num_newer_clips}, searched beside the index"),
+        ("failures", str(found.num_failures)),
         ("model", space.source),
         ("fingerprint", space.fingerprint),
         ("sampling", f"{space.num_frames} frames at {space.fps:g} a second"),
@@ -44,7 +45,7 @@ def _described(origin: Origin) -> str:
     told = origin.provenance
     model = "@".join(filter(None, [told.get("model"), told.get("revision")]))
     parts = [model, told.get("device"), told.get("dtype"), _version(told, "torch")]
-    held = f"{count(origin.clips, 'clip')} in {count(origin.shards, 'shard')}"
+    held = f"{count(origin.num_clips, 'clip')} in {count(origin.num_shards, 'shard')}"
     return printable(f"{', '.join(filter(None, [*parts, _version(told, 'vidx')]))}: {held}")
 
 
@@ -68,7 +69,7 @@ def videos(collection: str | None, limit: int | None, as_json: bool) -> None:
             clock(row["duration_seconds"]),
             f"{row['width']}x{row['height']}",
             row["codec"],
-            str(row["clips"]),
+            str(row["num_clips"]),
             str(len(row["locations"])),
             row["problem_reason"] or "whole",
         )

@@ -26,8 +26,10 @@ def remove(paths: tuple[str, ...], collection: str | None, as_json: bool, quiet:
     if as_json:
         print_json(asdict(report))
     elif not quiet:
-        click.echo(f"Removed {count(len(report.paths), 'path')}, {count(report.videos, 'video')}.")
-        click.echo(f"`vidx restore {report.commit}` brings them back, until `vidx compact`.")
+        paths_gone = count(len(report.paths), "path")
+        click.echo(f"Removed {paths_gone}, {count(report.num_videos, 'video')}.")
+        if report.num_locations:
+            click.echo(f"`vidx restore {report.commit}` brings them back, until `vidx compact`.")
 
 
 @click.command()
@@ -44,7 +46,8 @@ def restore(commit: int, collection: str | None, as_json: bool, quiet: bool) -> 
     if as_json:
         print_json(asdict(report))
     elif not quiet:
-        click.echo(f"{count(report.videos, 'video')} restored.")
+        files = count(report.num_locations, "file")
+        click.echo(f"{files} restored, {count(report.num_videos, 'video')} with them.")
 
 
 @click.command()
@@ -74,8 +77,8 @@ def compact(collection: str | None, as_json: bool, quiet: bool) -> None:
     if as_json:
         print_json(asdict(report))
     elif not quiet:
-        shards = f"{count(report.shards_before, 'shard')} before, {report.shards_after} now"
-        click.echo(f"{count(report.clips, 'clip')} dropped; {shards}.")
+        shards = f"{count(report.num_shards_before, 'shard')} before, {report.num_shards_after} now"
+        click.echo(f"{count(report.num_clips, 'clip')} dropped; {shards}.")
 
 
 @click.command()
@@ -123,7 +126,7 @@ def rebuild(collection: str | None, as_json: bool, quiet: bool) -> None:
             click.echo(f"{what}: {printable(name)}")
     if report.set_aside:
         click.echo(f"the old catalogue was set aside: {shown_path(report.set_aside)}")
-    click.echo(f"{count(report.clips, 'clip')} in the collection.")
+    click.echo(f"{count(report.num_clips, 'clip')} in the collection.")
 
 
 @click.command()

@@ -12,7 +12,7 @@ import click
 
 from vidx.cli.interrupt import remembering_interrupts
 from vidx.cli.render import shown_path
-from vidx.records import Progress
+from vidx.records import EmbedProgress
 from vidx.training.telling import READING, TrainingStep
 
 SECONDS_BETWEEN_LINES = 5.0
@@ -22,10 +22,10 @@ Show = Callable[[int, int, str], None]
 
 
 @contextmanager
-def showing_files(*, quiet: bool) -> Iterator[Callable[[Progress], None]]:
+def showing_files(*, quiet: bool) -> Iterator[Callable[[EmbedProgress], None]]:
     """Give a function to call with each step of `embed`."""
     with showing(quiet=quiet) as show:
-        yield lambda step: show(step.files_done, step.files, of_files(step))
+        yield lambda step: show(step.num_files_done, step.num_files, of_files(step))
 
 
 @contextmanager
@@ -88,16 +88,16 @@ class _Lines:
             click.echo(f"{done}/{total} {text}", err=True)
 
 
-def of_files(step: Progress) -> str:
+def of_files(step: EmbedProgress) -> str:
     """Clips, rate, time left and failures so far.
 
-    >>> of_files(Progress(files_done=5, files=20, clips=30, failed=1, seconds=10.0))
+    >>> of_files(EmbedProgress(5, num_files=20, num_clips=30, num_failed=1, seconds=10.0))
     'files, 30 clips, 3.0 clips/s, ETA 0:00:30, 1 failed'
     """
-    rate = step.clips / step.seconds if step.seconds else 0.0
-    left = (step.files - step.files_done) * step.seconds / max(step.files_done, 1)
+    rate = step.num_clips / step.seconds if step.seconds else 0.0
+    left = (step.num_files - step.num_files_done) * step.seconds / max(step.num_files_done, 1)
     eta = timedelta(seconds=round(left))
-    return f"files, {step.clips} clips, {rate:.1f} clips/s, ETA {eta}, {step.failed} failed"
+    return f"files, {step.num_clips} clips, {rate:.1f} clips/s, ETA {eta}, {step.num_failed} failed"
 
 
 def of_training(step: TrainingStep) -> str:

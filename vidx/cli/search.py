@@ -10,6 +10,7 @@ import click
 from vidx.cli.options import collection_option, json_option, model_options, verbose_option
 from vidx.cli.render import print_json, print_table, shown_path, span
 from vidx.collection import open_collection
+from vidx.options import SearchOptions
 from vidx.records import Hit
 
 SHOWN_LABELS = 2
@@ -69,14 +70,17 @@ SHOWN_LABELS = 2
 @model_options
 @json_option
 @verbose_option
-def search(query: str, collection: str | None, as_json: bool, **options: Any) -> None:
+def search(query: str, collection: str | None, k: int, as_json: bool, **options: Any) -> None:
     """Find the clips that are most similar to QUERY.
 
     QUERY is a video file, or the clip_id of a stored clip. A file whose name is a number is
     written with its folder, as in ./42.
     """
-    wanted: str | int = int(query) if query.isascii() and query.isdigit() else query
-    hits = open_collection(collection).search(wanted, **options)
+    opened, wanted = open_collection(collection), SearchOptions(**options)
+    if query.isascii() and query.isdigit():
+        hits = opened.search_by_id(int(query), k, wanted)
+    else:
+        hits = opened.search(query, k, wanted)
     if as_json:
         print_json([hit_as_json(hit) for hit in hits])
     elif hits:
@@ -98,7 +102,7 @@ def _print_hits(hits: list[Hit]) -> None:
             str(hit.clip_id),
             span(hit.start_seconds, hit.end_seconds),
             shown_path(hit.path),
-            ", ".join(f"{one.label} {one.score:.2f}" for one in hit.labels[:SHOWN_LABELS]),
+            ", ".join(f"{one.name} {one.score:.2f}" for one in hit.labels[:SHOWN_LABELS]),
         )
         for hit in hits
     ]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
+
+from vidx.durable import replacing
 
 
 def cache_folder() -> Path:
@@ -43,8 +44,7 @@ def remember(name: str, key: str, value: Any) -> None:
     known = read_cache(name) | {key: value}
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=target.parent, delete=False) as file:
-            json.dump(known, file)
-        Path(file.name).replace(target)
+        with replacing(target) as file:
+            file.write(json.dumps(known).encode())
     except OSError:
         return

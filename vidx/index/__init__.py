@@ -129,16 +129,21 @@ class Index:
             found.append(rows[part.ids[rows] == wanted] + start)
         return np.sort(np.concatenate(found))
 
+    @property
+    def numbering(self) -> str:
+        """What the numbers of videos in the index on disk belong to; empty without one."""
+        return self.header.numbering if self.header else ""
+
     def extend(self, parts: Parts, end_clip_id: int, commit: int) -> None:
-        """Bring the index on disk up to date with newer vectors.
+        """Bring the index on disk, of which there is one, up to date with newer vectors.
 
         Args:
             parts: As for `add_newer`.
             end_clip_id: The id after the last clip there is.
             commit: The one that this is the state of.
         """
-        header = self.header or files.create(self.folder, self.collection, self.dim)
-        self.header = files.append(self.folder, header, parts, end_clip_id, commit)
+        assert self.header is not None  # noqa: S101 - `build` makes the first one
+        self.header = files.append(self.folder, self.header, parts, end_clip_id, commit)
 
     def disagreements(self, parts: Parts) -> list[str]:
         """Compare the index on disk with the vectors that it should hold.
@@ -178,7 +183,14 @@ def reach(folder: Path, collection: str) -> int:
 
 
 def build(
-    folder: Path, collection: str, dim: int, parts: Parts, end_clip_id: int, commit: int
+    folder: Path,
+    collection: str,
+    dim: int,
+    parts: Parts,
+    *,
+    end_clip_id: int,
+    commit: int,
+    numbering: str,
 ) -> None:
     """Make the index on disk anew, whatever is there.
 
@@ -189,5 +201,7 @@ def build(
         parts: As for `Index.add_newer`, of all clips from the first on.
         end_clip_id: The id after the last clip there is.
         commit: The one that this is the state of.
+        numbering: What the numbers of videos belong to.
     """
-    files.append(folder, files.create(folder, collection, dim), parts, end_clip_id, commit)
+    header = files.create(folder, collection, dim, numbering)
+    files.append(folder, header, parts, end_clip_id, commit)

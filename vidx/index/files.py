@@ -45,6 +45,7 @@ class Header:
         rows: Vectors in the files.
         end_clip_id: Every clip with a smaller id is in the index, whether it lives or not.
         commit: The collection's commit at which that was so.
+        numbering: What the numbers of videos belong to.
         generation: The `<n>` of the files' names.
     """
 
@@ -56,6 +57,7 @@ class Header:
     rows: int
     end_clip_id: int
     commit: int
+    numbering: str
     generation: int
 
 
@@ -155,11 +157,20 @@ def _open_matrix(folder: Path, header: Header) -> Matrix:
     )
 
 
-def create(folder: Path, collection: str, dim: int) -> Header:
+def create(folder: Path, collection: str, dim: int, numbering: str) -> Header:
     """Begin an empty index; what was there stays until the first `append` has succeeded."""
     taken = [int(path.stem.rsplit("-", 1)[1]) for path in folder.glob("vectors-*.f32")]
     return Header(
-        INDEX_FORMAT_VERSION, collection, "exact", 1.0, dim, 0, 0, 0, max(taken, default=0) + 1
+        format_version=INDEX_FORMAT_VERSION,
+        collection=collection,
+        kind="exact",
+        recall=1.0,
+        dim=dim,
+        rows=0,
+        end_clip_id=0,
+        commit=0,
+        numbering=numbering,
+        generation=max(taken, default=0) + 1,
     )
 
 

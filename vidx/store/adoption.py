@@ -76,7 +76,7 @@ def adopt(writer: Writer) -> Found:
             if one.first_clip_id < entry.next_clip_id and one.info.shard not in entry.shards
         ]
         for one in before:
-            _adopt_shard(writer, one, found, placing=not entries[0].checkpoint)
+            _adopt_shard(writer, one, found, placing=not entry.checkpoint)
         own = [one for one in unknown if one.info.shard in entry.shards]
         _replay(writer, entry, own, found)
         unknown = [one for one in unknown if one not in before and one not in own]

@@ -41,6 +41,7 @@ _STATE = select(
     select(func.max(commits.c.number)).scalar_subquery(),
     collection.c.reshaped_commit,
     collection.c.next_clip_id,
+    collection.c.numbering,
 )
 _CLIPS = (
     select(clips, videos.c.video_id, takes.c.video)
@@ -107,11 +108,13 @@ class State(NamedTuple):
         commit: The number of the last commit.
         reshaped_commit: The last one that put in or took out clips among others.
         next_clip_id: The id after the last clip there ever was.
+        numbering: What the numbers of videos are comparable with: another in a catalogue made anew.
     """
 
     commit: int
     reshaped_commit: int
     next_clip_id: int
+    numbering: str
 
 
 class Catalogue:

@@ -64,13 +64,13 @@ def apply_before(connection: Connection, number: int, change: Change) -> None:
     place(connection, number, change.places)
 
 
-def apply_after(connection: Connection, number: int, change: Change) -> int:
-    """What a commit does after its shards are entered; returns how many videos were removed."""
+def apply_after(connection: Connection, number: int, change: Change) -> None:
+    """What a commit does after its shards are entered."""
     place(connection, number, change.further)
     _fail(connection, number, change.failed)
     for commit in change.restored:
         _restore(connection, commit)
-    return _remove(connection, number, change.removed)
+    _remove(connection, number, change.removed)
 
 
 def place(connection: Connection, number: int, places: Sequence[tuple[str, Source]]) -> None:
@@ -128,8 +128,8 @@ def let_go_of_placeless(connection: Connection, number: int) -> None:
     let_go(connection, number, list(connection.execute(lonely).scalars()))
 
 
-def let_go(connection: Connection, number: int, bereft: Iterable[int]) -> int:
-    """Take out those of some videos that have no path left; returns how many."""
+def let_go(connection: Connection, number: int, bereft: Iterable[int]) -> None:
+    """Take out those of some videos that have no path left."""
     gone: list[int] = []
     for some in chunks(sorted(bereft)):
         placed = select(locations.c.video).where(
@@ -143,7 +143,6 @@ def let_go(connection: Connection, number: int, bereft: Iterable[int]) -> int:
         of_videos = select(takes.c.number).where(takes.c.video.in_(some))
         bury(connection, number, list(connection.execute(of_videos).scalars()))
         connection.execute(update(videos).where(videos.c.number.in_(some)).values(take=None))
-    return len(gone)
 
 
 def bury(connection: Connection, number: int, some_takes: Sequence[int]) -> None:
@@ -205,15 +204,15 @@ def _of(problem: Problem) -> tuple[str, str]:
     return problem.reason, problem.message
 
 
-def _remove(connection: Connection, number: int, paths: Sequence[str]) -> int:
-    """Take paths out in a way that can be taken back; returns how many videos went with them."""
+def _remove(connection: Connection, number: int, paths: Sequence[str]) -> None:
+    """Take paths out in a way that can be taken back."""
     bereft: set[int] = set()
     for some in chunks(paths):
         here = (locations.c.path.in_(some), locations.c.removed.is_(None))
         bereft.update(connection.execute(select(locations.c.video).where(*here)).scalars())
         connection.execute(update(locations).where(*here).values(removed=number))
         connection.execute(delete(failures).where(failures.c.path.in_(some)))
-    return let_go(connection, number, bereft)
+    let_go(connection, number, bereft)
 
 
 def _restore(connection: Connection, commit: int) -> None:

@@ -31,7 +31,7 @@ from vidx.store.vectors import live_vectors
 
 ROWS = 65_536  # ids looked at in one go: what is held at a time
 
-LABELS_TYPE = pa.list_(pa.struct([("label", pa.string()), ("score", pa.float64())]))
+LABELS_TYPE = pa.list_(pa.struct([("name", pa.string()), ("score", pa.float64())]))
 CLIPS_SCHEMA = pa.schema(
     [
         ("clip_id", pa.int64()),
@@ -55,7 +55,7 @@ VIDEOS_SCHEMA = pa.schema(
         ("video_id", pa.string()),
         ("path", pa.string()),
         ("locations", pa.list_(pa.string())),
-        ("clips", pa.int64()),
+        ("num_clips", pa.int64()),
         ("status", pa.string()),
         ("duration_seconds", pa.float64()),
         ("width", pa.int32()),
@@ -143,7 +143,7 @@ def videos_table(catalogue: Catalogue, limit: int | None = None) -> pa.Table:
             {
                 **row._mapping,
                 "locations": places.get(row.number, []),
-                "clips": numbers.get(row.take, 0),
+                "num_clips": numbers.get(row.take, 0),
                 "status": "partial" if row.problem_reason else "whole",
             }
             for row in connection.execute(query)
@@ -273,7 +273,7 @@ def _labels_between(
     found = found[np.lexsort((-found["f2"], found["f0"]))]
     offsets = np.searchsorted(found["f0"], np.append(ids, end))
     label = names.labels.take(pa.array(names.label_places[found["f1"]]))
-    pairs = pa.StructArray.from_arrays([label, pa.array(found["f2"])], names=["label", "score"])
+    pairs = pa.StructArray.from_arrays([label, pa.array(found["f2"])], names=["name", "score"])
     return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pairs).cast(LABELS_TYPE)
 
 

@@ -62,7 +62,7 @@ def rebuild(layout: Layout, manifest: Manifest, end_clip_id: int) -> RebuildRepo
         ignored=tuple(found.ignored),
         set_aside=str(set_aside) if set_aside else None,
         lost=(FORGOTTEN,) if forgotten else (),
-        clips=clips,
+        num_clips=clips,
         commit=commit,
     )
 

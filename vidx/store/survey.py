@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
-from vidx.records import Finding, Problem, Source, Status
+from vidx.records import FileFinding, FileStatus, Problem, Source
 from vidx.store.catalogue import Catalogue, KnownFile
 from vidx.store.sql import chunks
 
@@ -22,7 +22,7 @@ _PASSING_REASONS = frozenset({"unreadable", "changed_while_reading"})  # tried a
 
 def survey(
     files: Sequence[str], catalogue: Catalogue | None, plan: str, *, retry_failed: bool = False
-) -> Iterator[Finding]:
+) -> Iterator[FileFinding]:
     """Say for each file what became of it; size and time first, all its bytes when they differ.
 
     Args:
@@ -68,7 +68,7 @@ class _Look:
     """A file whose size and time were looked at; its bytes may still be being read."""
 
     source: Source
-    finding: Finding | None
+    finding: FileFinding | None
     digest: Future[str] | None = None
 
 
@@ -86,9 +86,9 @@ def _look(path: str, known: KnownFile | None, plan: str, *, retry_failed: bool) 
     )
     if known and same and known.failure:
         if not retry_failed and known.failure not in _PASSING_REASONS:
-            return _Look(source, Finding(Status.FAILED_BEFORE, source))
+            return _Look(source, FileFinding(FileStatus.FAILED_BEFORE, source))
     elif known and same and known.plan == plan:
-        return _Look(source, Finding(Status.UNCHANGED, source, known.video_id))
+        return _Look(source, FileFinding(FileStatus.UNCHANGED, source, known.video_id))
     unfit = _unfit(path, status.st_mode)
     return _failed(source, unfit) if unfit else _Look(source, None)
 
@@ -105,10 +105,10 @@ def _unfit(path: str, mode: int) -> Problem | None:
 
 
 def _failed(source: Source, problem: Problem) -> _Look:
-    return _Look(source, Finding(Status.FAILED, source, problem=problem))
+    return _Look(source, FileFinding(FileStatus.FAILED, source, problem=problem))
 
 
-def _settle(look: _Look, catalogue: Catalogue | None, plan: str, taken: _Taken) -> Finding:
+def _settle(look: _Look, catalogue: Catalogue | None, plan: str, taken: _Taken) -> FileFinding:
     """Decide by content where size and time could not."""
     if look.finding is not None:
         return look.finding
@@ -118,20 +118,20 @@ def _settle(look: _Look, catalogue: Catalogue | None, plan: str, taken: _Taken) 
         video_id = look.digest.result()
     except OSError as error:
         problem = Problem("unreadable", error.strerror or str(error))
-        return Finding(Status.FAILED, source, problem=problem)
+        return FileFinding(FileStatus.FAILED, source, problem=problem)
     if video_id in taken.video_ids:
-        return Finding(Status.TWIN, source, video_id)
+        return FileFinding(FileStatus.TWIN, source, video_id)
     if catalogue is None or catalogue.plan_of(video_id) != plan:
         taken.video_ids.add(video_id)
-        return Finding(Status.EMBED, source, video_id)
+        return FileFinding(FileStatus.EMBED, source, video_id)
     places = catalogue.locations_of(video_id)
     if source.path in places:
-        return Finding(Status.TOUCHED, source, video_id)
+        return FileFinding(FileStatus.TOUCHED, source, video_id)
     for path in places:
         if path not in taken.gone and not os.path.exists(path):
             taken.gone.add(path)
-            return Finding(Status.MOVED, source, video_id, gone=path)
-    return Finding(Status.DUPLICATE, source, video_id)
+            return FileFinding(FileStatus.MOVED, source, video_id, gone=path)
+    return FileFinding(FileStatus.DUPLICATE, source, video_id)
 
 
 def escaped(path: str) -> str:

@@ -36,6 +36,7 @@ collection = Table(
     "collection",
     metadata,
     Column("uuid", Text, primary_key=True),
+    Column("numbering", Text, nullable=False),  # a name for the numbers of videos in this catalogue
     Column("next_clip_id", BigInteger, nullable=False),
     # The last commit that put in or took out clips with smaller ids than others that were there.
     Column("reshaped_commit", BigInteger, nullable=False),

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vidx.errors import CollectionDamaged
+from vidx.errors import CollectionDamaged, VidxError
 from vidx.store import shards
 from vidx.store.catalogue import Catalogue, ShardRow
 
@@ -76,10 +76,40 @@ def live_vectors(
             if low == high:
                 continue
             ids, vectors = _read(still, shard)
-            yield live[low:high], vectors[np.searchsorted(ids, live[low:high])]
+            some = live[low:high]
+            if not np.isin(some, ids).all():
+                raise VidxError(
+                    f"clips of {shard.file} were removed and compacted while they were read",
+                    "Run the same again: it begins with what there is now.",
+                )
+            yield some, vectors[np.searchsorted(ids, some)]
 
 
 def _read(catalogue: Catalogue, shard: ShardRow) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """The ids and vectors of a shard, from where they are now if it was compacted meanwhile."""
+    try:
+        return _read_file(catalogue, shard)
+    except CollectionDamaged:
+        now = Catalogue(catalogue.layout, catalogue.manifest)
+        try:
+            heirs = [row for row in now.shards() if _overlap(row, shard) and row != shard]
+        finally:
+            now.close()
+        if not heirs:
+            raise
+        parts = [_read_file(catalogue, row) for row in heirs]
+        ids = np.concatenate([part for part, _ in parts])
+        inside = (ids >= shard.first_clip_id) & (ids < shard.end_clip_id)
+        return ids[inside], np.concatenate([vectors for _, vectors in parts])[inside]
+
+
+def _overlap(one: ShardRow, other: ShardRow) -> bool:
+    return one.first_clip_id < other.end_clip_id and one.end_clip_id > other.first_clip_id
+
+
+def _read_file(
+    catalogue: Catalogue, shard: ShardRow
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     path = catalogue.layout.shards / shard.file
     own = catalogue.manifest.uuid
     dense = shard.num_clips == shard.end_clip_id - shard.first_clip_id

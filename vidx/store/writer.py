@@ -31,7 +31,7 @@ from vidx.store.lock import writing
 from vidx.store.shards import NewVideo, ShardInfo
 from vidx.store.staging import Staged, Staging, delete_dead, now, staging, unwritable
 from vidx.store.tables import collection as collection_table
-from vidx.store.tables import commits, failures, locations, videos
+from vidx.store.tables import failures, locations, videos
 
 
 @dataclass(slots=True)
@@ -73,10 +73,12 @@ class Done:
 
     Attributes:
         commit: Its number; the last one's where nothing was to be done.
-        videos: How many it removed or brought back.
+        locations: How many it removed or brought back.
+        videos: How many went or came with them.
     """
 
     commit: int
+    locations: int = 0
     videos: int = 0
 
 
@@ -121,7 +123,7 @@ class Writer:
 
     def remove(self, paths: Sequence[str]) -> Done:
         """Take paths out of the collection; a video goes with the last of them."""
-        return self._commit("remove", own_provenance(), (), Change(removed=list(paths)))
+        return self._counted("remove", Change(removed=list(paths)))
 
     def restore(self, commit: int) -> Done:
         """Take a removal back, but for paths that hold something else since.
@@ -131,21 +133,33 @@ class Writer:
         """
         with self.engine.begin() as connection:
             asked = commit if 0 < commit <= changes.last_commit(connection) else 0
-            verb = connection.execute(
-                select(commits.c.verb).where(commits.c.number == asked)
-            ).scalar()
-            theirs = select(locations.c.path).where(locations.c.removed == commit).limit(1)
-            if verb != "remove" or connection.execute(theirs).first() is None:
+            theirs = select(locations.c.path).where(locations.c.removed == asked).limit(1)
+            if not asked or connection.execute(theirs).first() is None:
                 raise UsageError(
                     f"commit {commit} removed nothing that can be brought back",
-                    "`vidx commits` lists them; what was compacted since is gone for good."
-                    if verb == "remove"
-                    else "`vidx commits` lists what each one did.",
+                    "`vidx commits` lists what each one did. What was restored already, or "
+                    "compacted since, is not there to be restored.",
                 )
-            before = _count_live(connection)
-        done = self._commit("restore", own_provenance(), (), Change(restored=[commit]))
+        return self._counted("restore", Change(restored=[commit]))
+
+    def _counted(self, verb: str, change: Change) -> Done:
+        """Make a change, and count what it took out or brought back."""
+        self.adopt()
+        before = self._living()
+        done = self._commit(verb, own_provenance(), (), change)
+        after = self._living()
+        places, whole = (abs(one - other) for one, other in zip(before, after, strict=True))
+        return Done(done.commit, places, whole)
+
+    def _living(self) -> tuple[int, int]:
+        """How many locations and videos there are."""
+        queries = (
+            select(func.count()).where(locations.c.removed.is_(None)),
+            select(func.count()).where(videos.c.take.is_not(None)),
+        )
         with self.engine.begin() as connection:
-            return Done(done.commit, _count_live(connection) - before)
+            places, whole = (int(connection.execute(one).scalar_one()) for one in queries)
+            return places, whole
 
     def reserve(self, end_clip_id: int) -> None:
         """See to it that no clip_id below this one is ever given out again."""
@@ -176,7 +190,8 @@ class Writer:
             changes.apply_before(connection, number, change)
             for one, path in zip(staged, named, strict=True):
                 registry.enter_shard(connection, number, one.table, path, one.info)
-            return Done(number, changes.apply_after(connection, number, change))
+            changes.apply_after(connection, number, change)
+            return Done(number)
 
     def replace_shards(self, old: Sequence[ShardRow], table: pa.Table, info: ShardInfo) -> None:
         """Put one shard in the place of some, as a commit; their files are not touched.
@@ -297,11 +312,6 @@ def own_provenance() -> dict[str, str]:
     return {"vidx": version("vidx")}
 
 
-def _count_live(connection: Connection) -> int:
-    query = select(func.count()).where(videos.c.take.is_not(None))
-    return int(connection.execute(query).scalar_one())
-
-
 @contextmanager
 def open_writer(layout: Layout, space: Space | None = None) -> Iterator[Writer]:
     """Become the collection's writer, and put right what a killed one left.
@@ -361,7 +371,8 @@ def _prepare(connection: Connection, manifest: Manifest, *, may_be_blank: bool) 
     found = migrate.revision(connection)
     if found is None and may_be_blank:
         migrate.upgrade(connection)
-        row = {"uuid": manifest.uuid, "next_clip_id": 0, "reshaped_commit": 0}
+        row: dict[str, Any] = {"uuid": manifest.uuid, "numbering": str(uuid.uuid4())}
+        row |= {"next_clip_id": 0, "reshaped_commit": 0}
         connection.execute(insert(collection_table), row)
     elif found is not None and found < migrate.HEAD:
         migrate.upgrade(connection)

@@ -4,14 +4,13 @@ run/
   state.pt       weights, running mean, optimisers, step and time; replaced whole
   log.jsonl      one line of losses a step, in order, and lines of how good the encoder is
   model/         the encoder so far, a checkpoint in the hub's layout
-  lock           held while a process trains; names ending in .partial are being written
+  lock           held while a process trains; names ending in .partial or .tmp are being written
 """
 
 from __future__ import annotations
 
 import io
 import json
-import os
 import pickle
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -23,6 +22,7 @@ from typing import Any
 import torch
 from filelock import FileLock, Timeout
 
+from vidx.durable import UNFINISHED, replacing
 from vidx.errors import CheckpointError, UsageError, VidxError
 
 STATE_FILE = "state.pt"
@@ -106,19 +106,13 @@ class Run:
         Raises:
             VidxError: The folder cannot be written to; the old state stays.
         """
-        path = self.folder / STATE_FILE
-        partial = path.with_suffix(PARTIAL)
         try:
             # By way of memory: torch tells of a full disk in its own words.
             whole = io.BytesIO()
             torch.save({"recipe": dict(self.recipe), **state}, whole)
-            with partial.open("wb") as file:
+            with replacing(self.folder / STATE_FILE) as file:
                 file.write(whole.getbuffer())
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(path)
         except OSError as error:
-            partial.unlink(missing_ok=True)
             raise self._unwritable(error) from error
 
     def save_model(self, write: Callable[[Path], None]) -> None:
@@ -148,10 +142,9 @@ class Run:
         path = self.folder / LOG_FILE
         lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
         kept = "".join(line + "\n" for line in lines if _step_of(line) < steps)
-        partial = path.with_suffix(PARTIAL)
         try:
-            partial.write_text(kept, encoding="utf-8")
-            partial.replace(path)
+            with replacing(path) as file:
+                file.write(kept.encode())
         except OSError as error:
             raise self._unwritable(error) from error
 
@@ -167,7 +160,11 @@ class Run:
         """Make the folder, and refuse one that holds something else."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            entries = [entry for entry in self.folder.iterdir() if entry.suffix != PARTIAL]
+            entries = [
+                entry
+                for entry in self.folder.iterdir()
+                if entry.suffix not in (PARTIAL, UNFINISHED)
+            ]
         except OSError as error:
             raise self._unwritable(error) from error
         others = sorted(entry.name for entry in entries if entry.name not in OWN_NAMES)

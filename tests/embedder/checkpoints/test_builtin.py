@@ -202,7 +202,7 @@ def test_a_collection_remembers_it_on_another_machine(
     assert done.returncode == 0, done.stderr
     best = json.loads(done.stdout)[0]
     assert best["score"] > 0.999
-    assert best["labels"][0]["label"] in space["labels"]
+    assert best["labels"][0]["name"] in space["labels"]
 
 
 def test_a_collection_of_other_weights_than_these_says_so(made_here, library, tmp_path) -> None:

@@ -31,6 +31,7 @@ def _whole() -> None:
     op.create_table(
         "collection",
         sa.Column("uuid", sa.Text, primary_key=True),
+        sa.Column("numbering", sa.Text, nullable=False),
         sa.Column("next_clip_id", sa.BigInteger, nullable=False),
         sa.Column("reshaped_commit", sa.BigInteger, nullable=False),
     )

@@ -1,0 +1,131 @@
+"""What the verbs of a collection are asked to do: small records, checked when they are made."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from vidx.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommitPolicy:
+    """When what is finished is committed. A crash loses no more than what lies between.
+
+    Attributes:
+        num_clips: As soon as there are so many clips: 12 MB of vectors at 768 dimensions.
+        seconds: And after so long a time.
+    """
+
+    num_clips: int = 4096
+    seconds: float = 30.0
+
+    def __post_init__(self) -> None:
+        _check(1, num_clips=self.num_clips)
+        _check(0, seconds=self.seconds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmbedOptions:
+    """How videos are embedded.
+
+    Attributes:
+        model: Checkpoint folder, or hub id with optional `@revision`, or `builtin:tiny`. None: the
+            collection's own, and for a new collection the Kinetics checkpoint.
+        device: `cpu`, `cuda` (all there are) or `cuda:N`; several, separated by commas, share the
+            work. None: cuda where there is one.
+        dtype: `float32`, `float16` or `bfloat16`. None: float16 on cuda; on a CPU bfloat16 where it
+            is native and faster, else float32.
+        num_frames: Frames sampled from a clip. None: the collection's, or the model's.
+        fps: Frames sampled a second. None: the collection's, or 7.5.
+        stride_seconds: From one clip's start to the next one's. None: back to back.
+        batch_size: Clips in one batch. None: what suits the device and its free memory.
+        workers: Decoding processes; 0 decodes in this one, without isolation. None: one a core, at
+            most 16.
+        limit: Look only at the first so many files, in sorted order. None: at all.
+        retry_failed: Whether files that failed before are tried again.
+        commit: When what is finished becomes part of the collection.
+
+    Raises:
+        UsageError: A number is out of range.
+    """
+
+    model: str | os.PathLike[str] | None = None
+    device: str | None = None
+    dtype: str | None = None
+    num_frames: int | None = None
+    fps: float | None = None
+    stride_seconds: float | None = None
+    batch_size: int | None = None
+    workers: int | None = None
+    limit: int | None = None
+    retry_failed: bool = False
+    commit: CommitPolicy = field(default_factory=CommitPolicy)
+
+    def __post_init__(self) -> None:
+        _check(1, num_frames=self.num_frames, batch_size=self.batch_size, limit=self.limit)
+        _check(0, workers=self.workers)
+        _check_positive(fps=self.fps, stride_seconds=self.stride_seconds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchOptions:
+    """Which clips may be hits, and how a file is read that is searched for.
+
+    Attributes:
+        start_seconds: Begin of the span of a file that is searched for. None: its begin.
+        end_seconds: End of that span. None: the end of the file.
+        by: `clip` gives clips, `video` the best clip of each video.
+        labels: Only clips that have one of these labels; one name may stand by itself. None: any.
+        path_glob: Only videos one of whose paths matches; `*` also matches `/`, and a pattern that
+            begins with neither `/` nor `*` may begin at any folder. None: any.
+        exclude_self: Whether to leave out the query's own content, under whatever path.
+        model: Where the collection's model lies now, if it has moved.
+        device: As for `EmbedOptions`, but `cuda` is one device.
+        dtype: As for `EmbedOptions`.
+
+    Raises:
+        UsageError: A value is out of range.
+    """
+
+    start_seconds: float | None = None
+    end_seconds: float | None = None
+    by: Literal["clip", "video"] = "clip"
+    labels: str | Sequence[str] | None = None
+    path_glob: str | None = None
+    exclude_self: bool = False
+    model: str | os.PathLike[str] | None = None
+    device: str | None = None
+    dtype: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.by not in ("clip", "video"):
+            raise UsageError(f"by={self.by!r}: it is 'clip' or 'video'.")
+        if self.path_glob is not None and not self.path_glob:
+            raise UsageError("path_glob='': an empty pattern matches no path; leave it out.")
+        _check(0, start_seconds=self.start_seconds)
+        _check_positive(end_seconds=self.end_seconds)
+
+    def label_names(self) -> tuple[str, ...]:
+        """The labels as names, none where any will do.
+
+        >>> SearchOptions(labels="archery").label_names()
+        ('archery',)
+        """
+        if self.labels is None:
+            return ()
+        return (self.labels,) if isinstance(self.labels, str) else tuple(self.labels)
+
+
+def _check(least: int, **values: float | None) -> None:
+    for name, value in values.items():
+        if value is not None and not value >= least:
+            raise UsageError(f"{name}={value}: it takes {least} or more.")
+
+
+def _check_positive(**values: float | None) -> None:
+    for name, value in values.items():
+        if value is not None and not 0 < value < float("inf"):
+            raise UsageError(f"{name}={value}: it takes a number above 0.")
