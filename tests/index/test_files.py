@@ -210,9 +210,7 @@ def test_a_deleted_index_is_none(folder: Path) -> None:
     folder.rmdir()
     index = Index(folder, "u", DIM)
     assert len(index) == 0
-    indexes.build(
-        folder, "u", DIM, [part(0, 20)], end_clip_id=20, commit=2, numbering="n"
-    )
+    indexes.build(folder, "u", DIM, [part(0, 20)], end_clip_id=20, commit=2, numbering="n")
     assert is_sound(folder, 20)
 
 
