@@ -16,7 +16,7 @@ from vidx.options import SearchOptions
 from vidx.records import Clip, Hit
 from vidx.retrieval import Query, path_matcher, query_file, search, stored_query
 from vidx.store.catalogue import Catalogue
-from vidx.store.compact import compact
+from vidx.store.compact import compact, purge
 from vidx.store.layout import Layout, read_manifest
 from vidx.store.lock import writing
 from vidx.store.rebuild import rebuild
@@ -277,7 +277,7 @@ def test_an_index_of_another_numbering_of_videos_is_not_trusted(tmp_path: Path) 
     with open_writer(layout) as writer:
         for _ in compact(writer, Catalogue(layout, writer.manifest)):
             pass
-        writer.purge()
+        purge(writer)
     for part in layout.root.glob("catalogue.sqlite*"):
         part.unlink()
     with writing(layout):

@@ -431,7 +431,7 @@ class Collection:
             CollectionLocked: Another process is writing.
             CollectionDamaged: A shard is missing or broken.
         """
-        from vidx.store.compact import compact
+        from vidx.store.compact import compact, purge
 
         with self._writer(None) as writer:
             catalogue = self._catalogue()
@@ -439,7 +439,7 @@ class Collection:
             clips = sum(compact(writer, catalogue))
             if clips:
                 self._build_index()  # without them; then nothing asks for them any more
-            writer.purge()
+            purge(writer)
             after = catalogue.counts()["shards"]
             return CompactReport(clips, before, after, catalogue.state().commit)
 

@@ -39,7 +39,7 @@ def holey(layout: Layout) -> Layout:
 def run(layout: Layout) -> int:
     with open_writer(layout) as writer:
         dropped = sum(compacting.compact(writer, Catalogue(layout, writer.manifest)))
-        writer.purge()
+        compacting.purge(writer)
     return dropped
 
 
@@ -106,11 +106,11 @@ def test_a_lost_catalogue_comes_back_from_compacted_shards(
 
 
 KILLS = {
-    "staged": "Writer._free_name = die",
-    "renamed": "writing.sync_folder = die",
+    "staged": "compacting._free_name = die",
+    "renamed": "compacting.sync_folder = die",
     "in SQL": "registry.replace_shards = die",
     "committed": "compacting.suppress = die",
-    "before the purge": "Writer.purge = die",
+    "before the purge": "compacting.purge = die",
     "in the purge": "registry.drop_empty = die",
 }
 COMPACT = """
@@ -120,7 +120,7 @@ from vidx.store.catalogue import Catalogue
 with open_writer(layout) as writer:
     for _ in compacting.compact(writer, Catalogue(layout, writer.manifest)):
         pass
-    writer.purge()
+    compacting.purge(writer)
 """
 
 

@@ -12,7 +12,7 @@ from made_collections import PROVENANCE, SPACE, draw_video, video_id
 from vidx.errors import UsageError
 from vidx.records import Source
 from vidx.store.catalogue import Catalogue
-from vidx.store.compact import compact
+from vidx.store.compact import compact, purge
 from vidx.store.layout import Layout, read_manifest
 from vidx.store.lock import writing
 from vidx.store.rebuild import rebuild
@@ -143,7 +143,7 @@ class History:
     def compact(self, writer: Writer) -> None:
         for _ in compact(writer, Catalogue(self.layout, writer.manifest)):
             pass
-        writer.purge()
+        purge(writer)
         self.model.removals.clear()
 
     def lose_catalogue(self) -> None:

@@ -103,7 +103,7 @@ def all_tables(catalogue: Catalogue) -> dict[str, list[Any]]:
             for table in metadata.sorted_tables
         }
     rows["commits"] = [(number, verb) for number, _, verb, _ in rows["commits"]]
-    rows["collection"] = [row[:2] for row in rows["collection"]]
+    rows["collection"] = [(row[0], row[2]) for row in rows["collection"]]
     rows["locations"] = [row[1:] for row in rows["locations"]]
     return rows
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Sequence
+from importlib.metadata import version
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
@@ -33,6 +34,11 @@ def begin_commit(
     """Enter a commit, to which the transaction's other changes belong."""
     row = {"number": number, "time": time, "verb": verb, "provenance": json.dumps(provenance)}
     connection.execute(insert(commits), row)
+
+
+def own_provenance() -> dict[str, str]:
+    """Of a commit that computes no vectors."""
+    return {"vidx": version("vidx")}
 
 
 def last_commit(connection: Connection) -> int:

@@ -1,7 +1,7 @@
 """Compacting: shards are rewritten without the clips that are gone, and small ones joined.
 
 Each group of neighbours is one commit, so that a run that ends early loses nothing and the next one
-goes on. Ids stay: a compacted shard has them as a column. Until `Writer.purge`, the catalogue
+goes on. Ids stay: a compacted shard has them as a column. Until `purge`, the catalogue
 remembers which clips were dropped, for an index that still has them.
 """
 
@@ -10,15 +10,24 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
+from sqlalchemy import select
 
-from vidx.store import shards
+from vidx.durable import sync_folder
+from vidx.records import Problem, Source
+from vidx.store import changes, journal, registry, shards
+from vidx.store.adoption import finish_compaction
 from vidx.store.catalogue import Catalogue, ShardRow
+from vidx.store.journal import Change, Entry, Failed
+from vidx.store.shards import ShardInfo
 from vidx.store.staging import now
+from vidx.store.tables import failures, locations, videos
 from vidx.store.writer import Writer
 
 TARGET_CLIPS = 4096  # rows of a joined shard, and what is held in memory at a time
@@ -48,9 +57,55 @@ def compact(writer: Writer, catalogue: Catalogue) -> Iterator[int]:
     """
     groups = list(_groups(catalogue))
     if groups:
-        writer.checkpoint()  # joined shards no longer tell what came before what
+        _checkpoint(writer)  # joined shards no longer tell what came before what
     for group in groups:
         yield _rewrite(writer, group)
+
+
+def purge(writer: Writer) -> int:
+    """Forget the clips that no shard has any more, once no index does; returns how many."""
+    with writer.engine.begin() as connection:
+        purged = registry.purge(connection)
+        if purged:
+            number = changes.last_commit(connection) + 1
+            provenance = changes.own_provenance()
+            changes.begin_commit(connection, number, now(), "compact", provenance)
+        return purged
+
+
+def _checkpoint(writer: Writer) -> None:
+    """Write to the journal where all videos are, so that entries before it are not needed."""
+    with writer.telling(), writer.engine.begin() as connection:
+        places = (
+            select(locations, videos.c.video_id)
+            .join(videos, videos.c.number == locations.c.video)
+            .where(locations.c.removed.is_(None))
+            .order_by(locations.c.path)
+        )
+        change = Change(
+            places=[(row.video_id, _source(row)) for row in connection.execute(places)],
+            failed=[
+                Failed(_source(row), None, Problem(row.reason, row.message))
+                for row in connection.execute(select(failures).order_by(failures.c.path))
+            ],
+        )
+        entry = Entry(
+            collection=writer.manifest.uuid,
+            commit=changes.last_commit(connection) + 1,
+            time=now(),
+            verb="compact",
+            provenance=changes.own_provenance(),
+            next_clip_id=writer.next_clip_id(connection),
+            shards=(),
+            change=change,
+            checkpoint=True,
+        )
+        changes.begin_commit(connection, entry.commit, entry.time, entry.verb, entry.provenance)
+        journal.write(writer.layout.journal, entry, writer.staging.folder)
+
+
+def _source(row: Any) -> Source:
+    return Source(row.path, row.size_bytes, row.version)
 
 
 def _groups(catalogue: Catalogue) -> Iterator[_Group]:
@@ -95,11 +150,30 @@ def _rewrite(writer: Writer, group: _Group) -> int:
     whole = pa.concat_tables(tables)
     dropped = sum(row.num_clips for row in group.shards) - int(whole.num_rows)
     info = replace(info, shard=str(uuid4()), time=now(), replaces=tuple(uuids))
-    writer.replace_shards(group.shards, whole, info)
+    _put_in_place(writer, [row.first_clip_id for row in group.shards], whole, info)
     for row in group.shards:
         with suppress(OSError):  # the next writer finds it replaced, and deletes it
             (folder / row.file).unlink()
     return dropped
+
+
+def _put_in_place(writer: Writer, old: Sequence[int], table: pa.Table, info: ShardInfo) -> None:
+    """Put one shard, or none where all clips go, in the place of some, as a commit."""
+    with writer.telling():
+        path = writer.layout.shards / "none"
+        if table.num_rows:
+            staged = writer.staging.write_table(table, info)
+            path = _free_name(writer.layout.shards, table.column(shards.CLIP_ID)[0].as_py())
+            staged.path.rename(path)
+            sync_folder(writer.layout.shards)
+        finish_compaction(writer.engine, old, path, table, info)
+
+
+def _free_name(folder: Path, first_clip_id: int) -> Path:
+    number = 1
+    while (folder / shards.file_name(first_clip_id, number)).exists():
+        number += 1
+    return folder / shards.file_name(first_clip_id, number)
 
 
 def _with_ids(table: pa.Table, ids: NDArray[np.int64]) -> pa.Table:

@@ -11,12 +11,12 @@ from sqlalchemy import select
 from vidx.errors import CollectionDamaged, CollectionTooNew
 from vidx.records import RebuildReport
 from vidx.store import changes, journal, registry, shards, sqlite
-from vidx.store.adoption import adopt
+from vidx.store.adoption import Adopter
 from vidx.store.catalogue import Catalogue
 from vidx.store.layout import Layout, Manifest
 from vidx.store.staging import now
 from vidx.store.tables import shards as shards_table
-from vidx.store.writer import Writer, own_provenance, writer_under_lock
+from vidx.store.writer import Writer, writer_under_lock
 
 FORGOTTEN = (
     "the journal is empty: if files were moved, removed or failed, or were copies of others, that "
@@ -47,7 +47,7 @@ def rebuild(layout: Layout, manifest: Manifest, end_clip_id: int) -> RebuildRepo
         with writer_under_lock(layout, manifest, draft) as writer:
             writer.reserve(end_clip_id)
             dropped = _drop_lost(writer)
-            found = adopt(writer)
+            found = Adopter(layout, manifest, writer.engine).adopt()
             if usable and (dropped or found.adopted):
                 _commit(writer)
         set_aside = None if usable else _move_aside(layout.catalogue)
@@ -132,7 +132,7 @@ def _drop_lost(writer: Writer) -> list[str]:
                 registry.drop_shard(connection, number, first, end)
                 dropped.append(file)
         if dropped:
-            changes.begin_commit(connection, number, now(), "rebuild", own_provenance())
+            changes.begin_commit(connection, number, now(), "rebuild", changes.own_provenance())
     return dropped
 
 
@@ -149,5 +149,5 @@ def _commit(writer: Writer) -> None:
     """Let those who keep a view look anew."""
     with writer.engine.begin() as connection:
         number = changes.last_commit(connection) + 1
-        changes.begin_commit(connection, number, now(), "rebuild", own_provenance())
+        changes.begin_commit(connection, number, now(), "rebuild", changes.own_provenance())
         changes.reshape(connection, number)

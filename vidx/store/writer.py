@@ -13,25 +13,24 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 from sqlalchemy import Connection, Engine, func, insert, select
 
 from vidx.durable import sync_folder
 from vidx.errors import CollectionDamaged, UsageError
-from vidx.records import Problem, Source, Space
-from vidx.store import adoption, changes, journal, migrate, registry, shards, sqlite
-from vidx.store.catalogue import ShardRow, check_identity
+from vidx.records import Source, Space
+from vidx.store import changes, journal, migrate, registry, shards, sqlite
+from vidx.store.adoption import Adopter
+from vidx.store.catalogue import check_identity
 from vidx.store.journal import Change, Entry, Failed
 from vidx.store.layout import Layout, Manifest, read_manifest, write_manifest
 from vidx.store.lock import writing
-from vidx.store.shards import NewVideo, ShardInfo
+from vidx.store.shards import NewVideo
 from vidx.store.staging import Staged, Staging, delete_dead, now, staging, unwritable
 from vidx.store.tables import collection as collection_table
-from vidx.store.tables import failures, locations, videos
+from vidx.store.tables import locations, videos
 
 
 @dataclass(slots=True)
@@ -104,7 +103,7 @@ class Writer:
             VidxError: The disk is full or the folder cannot be written. Nothing was added; a
                 shard that already had its name is adopted later.
         """
-        with self._telling():
+        with self.telling():
             staged = [self.staging.write(batch.videos, provenance)] if batch.videos else []
         return self.enter(staged, batch.change(), provenance)
 
@@ -146,7 +145,7 @@ class Writer:
         """Make a change, and count what it took out or brought back."""
         self.adopt()
         before = self._living()
-        done = self._commit(verb, own_provenance(), (), change)
+        done = self._commit(verb, changes.own_provenance(), (), change)
         after = self._living()
         places, whole = (abs(one - other) for one, other in zip(before, after, strict=True))
         return Done(done.commit, places, whole)
@@ -170,13 +169,13 @@ class Writer:
         self, verb: str, provenance: dict[str, str], staged: Sequence[Staged], change: Change
     ) -> Done:
         self.adopt()  # else a failed commit's shard and the next one could share ids
-        with self._telling(), self.engine.begin() as connection:
+        with self.telling(), self.engine.begin() as connection:
             last = changes.last_commit(connection)
             if not staged and change.is_empty():
                 return Done(last)
             number, time = last + 1, now()
             changes.begin_commit(connection, number, time, verb, provenance)
-            next_clip_id = self._next_clip_id(connection)
+            next_clip_id = self.next_clip_id(connection)
             named = []
             for one in staged:
                 named.append(self._name(one.path, next_clip_id))
@@ -193,95 +192,17 @@ class Writer:
             changes.apply_after(connection, number, change)
             return Done(number)
 
-    def replace_shards(self, old: Sequence[ShardRow], table: pa.Table, info: ShardInfo) -> None:
-        """Put one shard in the place of some, as a commit; their files are not touched.
-
-        Args:
-            old: Those that go.
-            table: The rows of the new one, with their ids; none where all of them go.
-            info: What the new one says of itself.
-
-        Raises:
-            VidxError: The disk is full or the folder cannot be written; nothing was changed.
-        """
-        with self._telling():
-            path = self.layout.shards / "none"
-            if table.num_rows:
-                staged = self.staging.write_table(table, info)
-                first = table.column(shards.CLIP_ID)[0].as_py()
-                path = self._free_name(first)
-                staged.path.rename(path)
-                sync_folder(self.layout.shards)
-            self.finish_replacing([row.first_clip_id for row in old], path, table, info)
-
-    def finish_replacing(
-        self, old: Sequence[int], path: Path, table: pa.Table, info: ShardInfo
-    ) -> None:
-        """Enter a compacted shard, which has its name already, in the place of some.
-
-        Args:
-            old: The first clip_ids of those that go.
-            path: The new one.
-            table: Its rows, with their ids.
-            info: What it says of itself.
-        """
-        with self.engine.begin() as connection:
-            number = changes.last_commit(connection) + 1
-            changes.begin_commit(connection, number, info.time, "compact", own_provenance())
-            ids = table.column(shards.CLIP_ID).to_numpy()
-            registry.replace_shards(connection, old, path, ids, info)
-
-    def purge(self) -> int:
-        """Forget the clips that no shard has any more, once no index does; returns how many."""
-        with self.engine.begin() as connection:
-            purged = registry.purge(connection)
-            if purged:
-                number = changes.last_commit(connection) + 1
-                changes.begin_commit(connection, number, now(), "compact", own_provenance())
-            return purged
-
-    def _free_name(self, first_clip_id: int) -> Path:
-        number = 1
-        while (self.layout.shards / shards.file_name(first_clip_id, number)).exists():
-            number += 1
-        return self.layout.shards / shards.file_name(first_clip_id, number)
-
-    def checkpoint(self) -> None:
-        """Write to the journal where all videos are, so that entries before it are not needed."""
-        with self.engine.begin() as connection:
-            places = (
-                select(locations, videos.c.video_id)
-                .join(videos, videos.c.number == locations.c.video)
-                .where(locations.c.removed.is_(None))
-                .order_by(locations.c.path)
-            )
-            change = Change(
-                places=[(row.video_id, _source(row)) for row in connection.execute(places)],
-                failed=[
-                    Failed(_source(row), None, Problem(row.reason, row.message))
-                    for row in connection.execute(select(failures).order_by(failures.c.path))
-                ],
-            )
-        with self._telling(), self.engine.begin() as connection:
-            number, time = changes.last_commit(connection) + 1, now()
-            entry = Entry(
-                self.manifest.uuid, number, time, "compact", own_provenance(),
-                self._next_clip_id(connection), (), change, checkpoint=True,
-            )  # fmt: skip
-            changes.begin_commit(connection, number, time, entry.verb, entry.provenance)
-            journal.write(self.layout.journal, entry, self.staging.folder)
-
     def adopt(self) -> None:
         """Enter what lies on disk and the catalogue does not know, in the order it was made.
 
         Raises:
             CollectionDamaged: A file cannot be read, or a shard's ids are taken.
         """
-        found = adoption.adopt(self)
+        found = Adopter(self.layout, self.manifest, self.engine).adopt()
         if found.damage:
             raise found.damage[0][1]
 
-    def _next_clip_id(self, connection: Connection) -> int:
+    def next_clip_id(self, connection: Connection) -> int:
         """The first id of the next block; a foreign file that bears its name is stepped over."""
         first = connection.execute(select(func.max(collection_table.c.next_clip_id))).scalar_one()
         while (self.layout.shards / shards.file_name(first)).exists():
@@ -296,20 +217,12 @@ class Writer:
         return path
 
     @contextmanager
-    def _telling(self) -> Iterator[None]:
+    def telling(self) -> Iterator[None]:
+        """Tell of a full disk and the like in our own words."""
         try:
             yield
         except OSError as error:
             raise unwritable(self.layout.root, error) from error
-
-
-def _source(row: Any) -> Source:
-    return Source(row.path, row.size_bytes, row.version)
-
-
-def own_provenance() -> dict[str, str]:
-    """Of a commit that computes no vectors."""
-    return {"vidx": version("vidx")}
 
 
 @contextmanager
