@@ -257,6 +257,49 @@ def precision_table(record: Result) -> str:
     return "\n".join([*lines, "", ""])
 
 
+SCALE_ROWS = {
+    "commit_clips_per_second": "commits, clips/s",
+    "last_tenth_clips_per_second": "the last tenth of them",
+    "index_clips_per_second": "their index, clips/s",
+    "sqlite_bytes_per_clip": "SQLite, bytes a clip",
+    "info_seconds": "`info`, s",
+    "clips_seconds": "`clips()`, s",
+    "clips_peak_mb": "its process at most, MB",
+    "export_seconds": "`export`, s",
+    "export_peak_mb": "its process at most, MB",
+    "verify_seconds": "`verify`, s",
+    "remove_video_seconds": "`remove` of a video, s",
+    "remove_folder_seconds": "`remove` of a tenth, s",
+    "search": "a search by id, ms",
+    "search_label": "with a label",
+    "search_glob": "with a glob that a tenth matches",
+    "search_exclude_self": "without its own content",
+    "search_newer": "with clips that are newer than the index",
+    "search_removed": "after a removal",
+}
+
+
+def scale_table(record: Result) -> str:
+    """Both sides at each number of clips; of a search also its time outside FAISS."""
+    heads = [
+        f"{one['clips']:,} clips, {side}" for one in record["scales"] for side in record["commits"]
+    ]
+    lines = [f"| | {' | '.join(heads)} |", f"|---|{'---|' * len(heads)}"]
+    for name, label in SCALE_ROWS.items():
+        cells = [
+            scale_cell(one[side], name) for one in record["scales"] for side in record["commits"]
+        ]
+        lines.append(f"| {label} | {' | '.join(cells)} |")
+    return "\n".join([*lines, "", ""])
+
+
+def scale_cell(side: Result, name: str) -> str:
+    """Such as `12,900`, `0.07`, or `412 (2.1)` for a search."""
+    if name in side:
+        return f"{side[name]:,.0f}" if side[name] >= 100 else f"{side[name]:.2f}"
+    return f"{side[f'{name}_ms']:,.0f} ({side[f'{name}_outside_faiss_ms']:,.1f})"
+
+
 TABLES: dict[str, Callable[[Result], str]] = {
     "cells": encoder_tables,
     "sides": embed_table,
@@ -265,6 +308,7 @@ TABLES: dict[str, Callable[[Result], str]] = {
     "tests": tests_table,
     "cosine_with_float32": fidelity_table,
     "kernels": profile_table,
+    "scales": scale_table,
 }
 
 if __name__ == "__main__":
