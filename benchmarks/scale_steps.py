@@ -46,16 +46,17 @@ def main() -> None:
 
 def fill(folder: Path, clips: int, dim: int) -> Result:
     """Commit all clips, and index each commit as `vidx embed` does."""
-    committing, indexing = [], []
+    committing, indexing, sizes = [], [], []
     with open_writer(Layout(folder), space(dim)) as writer, vidx.open(folder) as collection:
         extend = extending(collection)
         for batch in batches(0, clips, dim):
             committing.append(seconds(writer.commit, batch, PROVENANCE))
             indexing.append(seconds(extend))
+            sizes.append(batch.num_clips)
     last = max(len(committing) // 10, 1)
     return {
         "commit_clips_per_second": clips / sum(committing),
-        "last_tenth_clips_per_second": min(last * BATCH_CLIPS, clips) / sum(committing[-last:]),
+        "last_tenth_clips_per_second": sum(sizes[-last:]) / sum(committing[-last:]),
         "index_clips_per_second": clips / sum(indexing),
         "sqlite_bytes_per_clip": Layout(folder).catalogue.stat().st_size / clips,
     }
