@@ -227,16 +227,17 @@ def ask(collection: vidx.Collection, clip_id: int, **options: Any) -> object:
 def searched(run: Callable[[], object]) -> Result:
     """Milliseconds of a search: the first one, later ones, and their time outside FAISS."""
     inside = [0.0]
-    knn = faiss.knn
+    asked = {name: getattr(faiss, name) for name in ("knn", "knn_inner_product")}
 
-    def timed(*arguments: Any, **options: Any) -> Any:
+    def timed(function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         started = time.perf_counter()
         try:
-            return knn(*arguments, **options)
+            return function(*arguments, **options)
         finally:
             inside[0] += time.perf_counter() - started
 
-    faiss.knn = timed
+    for name, function in asked.items():
+        setattr(faiss, name, partial(timed, function))
     try:
         first = seconds(run)
         whole, outside = [], []
@@ -245,7 +246,8 @@ def searched(run: Callable[[], object]) -> Result:
             whole.append(seconds(run))
             outside.append(whole[-1] - inside[0])
     finally:
-        faiss.knn = knn
+        for name, function in asked.items():
+            setattr(faiss, name, function)
     times = (first, statistics.median(whole), statistics.median(outside))
     return dict(zip(("first_ms", "ms", "outside_faiss_ms"), (1e3 * t for t in times), strict=True))
 

@@ -53,7 +53,6 @@ def oracle(
 
 @pytest.mark.parametrize("num_queries", [1, 3, 40])
 @pytest.mark.parametrize("k", [1, 10, 150])
-@pytest.mark.parametrize("few", [0, 8, 1000])
 @pytest.mark.parametrize("share", [None, 0.99, 0.5, 0.02, 0.0])
 def test_search_is_exact(
     tmp_path: Path,
@@ -62,10 +61,7 @@ def test_search_is_exact(
     num_queries: int,
     k: int,
     share: float | None,
-    few: int,
 ) -> None:
-    monkeypatch.setattr(exact, "_BLOCK_ROWS", 512)
-    monkeypatch.setattr(exact, "_FEW", few)
     ids, vectors = draw(random, 2000)
     queries = random.standard_normal((num_queries, DIM)).astype(np.float32)
     allowed = None if share is None else random.random(len(ids)) < share
@@ -82,20 +78,6 @@ def test_search_is_exact(
     assert np.array_equal(found, wanted)
     assert np.allclose(scores, wanted_scores, atol=1e-6)
     assert np.array_equal(scores, -np.sort(-scores, axis=1))
-
-
-@pytest.mark.parametrize("block", [1, 2, 7, 8, 9, 100])
-def test_blocks_of_any_size_give_the_same_answer(
-    random: np.random.Generator, monkeypatch: pytest.MonkeyPatch, block: int
-) -> None:
-    _, vectors = draw(random, 16)
-    vectors = exact.normalized(vectors)
-    allowed = (np.arange(16) >= 2) & (np.arange(16) < 12)
-    whole = exact.search_exact(vectors, vectors[:3], 5, allowed)
-    monkeypatch.setattr(exact, "_BLOCK_ROWS", block)
-    parted = exact.search_exact(vectors, vectors[:3], 5, allowed)
-    assert np.array_equal(whole[1], parted[1])
-    assert np.allclose(whole[0], parted[0], atol=1e-6)
 
 
 def test_more_neighbours_than_there_are_leave_the_rest_empty(tmp_path: Path) -> None:
@@ -121,7 +103,6 @@ def test_an_empty_index_gives_no_neighbours(tmp_path: Path) -> None:
 def test_equal_vectors_come_in_the_order_of_their_ids(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, k: int, num_queries: int
 ) -> None:
-    monkeypatch.setattr(exact, "_BLOCK_ROWS", 64)
     vectors = np.tile(np.array([[1, 2, 3, 4]], np.float32), (300, 1))
     index = Index(tmp_path, "u", 4)
     parts = [part_of(np.arange(200), vectors[:200])]

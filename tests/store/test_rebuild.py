@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -216,6 +218,38 @@ def test_an_older_catalogue_put_back_catches_up(
     assert after[:-2] == before
     assert [row["clip_id"] for row in after[-2:]] == [15, 16]
     assert findings() == []
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.EIO, errno.EACCES])
+def test_a_shard_that_cannot_be_read_just_now_is_not_taken_for_lost(
+    filled: Layout, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    before = state(filled)
+
+    def fails(*_arguments: object, **_keywords: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(shards.pq, "read_table", fails)
+        with pytest.raises(VidxError, match="cannot be read now") as caught:
+            run(filled)
+    assert caught.value.exit_code == 4
+    assert state(filled) == before
+    assert run(filled).dropped == ()
+    assert not list(filled.root.glob("*draft*"))
+
+
+def test_a_shard_copied_over_another_of_its_length_is_not_taken_for_it(
+    layout: Layout, open_catalogue: Open, findings: Findings
+) -> None:
+    commit(layout, draw_video("a"))
+    commit(layout, draw_video("b"))
+    shutil.copy(layout.shards / shards.file_name(0), layout.shards / shards.file_name(3))
+    with pytest.raises(CollectionDamaged, match="another shard"):
+        list(live_vectors(open_catalogue()))
+    assert ["is a copy of" in finding for finding in findings()] == [True]
+    assert run(layout).dropped == (shards.file_name(3),)
+    assert open_catalogue().live_clip_ids().tolist() == [0, 1, 2]
 
 
 def test_the_order_in_which_shards_are_found_does_not_matter(filled: Layout) -> None:

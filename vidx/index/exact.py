@@ -6,9 +6,6 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-_BLOCK_ROWS = 16_384  # rows compared at a time: what a filter copies stays below 50 MB at dim 768
-_FEW = 512  # so many rows more are ranked and passed over rather than all others copied
-
 
 def normalized(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     """Scale vectors to length 1, so that their inner product is the cosine similarity.
@@ -41,51 +38,45 @@ def search_exact(
         Scores float32 (m, k), best first, equal ones by row; and rows int64 (m, k).
         Where fewer than k are allowed, the rest is -inf and -1.
     """
-    best = (
-        np.full((len(queries), k), -np.inf, np.float32),
-        np.full((len(queries), k), -1, np.int64),
-    )
-    # Where next to nothing is left out, nothing is copied, and one call does.
-    whole = allowed is None or len(allowed) - np.count_nonzero(allowed) <= _FEW
-    step = max(len(vectors), 1) if whole else _BLOCK_ROWS
-    for start in range(0, len(vectors), step):
-        block = vectors[start : start + step]
-        mask = None if allowed is None else allowed[start : start + step]
-        scores, rows = _best_of(block, queries, k, mask)
-        best = merge(k, best, (scores, np.where(rows < 0, rows, rows + start)))
-    return best
-
-
-def _best_of(
-    block: NDArray[np.float32],
-    queries: NDArray[np.float32],
-    k: int,
-    mask: NDArray[np.bool_] | None,
-) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """The best rows of one block."""
-    left = len(block) if mask is None else int(np.count_nonzero(mask))
-    passed_over = len(block) - left
-    if not left:
-        return np.empty((len(queries), 0), np.float32), np.empty((len(queries), 0), np.int64)
-    if passed_over > _FEW and mask is not None:
-        chosen = np.flatnonzero(mask)
-        scores, rows = _ranked(block[chosen], queries, min(k, left))
-        return scores, chosen[rows]
-    scores, rows = _ranked(block, queries, min(k + passed_over, len(block)))
-    if passed_over and mask is not None:
-        good = mask[rows]
-        scores, rows = np.where(good, scores, -np.inf), np.where(good, rows, -1)
-    return scores, rows
-
-
-def _ranked(
-    block: NDArray[np.float32], queries: NDArray[np.float32], k: int
-) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    scores, rows = faiss.knn(
-        queries, np.ascontiguousarray(block), k, metric=faiss.METRIC_INNER_PRODUCT
-    )
+    k_there = min(k, len(vectors))
+    scores = np.full((len(queries), k_there), -np.inf, np.float32)
+    rows = np.full((len(queries), k_there), -1, np.int64)
+    if k_there and len(queries):
+        _compare(
+            np.ascontiguousarray(vectors), np.ascontiguousarray(queries), allowed, scores, rows
+        )
     # Rounding can carry the product of two unit vectors just past 1.
-    return np.clip(scores, -1, 1), rows
+    scores = np.where(rows < 0, -np.inf, np.clip(scores, -1, 1)).astype(np.float32)
+    rest = ((0, 0), (0, k - k_there))
+    return (
+        np.pad(scores, rest, constant_values=-np.inf),
+        np.pad(rows, rest, constant_values=-1),
+    )
+
+
+def _compare(
+    vectors: NDArray[np.float32],
+    queries: NDArray[np.float32],
+    allowed: NDArray[np.bool_] | None,
+    scores: NDArray[np.float32],
+    rows: NDArray[np.int64],
+) -> None:
+    """Have FAISS fill scores and rows; what a mask leaves out it passes over, without a copy."""
+    selector = None
+    if allowed is not None:
+        bits = np.packbits(allowed, bitorder="little")
+        selector = faiss.IDSelectorBitmap(len(allowed), faiss.swig_ptr(bits))
+    faiss.knn_inner_product(
+        faiss.swig_ptr(queries),
+        faiss.swig_ptr(vectors),
+        queries.shape[1],
+        len(queries),
+        len(vectors),
+        rows.shape[1],
+        faiss.swig_ptr(scores),
+        faiss.swig_ptr(rows),
+        selector,
+    )
 
 
 def merge(
