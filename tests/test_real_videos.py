@@ -69,7 +69,7 @@ def twins(path: Path) -> set[str]:
 def test_a_file_finds_itself_first(good: vidx.Collection) -> None:
     for path in good.videos().column("path").to_pylist()[::9]:
         first = good.search(path, k=1)[0]
-        assert path in first.num_locations
+        assert path in first.locations
         assert first.score >= 0.999
 
 

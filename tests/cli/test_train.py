@@ -52,7 +52,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict, str]:
     """The short recipe's folder, what the command said at its end, and meanwhile."""
     folder = tmp_path_factory.mktemp("trained") / "run"
     command = [sys.executable, "-m", "vidx", "train", folder, "--recipe", "minute", "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}  # other tests run beside it
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     return folder, json.loads(done.stdout), done.stderr
 
 
