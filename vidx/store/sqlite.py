@@ -34,6 +34,8 @@ _OBSTACLES = {
     sqlite3.SQLITE_READONLY,
 }
 
+_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+
 # Seen by a reader that may not write, while a writer opens the file or after one was killed.
 _BEING_SET_UP = {
     sqlite3.SQLITE_READONLY_CANTINIT,
@@ -149,8 +151,7 @@ def _begin_reading(connection: Any) -> None:
 
 def _translated(path: Path, error: sqlite3.DatabaseError) -> VidxError:
     """What a database's error means to the user."""
-    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF  # the primary code
-    if code in _OBSTACLES:
+    if _primary_code(error) in _OBSTACLES:
         return VidxError(
             f"the catalogue {path} cannot be used: {error}",
             f"Free some space in {path.parent}, or see that you may read and write there; where "
@@ -194,21 +195,35 @@ def copy(source: Path, target: Path) -> None:
         CollectionDamaged: One of them is broken.
     """
     until = time.monotonic() + BUSY_TIMEOUT_MS / 1000
+    while True:
+        try:
+            _copy(source, target, until)
+        except sqlite3.DatabaseError as error:
+            # Some ways of being busy end a copy at once: it begins anew.
+            if _primary_code(error) in _BUSY and time.monotonic() < until:
+                time.sleep(0.02)
+                continue
+            raise _translated(target, error) from error
+        return
 
+
+def _copy(source: Path, target: Path, until: float) -> None:
     def give_up(status: int, _remaining: int, _total: int) -> None:
-        if status in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) and time.monotonic() > until:
+        if status in _BUSY and time.monotonic() > until:  # by itself it would wait for ever
             error = sqlite3.OperationalError("database is locked")
             error.sqlite_errorcode = status
             raise error
 
-    try:
-        with (
-            closing(sqlite3.connect(f"file:{quote(str(source))}?mode=ro", uri=True)) as here,
-            closing(sqlite3.connect(target, timeout=0)) as there,
-        ):
-            here.backup(there, progress=give_up, sleep=0.02)
-    except sqlite3.DatabaseError as error:
-        raise _translated(target, error) from error
+    with (
+        closing(sqlite3.connect(f"file:{quote(str(source))}?mode=ro", uri=True)) as here,
+        closing(sqlite3.connect(target, timeout=0)) as there,
+    ):
+        here.backup(there, progress=give_up, sleep=0.02)
+
+
+def _primary_code(error: sqlite3.Error) -> int:
+    """What went wrong, without the details."""
+    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
 
 
 def self_check(connection: Connection) -> list[str]:
