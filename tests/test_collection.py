@@ -394,6 +394,28 @@ def test_compacting_keeps_hits_and_ids_and_ends_what_can_be_restored(
     assert collection.vectors()[0].max() > ids.max()
 
 
+def test_a_compact_that_was_killed_before_its_index_is_finished_by_the_next(
+    embedded, library, monkeypatch
+) -> None:
+    from vidx import views
+
+    collection = vidx.open(embedded)
+    collection.remove(library / "Dance.MKV")
+    before = collection.search(library / "bowl.mp4", k=50)
+
+    def killed(*_arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(views, "build_index", killed)
+        collection.compact()
+    assert vidx.open(embedded).search(library / "bowl.mp4", k=50) == before
+    collection.compact()
+    assert vidx.open(embedded).search(library / "bowl.mp4", k=50) == before
+    assert collection.verify() == []
+    assert collection.info().num_indexed_clips == collection.info().num_clips
+
+
 def test_each_change_is_a_commit_that_its_report_names(embedded, library) -> None:
     collection = vidx.open(embedded)
     reports = [collection.remove(library / "sub")]

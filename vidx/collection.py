@@ -437,7 +437,7 @@ class Collection:
             catalogue = self._catalogue()
             before = catalogue.counts()["shards"]
             clips = sum(compact(writer, catalogue))
-            if clips:
+            if catalogue.has_dropped():  # also by an earlier call that was stopped
                 self._build_index()  # without them; then nothing asks for them any more
             purge(writer)
             after = catalogue.counts()["shards"]

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
+from uuid import uuid4
 
 UNFINISHED = ".tmp"  # how the names of files in the making end
 
@@ -25,7 +26,7 @@ def replacing(path: Path, *, by_way_of: Path | None = None) -> Iterator[BinaryIO
     Raises:
         OSError: It cannot be written.
     """
-    temporary = (by_way_of or path.parent) / f".{path.name}.{os.getpid()}{UNFINISHED}"
+    temporary = (by_way_of or path.parent) / f".{path.name}.{uuid4().hex}{UNFINISHED}"
     try:
         with temporary.open("wb") as file:
             yield file

@@ -29,8 +29,7 @@ from vidx.store.layout import read_manifest
 from vidx.store.lock import writing
 from vidx.store.rebuild import rebuild
 for number in range(15):
-    stray = layout.root / "catalogue.sqlite"
-    if number % 3 == 2:  # the mended one is written over the old one; once in a while anew
+    if number % 3 == 2:  # once in a while a shard is lost, and put back
         (layout.shards / shards.file_name(0)).rename(layout.root / "away")
     with writing(layout):
         rebuild(layout, read_manifest(layout), 0)

@@ -141,6 +141,33 @@ def test_a_kill_at_any_step_of_compacting_changes_nothing_that_is_seen(
     assert findings() == []
 
 
+def test_shards_of_which_nothing_lives_do_not_come_back_after_a_kill(
+    layout: Layout,
+    child: Callable[[str], subprocess.Popen[str]],
+    findings: Findings,
+    open_catalogue: Open,
+) -> None:
+    commit(layout, draw_video("a"))
+    with open_writer(layout) as writer:
+        writer.remove([path_of("a")])
+    # Committed, but the old file is not deleted yet.
+    assert child(COMPACT.format(patch="compacting.suppress = die")).wait() == -9
+    with open_writer(layout):
+        pass
+    assert open_catalogue().live_clip_ids().tolist() == []
+    assert findings() == []
+    commit(layout, draw_video("b"))
+    for joined in (False, True):
+        for path in layout.root.glob("catalogue.sqlite*"):
+            path.unlink()
+        with writing(layout):
+            rebuild(layout, read_manifest(layout), 0)
+        assert [row["clip_id"] for row in everything(layout)] == [3, 4, 5]
+        assert findings() == []
+        assert len(names(layout)) == (1 if joined else 2)
+        run(layout)
+
+
 def test_who_reads_vectors_meanwhile_gets_them_all(holey: Layout) -> None:
     before = everything(holey)
     reading = live_vectors(Catalogue(holey, read_manifest(holey)))

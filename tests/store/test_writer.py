@@ -202,6 +202,13 @@ def test_an_unreadable_unknown_shard_stops_the_writer_and_says_what_to_do(
     assert stray.exists()
 
 
+def test_an_error_while_the_writer_is_open_is_not_taken_for_an_unwritable_place(
+    layout: Layout,
+) -> None:
+    with pytest.raises(BrokenPipeError), open_writer(layout, SPACE):
+        raise BrokenPipeError(32, "Broken pipe")
+
+
 def test_a_commit_survives_a_loss_of_power(layout: Layout) -> None:
     with open_writer(layout, SPACE) as writer, writer.engine.connect() as connection:
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2  # FULL

@@ -204,7 +204,7 @@ class Adopter:
         """Enter one shard from its own contents, as a commit of its own."""
         try:
             table = shards.read(one.path)
-            end_clip_id = int(shards.clip_ids(one.path, table)[-1]) + 1
+            _, end_clip_id = shards.span(one.path, shards.clip_ids(one.path, table))
             if refused := self._refused(one, end_clip_id):
                 found.ignored.append(f"{one.path.name}: {refused}")
                 return

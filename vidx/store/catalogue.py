@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
@@ -12,14 +12,14 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import BindParameter, Connection, Engine, bindparam, func, select
+from sqlalchemy import Connection, Engine, func, select
 
 from vidx.errors import CollectionDamaged, CollectionTooNew
 from vidx.records import Label, Origin
 from vidx.store import sqlite
 from vidx.store.layout import Layout, Manifest
 from vidx.store.migrate import HEAD, revision
-from vidx.store.sql import chunks, grouped
+from vidx.store.sql import SOME, among, chunks, grouped
 from vidx.store.tables import (
     DROPPED,
     IN_THE_MAKING,
@@ -36,7 +36,6 @@ from vidx.store.tables import (
 )
 
 # What each search asks: putting a question together takes longer than the answer.
-_SOME: BindParameter[Any] = bindparam("some", expanding=True)
 _STATE = select(
     select(func.max(commits.c.number)).scalar_subquery(),
     collection.c.reshaped_commit,
@@ -47,15 +46,15 @@ _CLIPS = (
     select(clips, videos.c.video_id, takes.c.video)
     .join(takes, takes.c.number == clips.c.take)
     .join(videos, videos.c.number == takes.c.video)
-    .where(clips.c.removed.is_(None), clips.c.clip_id.in_(_SOME))
+    .where(clips.c.removed.is_(None), clips.c.clip_id.in_(SOME))
 )
 _PLACES = select(locations.c.video, locations.c.path).where(
-    locations.c.removed.is_(None), locations.c.video.in_(_SOME)
+    locations.c.removed.is_(None), locations.c.video.in_(SOME)
 )
 _LABELS = (
     select(clip_labels.c.clip_id, labels.c.name, clip_labels.c.score)
     .join(labels, labels.c.number == clip_labels.c.label)
-    .where(clip_labels.c.clip_id.in_(_SOME))
+    .where(clip_labels.c.clip_id.in_(SOME))
 )
 
 
@@ -150,7 +149,7 @@ class Catalogue:
         """The catalogue as it is now, to one thread, whatever is committed while this lasts."""
         still = object.__new__(type(self))
         still.layout, still.manifest, still.engine = self.layout, self.manifest, self.engine
-        with self._reading() as connection:
+        with self.reading() as connection:
             still._open = connection
             yield still
 
@@ -159,7 +158,8 @@ class Catalogue:
         self.engine.dispose()
 
     @contextmanager
-    def _reading(self) -> Iterator[Connection]:
+    def reading(self) -> Iterator[Connection]:
+        """A transaction for reading: the one that `now` keeps open, or one of its own."""
         if self._open is not None:
             yield self._open
         else:
@@ -168,14 +168,14 @@ class Catalogue:
 
     def state(self) -> State:
         """How far the collection is: one cheap look that tells whether anything has changed."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             commit, *others = connection.execute(_STATE).one()
             return State(commit or 0, *others)
 
     def known(self, paths: Sequence[str]) -> dict[str, KnownFile]:
         """What is remembered of each of these paths; those never seen are left out."""
         found = {}
-        with self._reading() as connection:
+        with self.reading() as connection:
             for some in chunks(paths):
                 seen = (
                     select(locations, videos.c.video_id, takes.c.plan)
@@ -198,7 +198,7 @@ class Catalogue:
             .join(videos, videos.c.take == takes.c.number)
             .where(videos.c.video_id == video_id)
         )
-        with self._reading() as connection:
+        with self.reading() as connection:
             plan: str | None = connection.execute(query).scalar()
             return plan
 
@@ -209,13 +209,13 @@ class Catalogue:
             .join(videos, videos.c.number == locations.c.video)
             .where(videos.c.video_id == video_id, locations.c.removed.is_(None))
         )
-        with self._reading() as connection:
+        with self.reading() as connection:
             return sorted(connection.execute(query).scalars())
 
     def shards(self) -> list[ShardRow]:
         """The Parquet files that hold the clips, by first clip_id."""
         columns = [getattr(shards.c, name) for name in ShardRow.__slots__]
-        with self._reading() as connection:
+        with self.reading() as connection:
             rows = connection.execute(select(*columns).order_by(shards.c.first_clip_id))
             return [ShardRow(*row) for row in rows]
 
@@ -223,7 +223,7 @@ class Catalogue:
         """What made the vectors: one for each distinct provenance of shards, the oldest first."""
         columns = (shards.c.provenance, shards.c.first_clip_id, shards.c.end_clip_id)
         query = select(*columns, shards.c.num_clips).order_by(shards.c.first_clip_id)
-        with self._reading() as connection:
+        with self.reading() as connection:
             rows = connection.execute(query).all()
             gone = _ids(connection, select(clips.c.clip_id).where(clips.c.removed > DROPPED))
         found: dict[str, list[int]] = {}
@@ -235,18 +235,24 @@ class Catalogue:
     def live_clip_ids(self, *, since: int = 0) -> NDArray[np.int64]:
         """The ids of all clips that live from this one on, int64 (n,), ascending."""
         query = select(clips.c.clip_id).where(clips.c.clip_id >= since, clips.c.removed.is_(None))
-        with self._reading() as connection:
+        with self.reading() as connection:
             return _ids(connection, query)
 
     def removed_clip_ids(self) -> NDArray[np.int64]:
         """The ids of all clips that do not live, int64 (n,), ascending."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             return _ids(connection, select(clips.c.clip_id).where(clips.c.removed.is_not(None)))
 
     def dropped_clip_ids(self) -> NDArray[np.int64]:
         """The ids of all clips that shards need not keep, int64 (n,), ascending."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             return _ids(connection, select(clips.c.clip_id).where(clips.c.removed > IN_THE_MAKING))
+
+    def has_dropped(self) -> bool:
+        """Whether there are clips that no shard has any more, but an index may."""
+        with self.reading() as connection:
+            query = select(clips.c.clip_id).where(clips.c.removed == DROPPED).limit(1)
+            return connection.execute(query).first() is not None
 
     def video_numbers(self, first_clip_id: int, end_clip_id: int) -> NDArray[np.int64]:
         """The clips with first <= clip_id < end, living or not, and the number of their video.
@@ -260,14 +266,14 @@ class Catalogue:
             .where(clips.c.clip_id >= first_clip_id, clips.c.clip_id < end_clip_id)
             .order_by(clips.c.clip_id)
         )
-        with self._reading() as connection:
+        with self.reading() as connection:
             rows = [tuple(row) for row in connection.execute(query)]
         return np.array(rows, np.int64).reshape(-1, 2)
 
     def number_of(self, video_id: str) -> int | None:
         """The number of a video; None when it was never in the collection."""
         query = select(videos.c.number).where(videos.c.video_id == video_id)
-        with self._reading() as connection:
+        with self.reading() as connection:
             found: int | None = connection.execute(query).scalar()
             return found
 
@@ -278,13 +284,13 @@ class Catalogue:
             .join(labels, labels.c.number == clip_labels.c.label)
             .where(labels.c.name.in_(names))
         )
-        with self._reading() as connection:
+        with self.reading() as connection:
             return _ids(connection, query)
 
     def video_numbers_where(self, accepts: Callable[[str], bool]) -> NDArray[np.int64]:
         """The numbers of the videos of which at least one path is accepted, ascending."""
         query = select(locations.c.path, locations.c.video).where(locations.c.removed.is_(None))
-        with self._reading() as connection:
+        with self.reading() as connection:
             rows = connection.execute(query)
             return np.unique(
                 np.fromiter((row.video for row in rows if accepts(row.path)), np.int64)
@@ -294,7 +300,7 @@ class Catalogue:
         """The locations and failures that are this path, or lie in this folder, sorted."""
         folder = path.rstrip("/")
         found: set[str] = set()
-        with self._reading() as connection:
+        with self.reading() as connection:
             for table in (locations, failures):
                 # All that begins with the folder's name and a slash comes before its name and "0".
                 inside = (table.c.path > f"{folder}/") & (table.c.path < f"{folder}0")
@@ -306,18 +312,18 @@ class Catalogue:
 
     def label_names(self) -> list[str]:
         """Every label that some clip may have, sorted."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             return sorted(connection.execute(select(labels.c.name).distinct()).scalars())
 
     def clip_rows(self, clip_ids: Sequence[int]) -> dict[int, ClipRow]:
         """All that a hit tells of these clips; ids that are not live are left out."""
-        with self._reading() as connection:
-            rows = list(_among(connection, _CLIPS, clip_ids))
+        with self.reading() as connection:
+            rows = list(among(connection, _CLIPS, clip_ids))
             owners = {row.video for row in rows}
-            places = grouped((video, path) for video, path in _among(connection, _PLACES, owners))
+            places = grouped((video, path) for video, path in among(connection, _PLACES, owners))
             of_clip = grouped(
                 (clip_id, Label(name, score))
-                for clip_id, name, score in _among(connection, _LABELS, clip_ids)
+                for clip_id, name, score in among(connection, _LABELS, clip_ids)
             )
         return {
             row.clip_id: ClipRow(
@@ -344,19 +350,19 @@ class Catalogue:
             "clips": select(func.coalesce(func.sum(shards.c.num_clips), 0)),
             "removed": select(func.count()).where(clips.c.removed > DROPPED),
         }
-        with self._reading() as connection:
+        with self.reading() as connection:
             found = {name: int(connection.execute(q).scalar_one()) for name, q in queries.items()}
         return found | {"clips": found["clips"] - found["removed"]}
 
     def count_clips(self, *, since: int = 0) -> int:
         """How many live clips have this id or a larger one."""
         query = select(func.count()).where(clips.c.clip_id >= since, clips.c.removed.is_(None))
-        with self._reading() as connection:
+        with self.reading() as connection:
             return int(connection.execute(query).scalar_one())
 
     def self_check(self) -> list[str]:
         """What the database finds wrong with itself."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             return sqlite.self_check(connection)
 
 
@@ -384,8 +390,3 @@ def check_identity(connection: Connection, path: Path, manifest: Manifest) -> No
 def _ids(connection: Connection, query: Any) -> NDArray[np.int64]:
     rows: Any = connection.execute(query).cursor  # the driver's own: there may be millions
     return np.unique(np.fromiter(chain.from_iterable(rows), np.int64))
-
-
-def _among(connection: Connection, query: Any, values: Iterable[Any]) -> Iterator[Any]:
-    for some in chunks(values):
-        yield from connection.execute(query, {"some": some})

@@ -12,7 +12,7 @@ from importlib.metadata import version
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
-from vidx.records import Problem, Source
+from vidx.records import Source
 from vidx.store import sqlite
 from vidx.store.journal import Change, Failed
 from vidx.store.sql import chunks
@@ -204,10 +204,6 @@ def _fail(connection: Connection, number: int, failed: Sequence[Failed]) -> None
             for path, one in here.items()
         ),
     )
-
-
-def _of(problem: Problem) -> tuple[str, str]:
-    return problem.reason, problem.message
 
 
 def _remove(connection: Connection, number: int, paths: Sequence[str]) -> None:

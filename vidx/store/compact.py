@@ -1,8 +1,8 @@
 """Compacting: shards are rewritten without the clips that are gone, and small ones joined.
 
 Each group of neighbours is one commit, so that a run that ends early loses nothing and the next one
-goes on. Ids stay: a compacted shard has them as a column. Until `purge`, the catalogue
-remembers which clips were dropped, for an index that still has them.
+goes on. Ids stay: a compacted shard has them as a column. Until `purge`, the catalogue remembers
+which clips were dropped, for an index that still has them.
 """
 
 from __future__ import annotations
@@ -63,7 +63,10 @@ def compact(writer: Writer, catalogue: Catalogue) -> Iterator[int]:
 
 
 def purge(writer: Writer) -> int:
-    """Forget the clips that no shard has any more, once no index does; returns how many."""
+    """Forget the clips that no shard has any more, once no index does; returns how many.
+
+    Removed locations go, too: there is nothing to restore.
+    """
     with writer.engine.begin() as connection:
         purged = registry.purge(connection)
         if purged:
@@ -158,14 +161,16 @@ def _rewrite(writer: Writer, group: _Group) -> int:
 
 
 def _put_in_place(writer: Writer, old: Sequence[int], table: pa.Table, info: ShardInfo) -> None:
-    """Put one shard, or none where all clips go, in the place of some, as a commit."""
+    """Put one shard in the place of some, as a commit.
+
+    Where nothing of them lives it has no rows, and tells of whom they are no more.
+    """
     with writer.telling():
-        path = writer.layout.shards / "none"
-        if table.num_rows:
-            staged = writer.staging.write_table(table, info)
-            path = _free_name(writer.layout.shards, table.column(shards.CLIP_ID)[0].as_py())
-            staged.path.rename(path)
-            sync_folder(writer.layout.shards)
+        staged = writer.staging.write_table(table, info)
+        ids = table.column(shards.CLIP_ID).to_pylist()
+        path = _free_name(writer.layout.shards, ids[0] if ids else old[0])
+        staged.path.rename(path)
+        sync_folder(writer.layout.shards)
         finish_compaction(writer.engine, old, path, table, info)
 
 

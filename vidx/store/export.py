@@ -16,7 +16,7 @@ from sqlalchemy import Connection, func, select
 from vidx.durable import replacing
 from vidx.errors import VidxError
 from vidx.store.catalogue import Catalogue
-from vidx.store.sql import grouped
+from vidx.store.sql import SOME, among, grouped
 from vidx.store.tables import (
     clip_labels,
     clips,
@@ -129,25 +129,29 @@ def videos_table(catalogue: Catalogue, limit: int | None = None) -> pa.Table:
         .limit(limit)
     )
     counted = (
-        select(clips.c.take, func.count()).where(clips.c.removed.is_(None)).group_by(clips.c.take)
+        select(clips.c.take, func.count())
+        .where(clips.c.removed.is_(None), clips.c.take.in_(SOME))
+        .group_by(clips.c.take)
     )
     placed = (
         select(locations.c.video, locations.c.path)
-        .where(locations.c.removed.is_(None))
+        .where(locations.c.removed.is_(None), locations.c.video.in_(SOME))
         .order_by(locations.c.path)
     )
-    with catalogue.now() as still, still._reading() as connection:
-        numbers = dict(map(tuple, connection.execute(counted)))
-        places = grouped((row.video, row.path) for row in connection.execute(placed))
-        rows = [
-            {
-                **row._mapping,
-                "locations": places.get(row.number, []),
-                "num_clips": numbers.get(row.take, 0),
-                "status": "partial" if row.problem_reason else "whole",
-            }
-            for row in connection.execute(query)
-        ]
+    with catalogue.now() as still, still.reading() as connection:
+        found = connection.execute(query).all()
+        taken, numbers = [row.take for row in found], [row.number for row in found]
+        lengths = dict(map(tuple, among(connection, counted, taken)))
+        places = grouped((row.video, row.path) for row in among(connection, placed, numbers))
+    rows = [
+        {
+            **row._mapping,
+            "locations": places.get(row.number, []),
+            "num_clips": lengths.get(row.take, 0),
+            "status": "partial" if row.problem_reason else "whole",
+        }
+        for row in found
+    ]
     return pa.Table.from_pylist(rows, schema=VIDEOS_SCHEMA)
 
 
@@ -165,7 +169,7 @@ def commits_table(catalogue: Catalogue, limit: int | None = None) -> pa.Table:
 
 
 def _table(catalogue: Catalogue, query: Any, schema: pa.Schema) -> pa.Table:
-    with catalogue._reading() as connection:
+    with catalogue.reading() as connection:
         rows = [dict(row._mapping) for row in connection.execute(query)]
     return pa.Table.from_pylist(rows, schema=schema)
 
@@ -221,7 +225,7 @@ def _names(catalogue: Catalogue) -> _Names:
         .where(locations.c.video == videos.c.number, locations.c.removed.is_(None))
         .scalar_subquery()
     )
-    with catalogue._reading() as connection:
+    with catalogue.reading() as connection:
         owners = connection.execute(select(videos.c.number, videos.c.video_id, first)).all()
         named = connection.execute(select(labels.c.number, labels.c.name)).all()
     return _Names(
@@ -248,7 +252,7 @@ def _clips_between(catalogue: Catalogue, names: _Names, start: int, end: int) ->
         .where(clips.c.clip_id >= start, clips.c.clip_id < end, clips.c.removed.is_(None))
         .order_by(clips.c.clip_id)
     )
-    with catalogue._reading() as connection:
+    with catalogue.reading() as connection:
         found = _columns(connection, query, "i8, i8, f8, f8")
         of_clips = _labels_between(connection, names, found["f0"], start, end)
     owners = pa.array(names.video_places[found["f1"]])

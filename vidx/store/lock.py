@@ -9,7 +9,7 @@ import sys
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, SoftFileLock, Timeout
@@ -58,7 +58,14 @@ def writing(layout: Layout) -> Iterator[None]:
         CollectionLocked: Another process holds it; the message names that process.
         VidxError: The folder cannot be written, or keeps no locks.
     """
-    with _held(layout) as ours:
+    with ExitStack() as stack:
+        try:
+            ours = stack.enter_context(held(layout.lock))
+        except OSError as error:
+            raise VidxError(
+                f"{layout.root} cannot be written: {error.strerror or error}",
+                "Choose a folder on a local disk that you may write to with --collection.",
+            ) from error
         if not ours:
             raise CollectionLocked(
                 f"{layout.root} is being written by {_owner(layout)}",
@@ -70,22 +77,6 @@ def writing(layout: Layout) -> Iterator[None]:
         finally:
             with suppress(OSError):
                 layout.lock.with_suffix(".json").unlink()
-
-
-@contextmanager
-def _held(layout: Layout) -> Iterator[bool]:
-    lock = held(layout.lock)
-    try:
-        ours = lock.__enter__()
-    except OSError as error:
-        raise VidxError(
-            f"{layout.root} cannot be written: {error.strerror or error}",
-            "Choose a folder on a local disk that you may write to with --collection.",
-        ) from error
-    try:
-        yield ours
-    finally:
-        lock.__exit__(None, None, None)
 
 
 def _sign(layout: Layout) -> None:

@@ -48,8 +48,6 @@ def rebuild(layout: Layout, manifest: Manifest, end_clip_id: int) -> RebuildRepo
             writer.reserve(end_clip_id)
             dropped = _drop_lost(writer)
             found = Adopter(layout, manifest, writer.engine).adopt()
-            if usable and (dropped or found.adopted):
-                _commit(writer)
         set_aside = None if usable else _move_aside(layout.catalogue)
         _replace(draft, layout.catalogue)
     catalogue = Catalogue(layout, manifest)
@@ -143,11 +141,3 @@ def _is_ours(writer: Writer, path: Path, uuid: str, num_clips: int) -> bool:
     except CollectionDamaged:
         return False
     return True
-
-
-def _commit(writer: Writer) -> None:
-    """Let those who keep a view look anew."""
-    with writer.engine.begin() as connection:
-        number = changes.last_commit(connection) + 1
-        changes.begin_commit(connection, number, now(), "rebuild", changes.own_provenance())
-        changes.reshape(connection, number)

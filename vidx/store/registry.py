@@ -80,15 +80,15 @@ def enter_shard(
         placing: Whether its videos are where its rows say; else something later tells.
     """
     clip_ids = shard_files.clip_ids(path, table)
-    end = int(clip_ids[-1]) + 1
-    among = _next_clip_id(connection) > int(clip_ids[0])
+    first, end = shard_files.span(path, clip_ids)
+    among = _next_clip_id(connection) > first
     list_shard(connection, path, clip_ids, info)
     changes.reserve(connection, end)
     if among:
         changes.reshape(connection, number)
     names = table.column("take").combine_chunks().dictionary_encode()
     rows = _first_rows(table, names)
-    outdated = _outdated(connection, rows, int(clip_ids[0])) if among else set()
+    outdated = _outdated(connection, rows, first) if among else set()
     parts = _enter_takes(connection, rows, outdated)
     _enter_clips(connection, number, table, clip_ids, [parts[n] for n in names.indices.to_pylist()])
     _enter_labels(connection, table, clip_ids, info)
@@ -104,11 +104,12 @@ def list_shard(
     connection: Connection, path: Path, clip_ids: NDArray[np.int64], info: ShardInfo
 ) -> None:
     """Enter the file alone."""
+    first, end = shard_files.span(path, clip_ids)
     connection.execute(
         insert(shards),
         {
-            "first_clip_id": int(clip_ids[0]),
-            "end_clip_id": int(clip_ids[-1]) + 1,
+            "first_clip_id": first,
+            "end_clip_id": end,
             "num_clips": len(clip_ids),
             "file": path.name,
             "uuid": info.shard,
@@ -164,8 +165,7 @@ def replace_shards(
             gone = (clips.c.clip_id >= first, clips.c.clip_id < end, clips.c.removed > 0)
             connection.execute(update(clips).where(*gone).values(removed=DROPPED))
         connection.execute(delete(shards).where(shards.c.first_clip_id.in_(some)))
-    if len(clip_ids):
-        list_shard(connection, path, clip_ids, info)
+    list_shard(connection, path, clip_ids, info)
 
 
 def purge(connection: Connection) -> int:

@@ -332,6 +332,14 @@ def clip_ids(path: Path, table: pa.Table) -> NDArray[np.int64]:
     return np.arange(first, first + table.num_rows)
 
 
+def span(path: Path, ids: NDArray[np.int64]) -> tuple[int, int]:
+    """The first id of a shard and the one after its last; one without rows tells by its name."""
+    if len(ids):
+        return int(ids[0]), int(ids[-1]) + 1
+    first = first_clip_id(path) or 0
+    return first, first
+
+
 @contextmanager
 def _telling(path: Path) -> Iterator[None]:
     """Tell a file that is lost or broken from one that cannot be read just now."""

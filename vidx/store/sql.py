@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import TypeVar
+from typing import Any, TypeVar
+
+from sqlalchemy import BindParameter, Connection, bindparam
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
 
+SOME: BindParameter[Any] = bindparam("some", expanding=True)  # what `among` fills in
 MANY = 500  # values in one IN (...): below every database's limit on parameters
 
 
@@ -21,6 +24,12 @@ def chunks(values: Iterable[Value]) -> Iterator[list[Value]]:
     remaining = iter(values)
     while some := list(islice(remaining, MANY)):
         yield some
+
+
+def among(connection: Connection, query: Any, values: Iterable[Any]) -> Iterator[Any]:
+    """The rows of a query that asks `column.in_(SOME)`, for however many values."""
+    for some in chunks(values):
+        yield from connection.execute(query, {"some": some})
 
 
 def grouped(pairs: Iterable[tuple[Key, Value]]) -> dict[Key, list[Value]]:

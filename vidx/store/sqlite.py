@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event, text
-from sqlalchemy.pool import Pool, QueuePool
+from sqlalchemy.pool import QueuePool
 
 from vidx.errors import CollectionDamaged, VidxError
 
@@ -50,12 +50,12 @@ def open_for_writing(path: Path) -> Engine:
     What it has committed survives a loss of power.
     """
     pragmas = ("synchronous = FULL", *_ROOM)
-    return _engine(path, lambda: _IN_PLACE, pragmas, _write_ahead, QueuePool)
+    return _engine(path, lambda: _IN_PLACE, pragmas, _write_ahead)
 
 
 def open_for_reading(path: Path) -> Engine:
     """An engine that never changes the file."""
-    return _engine(path, lambda: _read_only(path), (), lambda _connection: None, QueuePool)
+    return _engine(path, lambda: _read_only(path), (), lambda _connection: None)
 
 
 def close(engine: Engine, path: Path) -> None:
@@ -96,13 +96,12 @@ def _engine(
     options: Callable[[], str],
     pragmas: tuple[str, ...],
     prepare: Callable[[sqlite3.Connection], None],
-    pool: type[Pool],
 ) -> Engine:
     def connect() -> sqlite3.Connection:
         uri = f"file:{quote(str(path))}{options()}"
         return sqlite3.connect(uri, uri=True, check_same_thread=False)
 
-    engine = create_engine("sqlite://", creator=connect, poolclass=pool)
+    engine = create_engine("sqlite://", creator=connect, poolclass=QueuePool)
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: sqlite3.Connection, _record: Any) -> None:

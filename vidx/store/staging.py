@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -100,15 +100,17 @@ def staging(layout: Layout, manifest: Manifest) -> Iterator[Staging]:
         VidxError: The folder cannot be written.
     """
     folder = layout.staging / uuid.uuid4().hex
-    try:
-        folder.mkdir(parents=True)
-        with held(folder / _LOCK):
-            try:
-                yield Staging(folder, manifest)
-            finally:
+    with ExitStack() as stack:
+        try:
+            folder.mkdir(parents=True)
+            stack.enter_context(held(folder / _LOCK))
+        except OSError as error:
+            raise unwritable(layout.staging, error) from error
+        try:
+            yield Staging(folder, manifest)
+        finally:
+            with suppress(OSError):  # the next writer deletes what is left
                 _delete(folder)
-    except OSError as error:
-        raise unwritable(layout.staging, error) from error
 
 
 def delete_dead(layout: Layout) -> None:

@@ -88,7 +88,7 @@ def _compare_rows(catalogue: Catalogue, path: Path, table: pa.Table, shard: Shar
         .where(clips.c.clip_id >= shard.first_clip_id, clips.c.clip_id < shard.end_clip_id)
         .where(clips.c.removed.is_(None) | (clips.c.removed != DROPPED))
     )  # fmt: skip
-    with catalogue._reading() as connection:
+    with catalogue.reading() as connection:
         told = {clip_id: tuple(values) for clip_id, *values in connection.execute(query)}
     wrong = sorted(
         clip_id for clip_id in {*stored, *told} if stored.get(clip_id) != told.get(clip_id)
@@ -100,7 +100,7 @@ def _compare_rows(catalogue: Catalogue, path: Path, table: pa.Table, shard: Shar
 
 def _clips_outside(catalogue: Catalogue, known: list[ShardRow]) -> list[str]:
     """Clips that no shard holds."""
-    with catalogue._reading() as connection:
+    with catalogue.reading() as connection:
         held = select(clips.c.clip_id).where(
             clips.c.removed.is_(None) | (clips.c.removed != DROPPED)
         )
@@ -128,7 +128,7 @@ def _orphans(catalogue: Catalogue) -> list[str]:
         .where(clips.c.removed.is_(None))
         .where(videos.c.take.is_(None) | (videos.c.take != clips.c.take))
     )
-    with catalogue._reading() as connection:
+    with catalogue.reading() as connection:
         counts = [connection.execute(q).scalar_one() for q in (takeless, clipless, astray)]
     said = ("clips have no take", "labels have no clip", "clips live though their take does not")
     return [f"catalogue: {n} {what}" for n, what in zip(counts, said, strict=True) if n]

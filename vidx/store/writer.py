@@ -143,7 +143,6 @@ class Writer:
 
     def _counted(self, verb: str, change: Change) -> Done:
         """Make a change, and count what it took out or brought back."""
-        self.adopt()
         before = self._living()
         done = self._commit(verb, changes.own_provenance(), (), change)
         after = self._living()
