@@ -27,7 +27,7 @@ from vidx.store.tables import (
     takes,
     videos,
 )
-from vidx.store.vectors import live_vectors
+from vidx.store.vectors import live_vectors, read_ahead
 
 ROWS = 65_536  # ids looked at in one go: what is held at a time
 
@@ -196,16 +196,22 @@ def export(catalogue: Catalogue, dim: int, path: Path) -> int:
             pq.ParquetWriter(file, CLIPS_SCHEMA.append(embedding), **_AS_WRITTEN) as writer,
             catalogue.now() as still,
         ):
-            names = _names(still)
-            for ids, vectors in live_vectors(still):
-                table = _clips_between(still, names, int(ids[0]), int(ids[-1]) + 1)
-                flat = pa.array(vectors.reshape(-1))
-                column = pa.FixedSizeListArray.from_arrays(flat, type=embedding.type)
-                writer.write_table(table.append_column(embedding, column))
+            for table in read_ahead(_with_vectors(still, embedding)):
+                writer.write_table(table)
                 rows += table.num_rows
     except OSError as error:
         raise VidxError(f"{path} cannot be written: {error}", "Choose another place.") from error
     return rows
+
+
+def _with_vectors(catalogue: Catalogue, embedding: pa.Field) -> Iterator[pa.Table]:
+    """The live clips with their vectors, a shard at a time; the next one is read meanwhile."""
+    names = _names(catalogue)
+    for ids, vectors in read_ahead(live_vectors(catalogue)):
+        table = _clips_between(catalogue, names, int(ids[0]), int(ids[-1]) + 1)
+        flat = pa.array(vectors.reshape(-1))
+        column = pa.FixedSizeListArray.from_arrays(flat, type=embedding.type)
+        yield table.append_column(embedding, column)
 
 
 @dataclass(frozen=True, slots=True)

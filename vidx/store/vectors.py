@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 from vidx.errors import CollectionDamaged, VidxError
 from vidx.store import shards
 from vidx.store.catalogue import Catalogue, ShardRow
+
+Part = TypeVar("Part")
 
 
 class Stored(NamedTuple):
@@ -83,6 +86,15 @@ def live_vectors(
                     "Run the same again: it begins with what there is now.",
                 )
             yield some, vectors[np.searchsorted(ids, some)]
+
+
+def read_ahead(parts: Iterator[Part]) -> Iterator[Part]:
+    """The same parts, each read by a thread while the one before it is being used."""
+    with ThreadPoolExecutor(1, thread_name_prefix="vidx-read") as pool:
+        coming = pool.submit(next, parts, None)
+        while (part := coming.result()) is not None:
+            coming = pool.submit(next, parts, None)
+            yield part
 
 
 def _read(catalogue: Catalogue, shard: ShardRow) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
