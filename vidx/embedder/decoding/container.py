@@ -30,17 +30,26 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 import av
 import av.container
 import av.error
+import av.logging
 import av.stream
 from av.video.stream import VideoStream
 
+from vidx.embedder.decoding.ffmpeg_log import Line, Listening
+from vidx.embedder.decoding.source import Source
+from vidx.embedder.decoding.structure import lacks_index
 from vidx.errors import VideoError
 
 MAX_SIDE = 16384
+TS_DISCONT = 0x0200  # AVFMT_TS_DISCONT: the format allows timestamps to start anew
+DEMUXER_OPTIONS = {
+    "protocol_whitelist": "none",  # the file itself comes through Source
+    "merge_pmt_versions": "1",  # a broadcast may move its picture to another PID
+    "resync_size": str((1 << 31) - 1),  # bytes of a hole in a transport stream to look beyond
+}
 # Demuxers that follow references to other files, or draw a text.
 NOT_MEDIA = frozenset(
     {
@@ -58,7 +67,7 @@ NOT_MEDIA = frozenset(
         "xbin",
     }
 )
-PICTURES = frozenset({"ico", "image2", "image2pipe"})
+PICTURES = frozenset({"ico"})
 # Brands of the image formats of ISO/IEC 23008-12 and AVIF; their sequences (avis, hevc, msf1)
 # are videos.
 PICTURE_BRANDS = frozenset({"avif", "heic", "heim", "heis", "heix", "mif1", "mif2"})
@@ -95,59 +104,75 @@ def file_state(path: str) -> FileState:
     return FileState(status.st_size, status.st_mtime_ns)
 
 
+@dataclass(frozen=True, slots=True)
+class Media:
+    """A file that is open as media.
+
+    Attributes:
+        container: For FFmpeg's side of it.
+        source: For what reading it came upon.
+        said: What FFmpeg said when it was opened, for which its head is read.
+        head_end: How far that was, in bytes.
+    """
+
+    container: av.container.InputContainer
+    source: Source
+    said: list[Line]
+    head_end: int
+
+    @property
+    def format(self) -> str:
+        """Name of the demuxer."""
+        return self.container.format.name
+
+    @property
+    def is_joinable(self) -> bool:
+        """Whether the format is made to be cut and joined anywhere, like broadcasts."""
+        return bool(self.container.format.flags & TS_DISCONT)
+
+    @property
+    def is_indexed(self) -> bool:
+        """Whether all packets are listed beforehand, so that none can be stepped over."""
+        return self.format.startswith("mov,")
+
+
 @contextlib.contextmanager
-def opened(path: str) -> Iterator[av.container.InputContainer]:
-    """Open a file as media, through its absolute path, so that no name is taken for a protocol.
+def opened(path: str) -> Iterator[Media]:
+    """Open a file as media; nothing that it refers to is opened.
 
     Args:
         path: The file, already looked at by `file_state`.
 
     Raises:
-        VideoError: It is not media that holds its own pictures.
+        VideoError: It is not media that holds its own pictures, or cannot be read.
     """
+    source = Source(os.path.abspath(path))  # symlinks stay as they are
+    with contextlib.closing(source):
+        listening = Listening(av.logging.DEBUG)
+        with listening:
+            container = _open(source)
+        with container:
+            source.check()
+            media = Media(container, source, listening.lines, source.tell())
+            if media.format in NOT_MEDIA:
+                raise VideoError("not_a_video", f"{media.format} holds no pictures itself")
+            yield media
+
+
+def _open(source: Source) -> av.container.InputContainer:
     try:
-        container = av.open(
-            os.path.abspath(path),  # symlinks stay as they are
-            metadata_errors="ignore",
-            options={"protocol_whitelist": "file"},
-        )
+        return av.open(source, "r", metadata_errors="ignore", options=dict(DEMUXER_OPTIONS))
     except MemoryError:
         raise VideoError("too_large", "out of memory when opening the file") from None
-    except (av.error.FFmpegError, ValueError) as error:
-        raise _why_not_opened(path, error) from None
-    with container:
-        if container.format.name in NOT_MEDIA:
-            raise VideoError("not_a_video", f"{container.format.name} holds no pictures itself")
-        yield container
+    except (av.error.FFmpegError, ValueError, OSError) as error:
+        source.check()
+        raise _why_not_opened(source, error) from None
 
 
-def _why_not_opened(path: str, error: Exception) -> VideoError:
-    if _lacks_index(path):
+def _why_not_opened(source: Source, error: Exception) -> VideoError:
+    if lacks_index(source):
         return VideoError("truncated", "the index (moov) at the end of the file is missing")
     return VideoError("not_a_video", describe(error))
-
-
-def _lacks_index(path: str) -> bool:
-    """Whether an MP4 or QuickTime file ends within its media data, before any index."""
-    with Path(path).open("rb") as file:
-        names, is_cut = _top_level_boxes(file)
-    return names[:1] == [b"ftyp"] and names[-1:] == [b"mdat"] and b"moov" not in names and is_cut
-
-
-def _top_level_boxes(file: BinaryIO) -> tuple[list[bytes], bool]:
-    """Names of the boxes (ISO/IEC 14496-12, 4.2), and whether the last reaches beyond the end."""
-    end = os.fstat(file.fileno()).st_size
-    position, names = 0, list[bytes]()
-    while position < end and len(names) < 100:
-        file.seek(position)
-        header = file.read(16)
-        size = int.from_bytes(header[:4], "big")
-        size = int.from_bytes(header[8:16], "big") if size == 1 else size
-        names.append(header[4:8])
-        if size < 8:
-            break
-        position += size
-    return names, position > end
 
 
 def describe(error: Exception) -> str:
@@ -171,7 +196,7 @@ def video_streams(container: av.container.InputContainer) -> list[VideoStream]:
         s for s in everything if not int(s.disposition) & int(av.stream.Disposition.attached_pic)
     ]
     if not moving or _is_picture(container):
-        raise VideoError("still_image", f"{container.format.name} that holds a picture")
+        raise still_image(container)
     known = [s for s in moving if s.codec_context is not None]
     if not known:
         raise VideoError("no_decoder", "FFmpeg has no decoder for the video stream's codec")
@@ -182,9 +207,18 @@ def video_streams(container: av.container.InputContainer) -> list[VideoStream]:
 
 
 def _is_picture(container: av.container.InputContainer) -> bool:
-    name = container.format.name
     brand = container.metadata.get("major_brand", "").strip()
-    return name in PICTURES or name.endswith("_pipe") or brand in PICTURE_BRANDS
+    return container.format.name in PICTURES or brand in PICTURE_BRANDS
+
+
+def is_sequence_of_pictures(container: av.container.InputContainer) -> bool:
+    """Whether it is a file of pictures one after the other: with two or more it is a video."""
+    return container.format.name.endswith("_pipe")
+
+
+def still_image(container: av.container.InputContainer) -> VideoError:
+    """The error for a picture."""
+    return VideoError("still_image", f"{container.format.name} that holds a picture")
 
 
 def _check_decodable(stream: VideoStream) -> None:

@@ -23,11 +23,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from vidx.embedder.decoding.scaler import Scaler
+    from vidx.embedder.decoding.trust import Fed
 
 # As np.empty: shape and type to an array of any contents.
 Room = Callable[[tuple[int, ...], type[np.uint8]], "NDArray[np.uint8]"]
-
-LONGEST_HOLD = 1.5  # times a frame's own duration, in a damaged stream
 
 
 class Shown:
@@ -37,19 +36,23 @@ class Shown:
         frame: As decoded.
         time: Seconds from the first frame.
         duration: Seconds, when no other frame follows.
+        fed: The packet that it came of.
         scaler: Makes the pixels, when a sample needs them.
     """
 
-    def __init__(self, frame: VideoFrame, time: float, duration: float, scaler: Scaler) -> None:
+    def __init__(
+        self, frame: VideoFrame, time: float, duration: float, fed: Fed, scaler: Scaler
+    ) -> None:
         self.time = time
         self.duration = duration
+        self.fed = fed
         self._frame = frame
         self._scaler = scaler
 
     @cached_property
     def pixels(self) -> NDArray[np.uint8] | None:
         """uint8, shape (height, width, 3), converted once; None when the frame is damaged."""
-        if self._frame.is_corrupt:
+        if self.fed.is_damaged or self._frame.is_corrupt:
             return None
         try:
             return self._scaler.pixels(self._frame)
@@ -76,19 +79,19 @@ class Cut:
         """Whether the clip ends by then."""
         return self.clip.end_seconds <= until + TOLERANCE_SECONDS
 
-    def take(self, shown: Shown, until: float, is_damaged: bool) -> None:
+    def take(self, shown: Shown, until: float, *, is_gap: bool) -> None:
         """Take the samples that fall on a frame.
 
         Args:
             shown: The frame.
             until: When the next one replaces it.
-            is_damaged: Whether the decoder has reported an error, so that frames may be missing.
+            is_gap: Whether frames between the two may be lost.
         """
-        held_until = shown.time + LONGEST_HOLD * shown.duration if is_damaged else math.inf
+        held_until = shown.time + shown.duration if is_gap else math.inf
         for time in self._times[len(self._frames) :]:
             if until <= time + TOLERANCE_SECONDS and not self.is_over(until):
                 return
-            self._frames.append(shown.pixels if time <= held_until else None)
+            self._frames.append(shown.pixels if time < held_until - TOLERANCE_SECONDS else None)
 
     def pixels(self, room: Room = np.empty) -> NDArray[np.uint8] | None:
         """Put the clip's frames together.
@@ -119,20 +122,20 @@ class Cutter:
         self._sampling = sampling
         self._open: list[Cut] = []
 
-    def show(self, shown: Shown, until: float, is_damaged: bool) -> Iterator[Cut]:
+    def show(self, shown: Shown, until: float, *, is_gap: bool) -> Iterator[Cut]:
         """Show a frame.
 
         Args:
             shown: The frame.
             until: When the next one replaces it.
-            is_damaged: Whether the decoder has reported an error, so that frames may be missing.
+            is_gap: Whether frames between the two may be lost.
 
         Yields:
             The clips that are over by then, in time order.
         """
         still_open = []
         for cut in itertools.chain(self._open, self._starting(until)):
-            cut.take(shown, until, is_damaged)
+            cut.take(shown, until, is_gap=is_gap)
             if cut.is_over(until):
                 yield cut
             else:

@@ -4,30 +4,39 @@ The packets are counted first, which nearly always tells the duration; then one 
 hands out each clip as soon as it is sure to be wholly there. Where the count was wrong, the clip
 that ends with the video is had by a second pass.
 
-What damage costs: a clip is kept when each of its sampled frames was decoded cleanly and, once
-the decoder has reported an error, when no sample stands on a frame for more than half again that
-frame's own duration: then the frame that belongs there was lost. Before any error such a gap is
-what a variable frame rate looks like. FFmpeg decodes in one thread, as with several it reports
-errors, and marks frames as corrupt, at other places from run to run; workers give the parallelism.
+What damage costs: a clip is kept when each of its sampled frames can be trusted (see `trust`), and
+when no sample stands on a frame whose time is over where the next one was lost. Without word of a
+loss, a long time is what a variable frame rate looks like. FFmpeg decodes in one thread, as with
+several it reports errors, and marks frames as corrupt, at other places from run to run; workers
+give the parallelism.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import heapq
-import itertools
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import av.error
+import av.logging
 import numpy as np
 
-from vidx.embedder.decoding.container import FileState, check_size, describe, file_state, opened
+from vidx.embedder.decoding.clock import LONGEST_SECONDS, SEAM_SECONDS, Clock
+from vidx.embedder.decoding.container import (
+    FileState,
+    Media,
+    check_size,
+    describe,
+    file_state,
+    opened,
+)
 from vidx.embedder.decoding.cutter import Cut, Cutter, Room, Shown
-from vidx.embedder.decoding.packets import Survey, Tick, clock_for, packets, survey
+from vidx.embedder.decoding.ffmpeg_log import Listening
+from vidx.embedder.decoding.packets import Tick, packets
 from vidx.embedder.decoding.sampling import (
     TOLERANCE_SECONDS,
     Plan,
@@ -37,6 +46,8 @@ from vidx.embedder.decoding.sampling import (
     whole_windows,
 )
 from vidx.embedder.decoding.scaler import Scaler, quarter_turns
+from vidx.embedder.decoding.survey import Survey, survey
+from vidx.embedder.decoding.trust import Fed, Trust
 from vidx.errors import VideoError
 from vidx.records import Clip, Problem, VideoInfo
 
@@ -47,11 +58,7 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
     from numpy.typing import NDArray
 
-    from vidx.embedder.decoding.clock import Clock
     from vidx.embedder.decoding.geometry import FrameGeometry
-
-# Headers round, and count what edit lists leave out: only much less than declared is truncated.
-TRUNCATED_SECONDS, TRUNCATED_SHARE = 1.0, 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +137,8 @@ def _check_unchanged(path: str, before: FileState) -> None:
 def _decode(
     path: str, sampling: Sampling, plan: Plan, geometry: FrameGeometry, tick: Tick, room: Room
 ) -> Iterator[DecodedClip | DecodedVideo]:
-    with opened(path) as container:
-        found = survey(container, tick)
+    with opened(path) as media:
+        found = survey(media, tick)
     guess = _guess_last(found.duration_seconds, sampling, plan)
     windows = whole_windows(math.inf, sampling, plan)
     wanted = heapq.merge(windows, [guess] if guess else [], key=attrgetter("start_seconds"))
@@ -188,7 +195,7 @@ class _Tally:
     def verdict(self, decoding: _Pass) -> Problem | None:
         problem = decoding.truncation()
         if problem is None and self.lost:
-            why = decoding.first_error or "frames marked as corrupt"
+            why = decoding.first_error or "data are missing in the file"
             clips = self.good + self.lost
             problem = Problem("decode_error", f"{self.lost} of {clips} clips damaged: {why}")
         if problem is not None and not self.good:
@@ -201,7 +208,7 @@ class _Pass:
 
     Args:
         path: The file.
-        found: The stream to decode and its counted duration.
+        found: The stream to decode, as its packets tell it.
         geometry: Resize and crop.
         tick: Called at least once a packet.
     """
@@ -211,10 +218,12 @@ class _Pass:
         self.found = found
         self.geometry = geometry
         self.tick = tick
+        self.trust = Trust(found)
         self.first_error = ""
         self.duration_seconds = 0.0
         self._is_complete = False
         self._info: VideoInfo | None = None
+        self._clock: Clock | None = None
 
     def cuts(self, clips: Iterable[Clip], sampling: Sampling, end: float) -> Iterator[Cut]:
         """Yield each clip that is wholly within the video, as soon as it has been passed.
@@ -225,14 +234,15 @@ class _Pass:
             end: Decoding may stop at this time.
 
         Raises:
-            VideoError: The stream gives no frame.
+            VideoError: The stream gives no frame, or the file cannot be read.
         """
         cutter = Cutter(clips, sampling)
         shown: Shown | None = None
-        with opened(self.path) as container:
-            for frame in self._frames(container):
+        with opened(self.path) as media:
+            for frame in self._frames(media):
                 if shown:
-                    yield from cutter.show(shown, frame.time, bool(self.first_error))
+                    is_gap = self.trust.is_lost_between(shown.fed, frame.fed)
+                    yield from cutter.show(shown, frame.time, is_gap=is_gap)
                 shown = frame
                 if shown.time >= end - TOLERANCE_SECONDS:
                     break
@@ -240,40 +250,65 @@ class _Pass:
                 self._is_complete = True
         if shown is None:
             raise self._nothing_shown()
+        is_gap = self._is_complete and self.trust.is_lost_between(shown.fed, None)
+        until = self._end(shown, is_gap=is_gap)
         # Cut short by `end`, the counted duration is the best that is known.
-        until = shown.time + shown.duration
         self.duration_seconds = (
             until if self._is_complete else max(until, self.found.duration_seconds)
         )
-        yield from cutter.show(shown, until, bool(self.first_error))
+        yield from cutter.show(shown, until, is_gap=is_gap)
 
-    def _frames(self, container: InputContainer) -> Iterator[Shown]:
-        stream = next(s for s in container.streams.video if s.index == self.found.index)
+    def _end(self, shown: Shown, *, is_gap: bool) -> float:
+        """When the last frame's time is over: with the last packet's, even if its frame is lost."""
+        found = self.found
+        if shown.fed.number == found.last:
+            return shown.time + found.last_seconds
+        if is_gap and self._clock:
+            between = found.seconds_between(shown.fed.number, found.last, self._clock.time_base)
+            if 0 < between <= self._clock.longest_step:
+                return shown.time + between + found.last_seconds
+        return shown.time + shown.duration
+
+    def _frames(self, media: Media) -> Iterator[Shown]:
+        stream = next(s for s in media.container.streams.video if s.index == self.found.index)
         stream.codec_context.thread_count = 1
-        clock = clock_for(container, stream)
+        stream.codec_context.copy_opaque = True
+        clock = self._clock = clock_for(media, stream, self.found)
         scaler = Scaler(self.geometry)
-        source = packets(container, [stream], self.tick, self._note)
-        for packet in itertools.chain(source, [None]):
+        for packet, _ in packets(media, [stream], self.tick, self._note):
             for frame in self._decoded(stream, packet):
                 self.tick()
                 check_size(frame.width, frame.height)
-                time = clock.time(frame.pts, frame.dts)
+                fed = cast(Fed, frame.opaque)
+                fed.has_picture = True
+                time = clock.time(frame.pts, frame.dts, fed.number, follows_loss=fed.follows_loss)
                 if time is None:
                     continue
                 if self._info is None:
-                    self._info = _describe(container, stream, frame, clock)
-                yield Shown(frame, time, clock.duration(frame.pts, frame.duration), scaler)
+                    self._info = _describe(media.container, stream, frame, clock)
+                yield Shown(frame, time, clock.duration(frame.pts, frame.duration), fed, scaler)
 
     def _decoded(self, stream: VideoStream, packet: Packet[VideoStream] | None) -> list[VideoFrame]:
+        fed = None
+        if packet is not None:
+            fed = packet.opaque = self.trust.feed(packet)
+        listening = Listening(av.logging.INFO)
+        frames: list[VideoFrame] = []
+        troubles: list[str] = []
         try:
-            return stream.codec_context.decode(packet)
+            with listening:
+                frames = stream.codec_context.decode(packet)
         except MemoryError:
             raise
         except av.error.FFmpegError as error:
             # Some decoders report a lack of memory as invalid data: is there room for a picture?
             bytearray(4 * stream.codec_context.width * stream.codec_context.height)
-            self._note(error)
-            return []
+            troubles.append(describe(error))
+        troubles += [line.text for line in listening.lines if line.tells_of_bad_picture]
+        if packet is not None and fed is not None and troubles:
+            self.first_error = self.first_error or troubles[0]
+            self.trust.fail(fed, packet)
+        return frames
 
     def _note(self, error: Exception) -> None:
         self.first_error = self.first_error or describe(error)
@@ -285,25 +320,25 @@ class _Pass:
         return dataclasses.replace(self._info, duration_seconds=self.duration_seconds)
 
     def truncation(self) -> Problem | None:
-        """Whether the video ends long before the end that the file declares."""
-        if not self._is_complete:
-            return None
-        return _truncation(self.found.declared_seconds, self.duration_seconds)
+        """Whether the file lacks a part of its end."""
+        return self.found.missing if self._is_complete else None
 
     def _nothing_shown(self) -> VideoError:
         if not self.first_error:
             return VideoError("no_frames", "no picture, and no error either")
-        problem = _truncation(self.found.declared_seconds, self.found.duration_seconds)
-        if problem is None:
-            return VideoError("decode_error", self.first_error)
+        problem = self.found.missing or Problem("decode_error", self.first_error)
         return VideoError(problem.reason, problem.message)
 
 
-def _truncation(declared_seconds: float, seconds: float) -> Problem | None:
-    missing = declared_seconds - seconds
-    if missing <= max(TRUNCATED_SECONDS, TRUNCATED_SHARE * declared_seconds):
-        return None
-    return Problem("truncated", f"{seconds:.3f} s of {declared_seconds:.3f} s are there")
+def clock_for(media: Media, stream: VideoStream, found: Survey) -> Clock:
+    """Make the clock that fits a stream."""
+    return Clock(
+        float(stream.time_base or 0),
+        found.frame_seconds,
+        SEAM_SECONDS if media.is_joinable else LONGEST_SECONDS,
+        has_pts=media.format != "avi",
+        goes_on=found.goes_on,
+    )
 
 
 def _describe(

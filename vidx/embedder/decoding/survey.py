@@ -1,0 +1,131 @@
+"""Counting a file's packets before anything is decoded: which stream, how long, what is lost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vidx.embedder.decoding.avi import frames_held_at_end
+from vidx.embedder.decoding.container import (
+    Media,
+    is_sequence_of_pictures,
+    still_image,
+    video_streams,
+)
+from vidx.embedder.decoding.endings import Ending, missing
+from vidx.embedder.decoding.packets import Tick, packets
+from vidx.embedder.decoding.structure import structure
+from vidx.embedder.decoding.tally import NO_TIME, REORDERED, Tally
+from vidx.records import Problem
+
+# Formats whose demuxers step over damage without a word; more than this between packets is damage.
+SILENT_FORMATS, PADDING = frozenset({"avi", "nut"}), 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """One video stream as its packets tell it.
+
+    Packets are named by their place among those of the stream, from 0, in the order of the file.
+
+    Attributes:
+        index: The stream's index in the container.
+        duration_seconds: From the first presentable packet to the end of the last; 0.0 if none.
+        frame_seconds: How long a frame lasts when nothing says otherwise.
+        missing: Why the file must lack a part, or None.
+        losses: Packets before which others were lost.
+        unseen: Packets before whose pictures, in the order they are shown, others are missing.
+        damaged: Packets that are not what was written.
+        last: The packet with the latest picture, or -1.
+        last_seconds: How long that picture is shown.
+        times: int64, presentation times of the packets, in units of the time base; NO_TIME where
+            there is none, or where the packet is not to be shown.
+        notes: What else there is in the file, and is not read.
+    """
+
+    index: int
+    duration_seconds: float
+    frame_seconds: float
+    missing: Problem | None
+    losses: frozenset[int]
+    unseen: frozenset[int]
+    damaged: frozenset[int]
+    last: int
+    last_seconds: float
+    times: NDArray[np.int64]
+    notes: tuple[str, ...]
+
+    def goes_on(self, packet: int, time: int, until: int) -> bool:
+        """Whether a packet soon after this one shows a picture after a time, up to another."""
+        soon = self.times[packet + 1 : packet + REORDERED]
+        return bool(((soon > time) & (soon <= until)).any())
+
+    def seconds_between(self, packet: int, other: int, time_base: float) -> float:
+        """From one packet's picture to another's; 0.0 where their times are not known."""
+        start, end = (int(self.times[number]) for number in (packet, other))
+        return (end - start) * time_base if NO_TIME not in (start, end) else 0.0
+
+
+def survey(media: Media, tick: Tick) -> Survey:
+    """Choose the stream to decode and count it, without decoding.
+
+    Args:
+        media: Freshly opened; it is read to its end.
+        tick: Called as reading goes on.
+
+    Raises:
+        VideoError: There is no stream of moving pictures that could be decoded, or the file cannot
+            be read.
+    """
+    candidates = video_streams(media.container)
+    tallies = _count(media, tick)
+    videos = [tallies[stream.index] for stream in candidates]
+    chosen = next((tally for tally in videos if tally.num_shown), videos[0])
+    if is_sequence_of_pictures(media.container) and chosen.num_shown < 2:
+        raise still_image(media.container)
+    ending = Ending(media, structure(media.source), chosen, videos, list(tallies.values()))
+    losses = chosen.losses()
+    last, last_seconds = chosen.last_picture()
+    held = _held_seconds(media, ending, chosen)
+    return Survey(
+        index=chosen.stream.index,
+        duration_seconds=chosen.seconds() + held,
+        frame_seconds=chosen.frame_seconds,
+        missing=missing(ending),
+        losses=losses,
+        unseen=chosen.unseen(),
+        damaged=chosen.damaged(losses),
+        last=last,
+        last_seconds=last_seconds + held,
+        times=chosen.shown_times(),
+        notes=ending.notes(),
+    )
+
+
+def _count(media: Media, tick: Tick) -> dict[int, Tally]:
+    tallies = {stream.index: Tally(media, stream) for stream in media.container.streams}
+    end = 0
+    for packet, lines in packets(media, list(media.container.streams), tick, lambda _: None):
+        is_stepped_over = False
+        if packet is not None and media.format in SILENT_FORMATS and packet.pos is not None:
+            is_stepped_over = 0 < end < packet.pos - PADDING
+            end = max(end, packet.pos + packet.size)
+        if lines or is_stepped_over:
+            for tally in tallies.values():
+                tally.hear(lines, is_stepped_over=is_stepped_over)
+        if packet is not None and packet.stream_index in tallies:
+            tallies[packet.stream_index].add(packet)
+    return tallies
+
+
+def _held_seconds(media: Media, ending: Ending, chosen: Tally) -> float:
+    """How much longer than its packet says the last picture is shown."""
+    if media.format == "avi":
+        position = chosen.last_position
+        frames = frames_held_at_end(media.source, chosen.stream.index, position) if position else 0
+        return frames * chosen.frame_seconds
+    if ending.is_complete:
+        return max(ending.declared_seconds - chosen.extent, 0.0)
+    return 0.0
