@@ -1,16 +1,17 @@
-"""Decoded frames of any size, format and rotation to the pixels that the model takes."""
+"""Decoded frames of any size, format and orientation to the pixels that the model takes."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import numpy as np
-from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
 
 from vidx.embedder.decoding.container import check_size
+from vidx.embedder.decoding.orientation import orientation_of
 
 if TYPE_CHECKING:
+    from av.video.frame import VideoFrame
     from numpy.typing import NDArray
 
     from vidx.embedder.decoding.geometry import FrameGeometry
@@ -21,19 +22,6 @@ SWSCALE = {
     "bilinear": Interpolation.BILINEAR,
     "bicubic": Interpolation.BICUBIC,
 }
-
-
-def quarter_turns(frame: VideoFrame) -> int:
-    """Counter-clockwise quarter turns to the displayed frame; other angles are not honoured.
-
-    Args:
-        frame: With the rotation that its container asks for.
-
-    Returns:
-        0, 1, 2 or 3.
-    """
-    degrees = int(frame.rotation)
-    return degrees // 90 % 4 if degrees % 90 == 0 else 0
 
 
 class Scaler:
@@ -55,29 +43,28 @@ class Scaler:
             frame: As decoded.
 
         Returns:
-            uint8, shape (height, width, 3), RGB, upright.
+            uint8, shape (height, width, 3), RGB, as it is shown.
 
         Raises:
             VideoError: The resized frame would be too large.
             av.error.FFmpegError: swscale does not know the pixel format.
         """
-        turns = quarter_turns(frame)
-        is_sideways = turns % 2 == 1
-        shown = (frame.width, frame.height) if is_sideways else (frame.height, frame.width)
-        height, width = self.geometry.resized(*shown)
+        orientation = orientation_of(frame)
+        height, width = self.geometry.resized(*orientation.turned(frame.height, frame.width))
         check_size(width, height)
         # First to RGB and then smaller, as the exact resize does: the other way round is no
         # faster and up to 50 grey levels off. Planes are resized faster than packed pixels.
         rgb = self.to_rgb.reformat(frame, format="rgb24", threads=1)
+        coded_height, coded_width = orientation.turned(height, width)
         small = self.to_size.reformat(
             rgb,
-            width=height if is_sideways else width,
-            height=width if is_sideways else height,
+            width=coded_width,
+            height=coded_height,
             format="gbrp",
             interpolation=SWSCALE[self.geometry.interpolation],
             threads=1,
         )
-        upright = np.rot90(np.asarray(small.to_ndarray(), np.uint8), turns)
+        upright = orientation.upright(np.asarray(small.to_ndarray(), np.uint8))
         return _cropped(upright, *self.geometry.crop_box(height, width))
 
 

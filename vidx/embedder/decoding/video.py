@@ -27,6 +27,7 @@ import numpy as np
 
 from vidx.embedder.decoding.container import FileState, check_size, describe, file_state, opened
 from vidx.embedder.decoding.cutter import Cut, Cutter, Room, Shown
+from vidx.embedder.decoding.orientation import orientation_of
 from vidx.embedder.decoding.packets import Survey, Tick, clock_for, packets, survey
 from vidx.embedder.decoding.sampling import (
     TOLERANCE_SECONDS,
@@ -36,7 +37,7 @@ from vidx.embedder.decoding.sampling import (
     last_clip,
     whole_windows,
 )
-from vidx.embedder.decoding.scaler import Scaler, quarter_turns
+from vidx.embedder.decoding.scaler import Scaler
 from vidx.errors import VideoError
 from vidx.records import Clip, Problem, VideoInfo
 
@@ -309,15 +310,16 @@ def _truncation(declared_seconds: float, seconds: float) -> Problem | None:
 def _describe(
     container: InputContainer, stream: VideoStream, frame: VideoFrame, clock: Clock
 ) -> VideoInfo:
-    turns = quarter_turns(frame)
-    is_sideways = turns % 2 == 1
+    orientation = orientation_of(frame)
+    height, width = orientation.turned(frame.height, frame.width)
     return VideoInfo(
         duration_seconds=0.0,
-        width=frame.height if is_sideways else frame.width,
-        height=frame.width if is_sideways else frame.height,
+        width=width,
+        height=height,
         frame_rate=float(stream.average_rate or 0),
         codec=stream.codec_context.name,
         container=container.format.name,
         first_timestamp_seconds=clock.first_timestamp_seconds,
-        rotation_degrees=turns * 90,
+        rotation_degrees=orientation.turns * 90,
+        is_mirrored=orientation.is_mirrored,
     )
