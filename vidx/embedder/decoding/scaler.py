@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from av.video.reformatter import Interpolation, VideoReformatter
 
-from vidx.embedder.decoding.container import check_size
+from vidx.embedder.decoding.container import MAX_SIDE
 from vidx.embedder.decoding.orientation import orientation_of
+from vidx.embedder.decoding.taps import resized_part
+from vidx.errors import VideoError
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
@@ -46,15 +48,20 @@ class Scaler:
             uint8, shape (height, width, 3), RGB, as it is shown.
 
         Raises:
-            VideoError: The resized frame would be too large.
+            VideoError: What is kept of the resized frame would be too large.
             av.error.FFmpegError: swscale does not know the pixel format.
         """
         orientation = orientation_of(frame)
-        height, width = self.geometry.resized(*orientation.turned(frame.height, frame.width))
-        check_size(width, height)
+        shown_height, shown_width = orientation.turned(frame.height, frame.width)
+        height, width = self.geometry.resized(shown_height, shown_width)
+        is_ribbon = max(height, width) > MAX_SIDE
+        if is_ribbon:
+            self._check_part(shown_height, shown_width, height, width)
         # First to RGB and then smaller, as the exact resize does: the other way round is no
         # faster and up to 50 grey levels off. Planes are resized faster than packed pixels.
         rgb = self.to_rgb.reformat(frame, format="rgb24", threads=1)
+        if is_ribbon:
+            return self._part(orientation.upright(_array(rgb)), height, width)
         coded_height, coded_width = orientation.turned(height, width)
         small = self.to_size.reformat(
             rgb,
@@ -64,8 +71,32 @@ class Scaler:
             interpolation=SWSCALE[self.geometry.interpolation],
             threads=1,
         )
-        upright = orientation.upright(np.asarray(small.to_ndarray(), np.uint8))
+        upright = orientation.upright(_array(small))
         return _cropped(upright, *self.geometry.crop_box(height, width))
+
+    def _check_part(self, shown_height: int, shown_width: int, height: int, width: int) -> None:
+        """Refuse a frame of which a side over the limit is left, resized and cropped."""
+        _, _, crop_height, crop_width = self.geometry.crop_box(height, width)
+        if max(crop_height, crop_width) > MAX_SIDE:
+            kept = f"the crop keeps {crop_width}x{crop_height}" if self.geometry.crop else "no crop"
+            raise VideoError(
+                "too_large",
+                f"the model's resize makes {width}x{height} of {shown_width}x{shown_height} pixels "
+                f"({kept}): a side over {MAX_SIDE}",
+            )
+
+    def _part(self, upright: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+        """Resize no more than the crop keeps: swscale makes wholes alone, and too large ones."""
+        top, left, crop_height, crop_width = self.geometry.crop_box(height, width)
+        y, x = max(top, 0), max(left, 0)
+        inside = (y, x, min(top + crop_height, height) - y, min(left + crop_width, width) - x)
+        part = resized_part(upright, height, width, inside, self.geometry.interpolation)
+        return _cropped(part, min(top, 0), min(left, 0), crop_height, crop_width)
+
+
+def _array(frame: VideoFrame) -> NDArray[np.uint8]:
+    """uint8, shape (height, width, 3), RGB."""
+    return np.asarray(frame.to_ndarray(), np.uint8)
 
 
 def _cropped(
