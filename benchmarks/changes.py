@@ -15,7 +15,7 @@ from av.video.frame import PictureType, VideoFrame
 from av.video.stream import VideoStream
 
 from vidx.embedder.decoding.container import opened
-from vidx.embedder.decoding.scaler import quarter_turns
+from vidx.embedder.decoding.orientation import Orientation, orientation_of
 from vidx.records import VideoInfo
 
 COPY_SECONDS = 3.0  # one clip of 16 frames at 7.5 a second, and some more
@@ -77,7 +77,7 @@ def _changed(
     """The pictures of a copy, numbered from 0."""
     frames = before.decode(stream)
     first = next(frames)
-    graph = _graph(stream, _chain(kind, rate, quarter_turns(first)))
+    graph = _graph(stream, _chain(kind, rate, orientation_of(first)))
     enough = first.time + TRIMMED_SECONDS + COPY_SECONDS + 1
     needed = itertools.takewhile(lambda frame: frame.time < enough, frames)
     number = 0
@@ -100,9 +100,10 @@ def _ready(graph: Graph) -> Iterator[VideoFrame]:
             return
 
 
-def _chain(kind: str, rate: Fraction, turns: int) -> list[tuple[str, str]]:
+def _chain(kind: str, rate: Fraction, orientation: Orientation) -> list[tuple[str, str]]:
     """All filters of a copy: upright, from 0, changed, of one rate, short, of even size."""
-    upright = [("transpose", "cclock")] * turns
+    mirrored = [("hflip", "")] * orientation.is_mirrored
+    upright = [*mirrored, *[("transpose", "cclock")] * orientation.turns]
     from_zero = [("setpts", "PTS-STARTPTS")]
     short = [("fps", str(rate)), ("trim", f"duration={COPY_SECONDS}")]
     even = [("crop", "trunc(iw/2)*2:trunc(ih/2)*2"), ("format", "yuv420p")]

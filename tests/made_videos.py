@@ -12,6 +12,8 @@ import pytest
 from numpy.typing import NDArray
 
 MILLISECOND = Fraction(1, 1000)
+BOXES = {".mp4", ".mov"}
+TURNS = {90: (0, 1, -1, 0, 0, 0), 180: (-1, 0, 0, -1, 0, 0), 270: (0, -1, 1, 0, 0, 0)}
 
 
 def picture(seed: int, seconds: float, size: tuple[int, int]) -> NDArray[np.uint8]:
@@ -43,6 +45,8 @@ def _make_video(
     seconds: float = 3.0,
     seed: int = 0,
     rotation: int = 0,
+    matrix: Sequence[float] | None = None,
+    still: NDArray[np.uint8] | None = None,
     b_frames: int = 0,
     gop: int = 12,
     times: Sequence[float] | None = None,
@@ -58,13 +62,17 @@ def _make_video(
         fps: Frames a second.
         seconds: Duration.
         seed: Decides the content.
-        rotation: Clockwise degrees in an MP4's or MOV's track header: 0, 90, 180 or 270.
+        rotation: Clockwise degrees that it is to be turned by: 0, 90, 180 or 270.
+        matrix: How it is to be turned and mirrored: a, b, c, d, x, y of the matrix in an MP4's or
+            MOV's track header, which is written there; other containers are left to FFmpeg.
+        still: Shown all the time, uint8, shape (height, width, 3), instead of what moves.
         b_frames: Reordered frames between two others.
         gop: Frames from one key frame to the next.
         times: When each frame appears, in seconds, instead of `fps` and `seconds`.
         bit_rate: Bits a second; None for the encoder's default.
         format: FFmpeg muxer.
     """
+    matrix = matrix or TURNS.get(rotation)
     shown = times if times is not None else [i / fps for i in range(round(seconds * fps))]
     with av.open(str(path), "w", format=format) as container:
         stream = container.add_stream(codec, rate=fps)
@@ -79,33 +87,36 @@ def _make_video(
             stream.bit_rate = bit_rate
         if codec == "libx264":
             stream.options = {"preset": "ultrafast", "bf": str(b_frames)}
+        if matrix and path.suffix not in BOXES:
+            stream.set_display_matrix(_fixed_point(matrix))
         if times is not None:
             stream.codec_context.time_base = stream.time_base = MILLISECOND
         for number, time in enumerate(shown):
-            frame = av.VideoFrame.from_ndarray(picture(seed, time, size), format="rgb24")
+            image = picture(seed, time, size) if still is None else still
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
             frame.pts = number if times is None else round(time * 1000)
             frame.time_base = Fraction(1, fps) if times is None else MILLISECOND
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
-    if rotation:
-        _rotate(path, rotation)
+    if matrix and path.suffix in BOXES:
+        _write_matrix(path, matrix)
     return path
 
 
-def _rotate(path: Path, degrees: int) -> None:
-    """Write a turn into the matrix of the track header (ISO/IEC 14496-12, 8.3.2)."""
-    one = 1 << 16
-    a, b, c, d = {
-        90: (0, one, -one, 0),
-        180: (-one, 0, 0, -one),
-        270: (0, -one, one, 0),
-    }[degrees]
+def _write_matrix(path: Path, matrix: Sequence[float]) -> None:
+    """Write the matrix of the track header (ISO/IEC 14496-12, 8.3.2)."""
     data = bytearray(path.read_bytes())
     start = data.index(b"tkhd") + 4 + 40
     data[start : start + 36] = b"".join(
-        value.to_bytes(4, "big", signed=True) for value in (a, b, 0, c, d, 0, 0, 0, 1 << 30)
+        value.to_bytes(4, "big", signed=True) for value in _fixed_point(matrix)
     )
     path.write_bytes(data)
+
+
+def _fixed_point(matrix: Sequence[float]) -> list[int]:
+    """From a, b, c, d, x, y: three rows of which the last column has 30 bits after the point."""
+    a, b, c, d, x, y = (round(value * (1 << 16)) for value in matrix)
+    return [a, b, 0, c, d, 0, x, y, 1 << 30]
 
 
 @pytest.fixture(scope="session")

@@ -314,6 +314,13 @@ def test_a_turned_video_gives_upright_copies(copy_of) -> None:
     assert np.abs(picture_of(copy) - upright).mean() < 25
 
 
+def test_a_mirrored_video_gives_mirrored_copies(copy_of) -> None:
+    source, copy = copy_of("resized", matrix=(0, 1, 1, 0, 0, 0))
+    mirrored = picture_of(source).swapaxes(0, 1)[::2, ::2]
+    assert picture_of(copy).shape == mirrored.shape
+    assert np.abs(picture_of(copy) - mirrored).mean() < 25
+
+
 def test_the_nearest_clip_of_any_of_the_copys_decides(benchmark) -> None:
     gallery = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
     clips = np.array([[2.0, 1.0], [0.1, 3.0]])  # the second is closer to a clip than the first

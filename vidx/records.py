@@ -44,6 +44,8 @@ class VideoInfo:
         container: The demuxer's name, such as `mov,mp4,m4a,3gp,3g2,mj2`.
         first_timestamp_seconds: The container's time of the first frame, which is our 0.
         rotation_degrees: Counter-clockwise turn that was applied: 0, 90, 180 or 270.
+        is_mirrored: Whether the picture was mirrored left to right, before that turn. So a flip
+            upside down is one from left to right and a turn by 180.
     """
 
     duration_seconds: float
@@ -54,6 +56,7 @@ class VideoInfo:
     container: str
     first_timestamp_seconds: float
     rotation_degrees: int
+    is_mirrored: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,16 +1,19 @@
-"""Decoded frames of any size, format and rotation to the pixels that the model takes."""
+"""Decoded frames of any size, format and orientation to the pixels that the model takes."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import numpy as np
-from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
 
-from vidx.embedder.decoding.container import check_size
+from vidx.embedder.decoding.container import MAX_SIDE
+from vidx.embedder.decoding.orientation import orientation_of
+from vidx.embedder.decoding.taps import resized_part
+from vidx.errors import VideoError
 
 if TYPE_CHECKING:
+    from av.video.frame import VideoFrame
     from numpy.typing import NDArray
 
     from vidx.embedder.decoding.geometry import FrameGeometry
@@ -21,19 +24,6 @@ SWSCALE = {
     "bilinear": Interpolation.BILINEAR,
     "bicubic": Interpolation.BICUBIC,
 }
-
-
-def quarter_turns(frame: VideoFrame) -> int:
-    """Counter-clockwise quarter turns to the displayed frame; other angles are not honoured.
-
-    Args:
-        frame: With the rotation that its container asks for.
-
-    Returns:
-        0, 1, 2 or 3.
-    """
-    degrees = int(frame.rotation)
-    return degrees // 90 % 4 if degrees % 90 == 0 else 0
 
 
 class Scaler:
@@ -55,30 +45,58 @@ class Scaler:
             frame: As decoded.
 
         Returns:
-            uint8, shape (height, width, 3), RGB, upright.
+            uint8, shape (height, width, 3), RGB, as it is shown.
 
         Raises:
-            VideoError: The resized frame would be too large.
+            VideoError: What is kept of the resized frame would be too large.
             av.error.FFmpegError: swscale does not know the pixel format.
         """
-        turns = quarter_turns(frame)
-        is_sideways = turns % 2 == 1
-        shown = (frame.width, frame.height) if is_sideways else (frame.height, frame.width)
-        height, width = self.geometry.resized(*shown)
-        check_size(width, height)
+        orientation = orientation_of(frame)
+        shown_height, shown_width = orientation.turned(frame.height, frame.width)
+        height, width = self.geometry.resized(shown_height, shown_width)
+        is_ribbon = max(height, width) > MAX_SIDE
+        if is_ribbon:
+            self._check_part(shown_height, shown_width, height, width)
         # First to RGB and then smaller, as the exact resize does: the other way round is no
         # faster and up to 50 grey levels off. Planes are resized faster than packed pixels.
         rgb = self.to_rgb.reformat(frame, format="rgb24", threads=1)
+        if is_ribbon:
+            return self._part(orientation.upright(_array(rgb)), height, width)
+        coded_height, coded_width = orientation.turned(height, width)
         small = self.to_size.reformat(
             rgb,
-            width=height if is_sideways else width,
-            height=width if is_sideways else height,
+            width=coded_width,
+            height=coded_height,
             format="gbrp",
             interpolation=SWSCALE[self.geometry.interpolation],
             threads=1,
         )
-        upright = np.rot90(np.asarray(small.to_ndarray(), np.uint8), turns)
+        upright = orientation.upright(_array(small))
         return _cropped(upright, *self.geometry.crop_box(height, width))
+
+    def _check_part(self, shown_height: int, shown_width: int, height: int, width: int) -> None:
+        """Refuse a frame of which a side over the limit is left, resized and cropped."""
+        _, _, crop_height, crop_width = self.geometry.crop_box(height, width)
+        if max(crop_height, crop_width) > MAX_SIDE:
+            kept = f"the crop keeps {crop_width}x{crop_height}" if self.geometry.crop else "no crop"
+            raise VideoError(
+                "too_large",
+                f"the model's resize makes {width}x{height} of {shown_width}x{shown_height} pixels "
+                f"({kept}): a side over {MAX_SIDE}",
+            )
+
+    def _part(self, upright: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+        """Resize no more than the crop keeps: swscale makes wholes alone, and too large ones."""
+        top, left, crop_height, crop_width = self.geometry.crop_box(height, width)
+        y, x = max(top, 0), max(left, 0)
+        inside = (y, x, min(top + crop_height, height) - y, min(left + crop_width, width) - x)
+        part = resized_part(upright, height, width, inside, self.geometry.interpolation)
+        return _cropped(part, min(top, 0), min(left, 0), crop_height, crop_width)
+
+
+def _array(frame: VideoFrame) -> NDArray[np.uint8]:
+    """uint8, shape (height, width, 3), RGB."""
+    return np.asarray(frame.to_ndarray(), np.uint8)
 
 
 def _cropped(

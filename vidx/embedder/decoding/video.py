@@ -36,6 +36,7 @@ from vidx.embedder.decoding.container import (
 )
 from vidx.embedder.decoding.cutter import Cut, Cutter, Room, Shown
 from vidx.embedder.decoding.ffmpeg_log import Listening
+from vidx.embedder.decoding.orientation import orientation_of
 from vidx.embedder.decoding.packets import Tick, packets
 from vidx.embedder.decoding.sampling import (
     TOLERANCE_SECONDS,
@@ -45,7 +46,7 @@ from vidx.embedder.decoding.sampling import (
     last_clip,
     whole_windows,
 )
-from vidx.embedder.decoding.scaler import Scaler, quarter_turns
+from vidx.embedder.decoding.scaler import Scaler
 from vidx.embedder.decoding.survey import Survey, survey
 from vidx.embedder.decoding.trust import Fed, Trust
 from vidx.errors import VideoError
@@ -344,15 +345,16 @@ def clock_for(media: Media, stream: VideoStream, found: Survey) -> Clock:
 def _describe(
     container: InputContainer, stream: VideoStream, frame: VideoFrame, clock: Clock
 ) -> VideoInfo:
-    turns = quarter_turns(frame)
-    is_sideways = turns % 2 == 1
+    orientation = orientation_of(frame)
+    height, width = orientation.turned(frame.height, frame.width)
     return VideoInfo(
         duration_seconds=0.0,
-        width=frame.height if is_sideways else frame.width,
-        height=frame.width if is_sideways else frame.height,
+        width=width,
+        height=height,
         frame_rate=float(stream.average_rate or 0),
         codec=stream.codec_context.name,
         container=container.format.name,
         first_timestamp_seconds=clock.first_timestamp_seconds,
-        rotation_degrees=turns * 90,
+        rotation_degrees=orientation.turns * 90,
+        is_mirrored=orientation.is_mirrored,
     )
