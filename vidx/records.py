@@ -44,6 +44,11 @@ class VideoInfo:
         container: The demuxer's name, such as `mov,mp4,m4a,3gp,3g2,mj2`.
         first_timestamp_seconds: The container's time of the first frame, which is our 0.
         rotation_degrees: Counter-clockwise turn that was applied: 0, 90, 180 or 270.
+        is_mirrored: Whether the picture was mirrored, left to right, before that turn, as the
+            display matrix asks for.
+        notes: What was done to tell its times or what else its file holds, in plain sentences:
+            jumps of the clock that were joined, stray timestamps that were not believed, a second
+            film that follows in the same file. Empty for nearly every video.
     """
 
     duration_seconds: float
@@ -54,6 +59,8 @@ class VideoInfo:
     container: str
     first_timestamp_seconds: float
     rotation_degrees: int
+    is_mirrored: bool
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

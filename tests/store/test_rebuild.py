@@ -97,6 +97,21 @@ def test_what_was_done_beside_adding_clips_comes_back_from_the_journal(
     assert open_catalogue().plan_of(video_id("a")) is None
 
 
+def test_what_is_told_of_videos_comes_back_from_the_shards_alone(
+    layout: Layout, open_catalogue: Open
+) -> None:
+    notes = ("The clock \"jumps\" at 3 s;\nit was joined, \\ 'so'.", "Après l'autre: 映画 🎞")
+    partial = Problem("decode_error", "l'œil\n\"")
+    commit(layout, draw_video("a"), draw_video("b", is_mirrored=True, notes=notes, problem=partial))
+    told = export.videos_table(open_catalogue())
+    assert told["notes"].to_pylist() == [[], list(notes)]
+    assert told["is_mirrored"].to_pylist() == [False, True]
+    lose_catalogue(layout)
+    lose_journal(layout)
+    run(layout)
+    assert export.videos_table(open_catalogue()) == told
+
+
 def all_tables(catalogue: Catalogue) -> dict[str, list[Any]]:
     """Every row of the catalogue, but for when and with what versions it was committed."""
     with catalogue.engine.connect() as connection:

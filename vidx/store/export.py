@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,9 +64,13 @@ VIDEOS_SCHEMA = pa.schema(
         ("frame_rate", pa.float64()),
         ("codec", pa.string()),
         ("container", pa.string()),
+        ("first_timestamp_seconds", pa.float64()),
+        ("rotation_degrees", pa.int32()),
+        ("is_mirrored", pa.bool_()),
         ("size_bytes", pa.int64()),
         ("problem_reason", pa.string()),
         ("problem_message", pa.string()),
+        ("notes", pa.list_(pa.string())),
     ]
 )
 FAILURES_SCHEMA = pa.schema(
@@ -149,6 +154,7 @@ def videos_table(catalogue: Catalogue, limit: int | None = None) -> pa.Table:
             "locations": places.get(row.number, []),
             "num_clips": lengths.get(row.take, 0),
             "status": "partial" if row.problem_reason else "whole",
+            "notes": json.loads(row.notes),
         }
         for row in found
     ]

@@ -320,4 +320,6 @@ def _describe(
         container=container.format.name,
         first_timestamp_seconds=clock.first_timestamp_seconds,
         rotation_degrees=turns * 90,
+        is_mirrored=False,
+        notes=(),
     )
