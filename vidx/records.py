@@ -258,7 +258,8 @@ class FileFinding:
         source: The file.
         video_id: SHA-256 (hex) of its bytes, where they had to be read.
         problem: Why the file cannot be read, for FAILED.
-        gone: The path, no longer there, under which the video was known, for MOVED.
+        gone: The path, no longer there, under which the video was known: for MOVED, and for EMBED
+            and TWIN of a video that is in the collection and embedded anew.
     """
 
     status: FileStatus

@@ -67,7 +67,11 @@ _COUNTED_AS = {
     "decodes in the main one, without isolation. Default: one a core, at most 16.",
 )
 @limit_option("Look only at the first N files, in sorted order.")
-@click.option("--retry-failed", is_flag=True, help="Try files again that failed before.")
+@click.option(
+    "--retry-failed",
+    is_flag=True,
+    help="Try files again that failed before, or of which only a part could be embedded.",
+)
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
 @json_option
 @quiet_option
