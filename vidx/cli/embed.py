@@ -175,6 +175,8 @@ def _print_report(collection: Collection, report: EmbedReport) -> None:
         rate = f"{report.clips_per_second:.1f} clips/s"
         click.echo(f"{count(report.num_clips, 'clip')} in {report.seconds:.1f} s ({rate})")
     click.echo(f"Collection: {shown_path(report.collection)}")
+    if report.partial:
+        click.echo("`vidx videos --remarks` says what is missing of a partial video.")
     if report.failed:
         rows = collection.failures().to_pylist()
         print_failures(rows[:SHOWN_FAILURES])

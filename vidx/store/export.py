@@ -113,12 +113,15 @@ def clip_tables(catalogue: Catalogue) -> Iterator[pa.Table]:
                 yield table
 
 
-def videos_table(catalogue: Catalogue, limit: int | None = None) -> pa.Table:
+def videos_table(
+    catalogue: Catalogue, limit: int | None = None, *, remarked: bool = False
+) -> pa.Table:
     """The videos by path, with all their paths and their number of clips.
 
     Args:
         catalogue: The collection's.
         limit: Only the first so many. None: all.
+        remarked: Only those of which a part is missing, or that have notes.
     """
     first = (
         select(locations.c.video, func.min(locations.c.path).label("path"))
@@ -133,6 +136,8 @@ def videos_table(catalogue: Catalogue, limit: int | None = None) -> pa.Table:
         .order_by(first.c.path)
         .limit(limit)
     )
+    if remarked:
+        query = query.where(takes.c.problem_reason.is_not(None) | (videos.c.notes != "[]"))
     counted = (
         select(clips.c.take, func.count())
         .where(clips.c.removed.is_(None), clips.c.take.in_(SOME))
