@@ -93,7 +93,7 @@ def decoded(jobs: Iterable[Job], frames: np.ndarray, clips: int) -> Iterator[Eve
         for number in range(clips):
             yield ClipDecoded(job, 1, Clip(2.0 * number, 2.0 * number + 2), frames[number % 8])
         height, width = frames.shape[2:4]
-        info = VideoInfo(2.0 * clips, width, height, 30.0, "h264", "mp4", 0.0, 0, False)
+        info = VideoInfo(2.0 * clips, width, height, 30.0, "h264", "mp4", 0.0, 0, False, ())
         yield VideoDone(job, 1, info, None)
 
 

@@ -177,7 +177,7 @@ def draw(name: str, number: int, vectors: Any, logits: Any, at: int) -> NewVideo
         plan="d" * 64,
         sources=[Source(path_of(number), 1_000_000, version)],
         embedded=EmbeddedVideo(
-            info=VideoInfo(2.0 * count, 640, 360, 30.0, "h264", "mov,mp4", 0.0, 0, False),
+            info=VideoInfo(2.0 * count, 640, 360, 30.0, "h264", "mov,mp4", 0.0, 0, False, ()),
             clips=tuple(Clip(2.0 * i, 2.0 * i + 2) for i in range(count)),
             embeddings=vectors[rows],
             logits=logits[rows],

@@ -160,7 +160,7 @@ def ready_clips(
         yield DecodedClip(Clip(2.0 * number, 2.0 * number + 2), np.stack(frames, out=out))
     with Path(os.environ[CHILDREN]).open("a") as file:
         file.write(f"{cpu_seconds(resource.RUSAGE_SELF) - began} ")
-    yield DecodedVideo(VideoInfo(2.0, 224, 224, 30.0, "h264", "mp4", 0.0, 0, False), None)
+    yield DecodedVideo(VideoInfo(2.0, 224, 224, 30.0, "h264", "mp4", 0.0, 0, False, ()), None)
 
 
 if __name__ == "__main__":

@@ -36,6 +36,8 @@ def draw_video(
     dim: int = DIM,
     labels: tuple[str, ...] = LABELS,
     problem: Problem | None = None,
+    is_mirrored: bool = False,
+    notes: tuple[str, ...] = (),
 ) -> NewVideo:
     """One embedded video; the same name and plan give the same vectors."""
     random = np.random.default_rng(list(f"{name} {plan}".encode()))
@@ -45,7 +47,9 @@ def draw_video(
         plan=plan,
         sources=[Source(path, 1000, "42") for path in paths or (path_of(name),)],
         embedded=EmbeddedVideo(
-            info=VideoInfo(2.0 * clips, 64, 48, 30.0, "h264", "mov,mp4", 0.0, 0, False),
+            info=VideoInfo(
+                2.0 * clips, 64, 48, 30.0, "h264", "mov,mp4", 0.0, 0, is_mirrored, notes
+            ),
             clips=tuple(Clip(2.0 * i, 2.0 * i + 2) for i in range(clips)),
             embeddings=random.standard_normal((clips, dim), dtype=np.float32),
             logits=logits,

@@ -57,6 +57,8 @@ def test_it_holds_each_thing_that_a_collection_can(folder: Path, expected: dict[
     verbs = {commit["verb"] for commit in expected["commits"]}
     assert verbs == {"embed", "remove", "restore", "compact"}
     assert {video["status"] for video in expected["videos"]} == {"whole", "partial"}
+    assert {video["is_mirrored"] for video in expected["videos"]} == {True, False}
+    assert {len(video["notes"]) for video in expected["videos"]} == {0, 2}
     assert max(len(video["locations"]) for video in expected["videos"]) == 2
     assert len(expected["failures"]) == 1
     assert len(expected["clips"]) > 5

@@ -317,15 +317,20 @@ class Collection:
 
         return live_vectors(self._catalogue())
 
-    def videos(self, limit: int | None = None) -> pa.Table:
-        """The videos by path, with their locations, number of clips and whether they are whole.
+    def videos(self, limit: int | None = None, *, remarked: bool = False) -> pa.Table:
+        """The videos by path, with all that is known of each.
+
+        Their locations, number of clips and what the decoder learned; whether they are `whole` or
+        `partial` (`status`), and why (`problem_reason`, `problem_message`); and `notes`: what was
+        done to tell their times or what else their files hold, in plain sentences.
 
         Args:
             limit: Only the first so many. None: all.
+            remarked: Only those that are partial or have notes.
         """
         from vidx.store.export import videos_table
 
-        return videos_table(self._catalogue(), limit)
+        return videos_table(self._catalogue(), limit, remarked=remarked)
 
     def failures(self, limit: int | None = None) -> pa.Table:
         """The files that could not be embedded, by path: path, reason, message.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
 from importlib.metadata import version
@@ -70,6 +71,8 @@ class Ingest:
         # Per content of this run: the files that hold it, and once it is settled, what was wrong.
         self.sources: dict[str, list[Source]] = {}
         self.settled: dict[str, Problem | None] = {}
+        # And the paths, no longer there, that its files were moved from.
+        self.gone: defaultdict[str, list[str]] = defaultdict(list)
 
     def run(
         self,
@@ -125,6 +128,8 @@ class Ingest:
     def _jobs(self, findings: Iterator[FileFinding]) -> Iterator[Job]:
         """Settle the files that need no embedding, and hand out the others."""
         for finding in findings:
+            if finding.gone:
+                self.gone[str(finding.video_id)].append(finding.gone)
             if finding.status is FileStatus.EMBED:
                 video_id = str(finding.video_id)
                 self.sources[video_id] = [finding.source]
@@ -144,9 +149,9 @@ class Ingest:
                 self._fail(Failed(source, finding.video_id, finding.problem))
             case FileStatus.TWIN:
                 self._settle_twin(source, video_id)
-            case FileStatus.MOVED if finding.gone:
+            case FileStatus.MOVED:
                 self.counts["moved"] += 1
-                self.batch.gone.append(finding.gone)
+                self._let_go(video_id)
                 self.batch.places.append((video_id, source))
             case FileStatus.DUPLICATE:
                 self.counts["duplicate"] += 1
@@ -166,6 +171,7 @@ class Ingest:
             self._fail(Failed(source, video_id, problem))
             return
         self.counts["duplicate"] += 1
+        self._let_go(video_id)
         if all(video.video_id != video_id for video in self.batch.videos):
             self.batch.places.append((video_id, source))
 
@@ -181,7 +187,12 @@ class Ingest:
         self.counts["partial" if outcome.problem else "embedded"] += 1
         self.counts["duplicate"] += len(sources) - 1
         self.clips += len(outcome.clips)
+        self._let_go(video_id)
         self.batch.videos.append(NewVideo(video_id, self.digest, sources, outcome))
+
+    def _let_go(self, video_id: str) -> None:
+        """Forget where a content was, in the commit that says where it is."""
+        self.batch.gone += self.gone.pop(video_id, [])
 
     def _fail(self, failed: Failed) -> None:
         self.counts["failed"] += 1

@@ -45,7 +45,8 @@ class EmbedOptions:
         workers: Decoding processes; 0 decodes in this one, without isolation. None: one a core, at
             most 16.
         limit: Look only at the first so many files, in sorted order. None: at all.
-        retry_failed: Whether files that failed before are tried again.
+        retry_failed: Whether files that failed before, or of which only a part could be embedded,
+            are tried again.
         commit: When what is finished becomes part of the collection.
 
     Raises:

@@ -46,6 +46,9 @@ class VideoInfo:
         rotation_degrees: Counter-clockwise turn that was applied: 0, 90, 180 or 270.
         is_mirrored: Whether the picture was mirrored left to right, before that turn. So a flip
             upside down is one from left to right and a turn by 180.
+        notes: What was done to tell its times or what else its file holds, in plain sentences:
+            jumps of the clock that were taken out, stray timestamps that were not believed, a
+            second film that follows in the same file. Empty for nearly every video.
     """
 
     duration_seconds: float
@@ -57,6 +60,7 @@ class VideoInfo:
     first_timestamp_seconds: float
     rotation_degrees: int
     is_mirrored: bool
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,7 +258,8 @@ class FileFinding:
         source: The file.
         video_id: SHA-256 (hex) of its bytes, where they had to be read.
         problem: Why the file cannot be read, for FAILED.
-        gone: The path, no longer there, under which the video was known, for MOVED.
+        gone: The path, no longer there, under which the video was known: for MOVED, and for EMBED
+            and TWIN of a video that is in the collection and embedded anew.
     """
 
     status: FileStatus

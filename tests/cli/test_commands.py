@@ -16,7 +16,11 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from made_collections import commit, draw_video
 from stored_clips import stored_clips
+
+from vidx.records import Problem
+from vidx.store.layout import Layout
 
 EMBED_KEYS = [
     "num_files", "embedded", "partial", "unchanged", "duplicate", "moved", "failed",
@@ -159,6 +163,55 @@ def test_failures_lists_the_reason(vidx, embedded, library) -> None:
     [failure] = json.loads(out)
     assert failure["path"] == str(library / "broken.mp4")
     assert failure["reason"] == "not_a_video"
+
+
+def test_videos_tells_what_is_to_be_remarked_of_some(vidx, tmp_path) -> None:
+    where = ("--collection", tmp_path / "new")
+    layout = Layout(tmp_path / "new")
+    notes = ('A "jump" of 5 s\nwas joined.', "Un second film suit: 映画")
+    commit(layout, draw_video("plain"), draw_video("whole", notes=notes[:1]))
+    assert vidx("videos", *where, "--remarks", "--limit", 9)[1].count("whole.mp4") == 1
+    broken = Problem("decode_error", "2 of 5 clips damaged")
+    commit(layout, draw_video("cut", notes=notes, problem=broken))
+
+    code, out, _ = vidx("videos", *where, "--remarks")
+    lines = [" ".join(line.split()) for line in out.splitlines() if ".mp4" in line]
+    assert code == 0
+    assert lines == [
+        "decode_error /videos/cut.mp4 2 of 5 clips damaged",
+        'note /videos/cut.mp4 A "jump" of 5 s\\nwas joined.',
+        "note /videos/cut.mp4 Un second film suit: 映画",
+        'note /videos/whole.mp4 A "jump" of 5 s\\nwas joined.',
+    ]
+    everything = json.loads(vidx("videos", *where, "--json")[1])
+    told = json.loads(vidx("videos", *where, "--remarks", "--json")[1])
+    assert told == [row for row in everything if not row["path"].endswith("plain.mp4")]
+    assert [row["notes"] for row in told] == [list(notes), list(notes[:1])]
+    assert [row["problem_message"] for row in told] == ["2 of 5 clips damaged", None]
+    _, out, _ = vidx("videos", *where)
+    states = [line.rstrip().split("  ")[-1].strip() for line in out.splitlines() if ".mp4" in line]
+    assert states == ["decode_error, 2 notes", "whole", "whole, 1 note"]
+
+
+def test_a_collection_without_remarks_says_so(vidx, embedded) -> None:
+    where = ("--collection", embedded, "--remarks")
+    assert vidx("videos", *where) == (0, "No remarks.\n", "")
+    assert vidx("videos", *where, "--json") == (0, "[]\n", "")
+
+
+def test_embed_says_where_to_read_what_is_missing_of_a_partial_video(
+    vidx, make_video, tiny_checkpoint, tmp_path
+) -> None:
+    where = ("--collection", tmp_path / "new")
+    video = make_video(tmp_path / "a.mkv", seconds=8.0)
+    video.write_bytes(video.read_bytes()[: video.stat().st_size * 5 // 8])
+    code, out, _ = vidx("embed", video, "--model", tiny_checkpoint, *where)
+    assert code == 0
+    assert "1 file: 1 partial\n" in out
+    assert out.endswith("`vidx videos --remarks` says what is missing of a partial video.\n")
+    assert "truncated" in vidx("videos", *where, "--remarks")[1]
+    assert "--remarks" not in vidx("embed", video, *where)[1]
+    assert "1 file: 1 partial\n" in vidx("embed", video, *where, "--retry-failed")[1]
 
 
 def test_remove_takes_one_location_then_the_video(vidx, embedded, library) -> None:

@@ -28,6 +28,7 @@ from vidx.store.layout import Layout  # noqa: E402
 
 FOLDER = HERE / "v1" / "collection"
 EXPECTED = HERE / "v1" / "expected.json"
+NOTES = ('The clock jumps "back" at 2.5 s: it was joined.', "L'autre film suit: 映画")
 RESTORED = "tall"  # removed and brought back; of "rain" and "orbit" the removal stays
 
 
@@ -46,7 +47,8 @@ def main() -> None:
 def fill(layout: Layout) -> None:
     """Two shards become one without what was removed, and further ones follow."""
     partial = Problem("decode_error", "the end is damaged")
-    commit(layout, draw_video("bowl"), draw_video("rain", 2), draw_video(RESTORED, problem=partial))
+    bowl = draw_video("bowl", is_mirrored=True, notes=NOTES)
+    commit(layout, bowl, draw_video("rain", 2), draw_video(RESTORED, problem=partial))
     broken = Failed(Source("/videos/broken.mp4", 7, "43"), None, Problem("truncated", "no moov"))
     copy = (video_id("bowl"), Source("/videos/night/copy of bowl.mp4", 1000, "44"))
     commit(layout, draw_video("dance", 2), failed=[broken], places=[copy])

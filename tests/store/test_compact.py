@@ -11,9 +11,10 @@ import pytest
 from made_collections import SPACE, commit, draw_video, path_of, video_id
 
 from vidx.errors import UsageError, VidxError
+from vidx.records import Problem
 from vidx.store import compact as compacting
 from vidx.store import export, shards
-from vidx.store.catalogue import Catalogue
+from vidx.store.catalogue import Catalogue, KnownTake
 from vidx.store.layout import Layout, read_manifest
 from vidx.store.lock import writing
 from vidx.store.rebuild import rebuild
@@ -231,13 +232,44 @@ def test_a_take_is_seen_only_when_it_is_complete(
     first, last = parts_of(draw_video("long", 4, plan="finer"), 2)
     commit(layout, first)
     assert open_catalogue().live_clip_ids().tolist() == [0, 1]
-    assert open_catalogue().plan_of(video_id("long")) == "plan"
+    assert open_catalogue().take_of(video_id("long")) == KnownTake("plan", None)
     assert findings() == []
     run(layout)
     commit(layout, last)
     assert open_catalogue().live_clip_ids().tolist() == [2, 3, 4, 5]
-    assert open_catalogue().plan_of(video_id("long")) == "finer"
+    assert open_catalogue().take_of(video_id("long")) == KnownTake("finer", None)
     assert findings() == []
+
+
+def test_the_last_part_of_a_later_take_tells_of_its_video_anew(
+    layout: Layout, open_catalogue: Open
+) -> None:
+    from dataclasses import replace
+
+    def told() -> list[tuple[object, ...]]:
+        asked = ("duration_seconds", "is_mirrored", "notes", "problem_reason", "num_clips")
+        rows = export.videos_table(open_catalogue()).to_pylist()
+        return [tuple(row[name] for name in asked) for row in rows]
+
+    cut = Problem("truncated", "cut")
+    damaged = Problem("decode_error", "damaged")
+    commit(layout, draw_video("a", problem=cut, notes=("It was.",)))
+    again = draw_video("a", 5, is_mirrored=True, notes=("It is.",), problem=damaged)
+    first, last = parts_of(again, 3)
+    # Before the end nobody knows how long it is, nor whether it is whole.
+    unsure = replace(first.embedded.info, duration_seconds=0.0, notes=())
+    commit(layout, replace(first, embedded=replace(first.embedded, info=unsure, problem=None)))
+    assert told() == [(6.0, False, ["It was."], "truncated", 3)]
+    commit(layout, last)
+    now = [(10.0, True, ["It is."], "decode_error", 5)]
+    assert told() == now
+    for change in (run, lambda _layout: None):
+        layout.catalogue.unlink()
+        with writing(layout):
+            rebuild(layout, read_manifest(layout), 0)
+        assert told() == now
+        change(layout)
+        assert told() == now
 
 
 def test_shards_of_two_origins_are_not_joined(layout: Layout) -> None:

@@ -90,6 +90,20 @@ def test_videos_are_told_by_path(lived_in: Layout, open_catalogue: Open) -> None
     assert (rows[2]["video_id"], rows[2]["problem_reason"]) == (video_id("d"), "truncated")
 
 
+def test_videos_with_remarks_can_be_told_alone(lived_in: Layout, open_catalogue: Open) -> None:
+    assert videos_table(open_catalogue(), remarked=True).to_pylist() == [
+        row for row in videos_table(open_catalogue()).to_pylist() if row["path"] == path_of("d")
+    ]
+    commit(lived_in, draw_video("bb", notes=("One.", "Two.")))
+    rows = videos_table(open_catalogue(), remarked=True).to_pylist()
+    assert [(row["path"], row["notes"]) for row in rows] == [
+        (path_of("bb"), ["One.", "Two."]),
+        (path_of("d"), []),
+    ]
+    first = videos_table(open_catalogue(), 1, remarked=True)
+    assert first["path"].to_pylist() == [path_of("bb")]
+
+
 def test_failures_are_told_by_path(lived_in: Layout, open_catalogue: Open) -> None:
     assert failures_table(open_catalogue()).to_pylist() == [
         {"path": "/f1", "reason": "x", "message": "y\n'"},

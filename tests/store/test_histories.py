@@ -156,7 +156,7 @@ class History:
 def found_in(catalogue: Catalogue) -> dict[str, tuple[str, list[str]]]:
     rows = catalogue.clip_rows(catalogue.live_clip_ids().tolist()).values()
     return {
-        row.video_id: (str(catalogue.plan_of(row.video_id)), list(row.locations)) for row in rows
+        row.video_id: (catalogue.take_of(row.video_id).plan, list(row.locations)) for row in rows
     }
 
 

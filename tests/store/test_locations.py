@@ -6,7 +6,7 @@ import pytest
 from made_collections import PROVENANCE, SPACE, commit, draw_video, path_of, video_id
 
 from vidx.records import Problem, Source
-from vidx.store.catalogue import Catalogue
+from vidx.store.catalogue import Catalogue, KnownTake
 from vidx.store.journal import Failed
 from vidx.store.layout import Layout
 from vidx.store.writer import Batch, Writer, open_writer
@@ -107,7 +107,7 @@ def test_a_new_plan_replaces_the_clips_and_keeps_the_paths(
     catalogue = open_catalogue()
     assert places() == {A: ["/1", "/2"], B: [path_of("b")]}
     assert catalogue.live_clip_ids().tolist() == [3, 4, 5, 6, 7, 8]
-    assert catalogue.plan_of(A) == "finer"
+    assert catalogue.take_of(A) == KnownTake("finer", None)
     assert {row.video_id for row in catalogue.clip_rows([5, 6, 7, 8]).values()} == {A}
     assert all(row.labels for row in catalogue.clip_rows(range(9)).values())
 

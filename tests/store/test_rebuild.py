@@ -13,7 +13,7 @@ from made_collections import SPACE, commit, draw_video, path_of, video_id
 from vidx.errors import CollectionDamaged, CollectionTooNew, VidxError
 from vidx.records import Problem, RebuildReport, Source
 from vidx.store import export, journal, rebuild, shards, sqlite
-from vidx.store.catalogue import Catalogue
+from vidx.store.catalogue import Catalogue, KnownTake
 from vidx.store.journal import Failed
 from vidx.store.layout import Layout, read_manifest
 from vidx.store.lock import writing
@@ -94,7 +94,22 @@ def test_what_was_done_beside_adding_clips_comes_back_from_the_journal(
     assert all_tables(open_catalogue()) == told
     assert open_catalogue().locations_of(video_id("c")) == ["/moved/c.mp4"]
     assert open_catalogue().locations_of(video_id("d")) == ["/also/d", "/d"]
-    assert open_catalogue().plan_of(video_id("a")) is None
+    assert open_catalogue().take_of(video_id("a")) is None
+
+
+def test_what_is_told_of_videos_comes_back_from_the_shards_alone(
+    layout: Layout, open_catalogue: Open
+) -> None:
+    notes = ("The clock \"jumps\" at 3 s;\nit was joined, \\ 'so'.", "Après l'autre: 映画 🎞")
+    partial = Problem("decode_error", "l'œil\n\"")
+    commit(layout, draw_video("a"), draw_video("b", is_mirrored=True, notes=notes, problem=partial))
+    told = export.videos_table(open_catalogue())
+    assert told["notes"].to_pylist() == [[], list(notes)]
+    assert told["is_mirrored"].to_pylist() == [False, True]
+    lose_catalogue(layout)
+    lose_journal(layout)
+    run(layout)
+    assert export.videos_table(open_catalogue()) == told
 
 
 def all_tables(catalogue: Catalogue) -> dict[str, list[Any]]:
@@ -136,8 +151,10 @@ def test_a_broken_entry_of_the_journal_is_named_and_the_rest_replayed(
     lose_catalogue(filled)
     report = run(filled)
     assert report.ignored[0].startswith(broken.name)
-    assert open_catalogue().plan_of(video_id("a")) == "finer", "its removal is lost"
-    assert open_catalogue().plan_of(video_id("b")) is None
+    assert open_catalogue().take_of(video_id("a")) == KnownTake("finer", None), (
+        "its removal is lost"
+    )
+    assert open_catalogue().take_of(video_id("b")) is None
 
 
 def test_a_sound_catalogue_is_kept(filled: Layout) -> None:
@@ -286,7 +303,7 @@ def test_a_lost_shard_takes_its_clips_along_and_its_ids_are_not_reused(
     assert findings() == [f"shard {FILES[2]}: the file is missing"]
     assert run(filled).dropped == (FILES[2],)
     assert findings() == []
-    assert open_catalogue().plan_of(video_id("a")) is None, "to be embedded anew"
+    assert open_catalogue().take_of(video_id("a")) is None, "to be embedded anew"
     commit(filled, draw_video("d", 1))
     assert open_catalogue().live_clip_ids().tolist() == [3, 4, 5, 6, 7, 12]
 

@@ -22,6 +22,7 @@ INFO = ShardInfo(
     "2026-01-02T03:04:05+00:00",
     ("one", "another"),
 )
+NOTES = ('It says "half\nof it"; a \\ too.', "Zwei Sprünge der Uhr: 映画")
 DOCUMENTED = {
     "video_id": "string",
     "path": "string",
@@ -39,6 +40,8 @@ DOCUMENTED = {
     "container": "string",
     "first_timestamp_seconds": "double",
     "rotation_degrees": "int32",
+    "is_mirrored": "bool",
+    "notes": "list<element: string not null>",
     "problem_reason": "string",
     "problem_message": "string",
     "start_seconds": "double",
@@ -52,7 +55,7 @@ DOCUMENTED = {
 def shard(tmp_path: Path) -> Path:
     videos = [
         draw_video("ä b\n'c", 200, problem=Problem("truncated", "the end is missing")),
-        draw_video("d", 1),
+        draw_video("d", 1, is_mirrored=True, notes=NOTES),
     ]
     path = tmp_path / shards.file_name(7)
     shards.write(shards.to_table(videos, INFO), path)
@@ -70,6 +73,8 @@ def test_a_shard_gives_back_what_was_put_in(shard: Path) -> None:
     assert table["path"].to_pylist() == [one.sources[0].path] * 200 + [other.sources[0].path]
     assert table["problem_reason"].to_pylist() == ["truncated"] * 200 + [None]
     assert table["end_seconds"].to_pylist()[-2:] == [400.0, 2.0]
+    assert table["is_mirrored"].to_pylist() == [False] * 200 + [True]
+    assert table["notes"].to_pylist() == [[]] * 200 + [list(NOTES)]
 
 
 def test_the_schema_is_the_documented_one(shard: Path) -> None:

@@ -23,9 +23,10 @@ def source(path: Path) -> Source:
     return Source(str(path), path.stat().st_size, str(path.stat().st_mtime_ns))
 
 
-def embedded(*paths: Path, plan: str = "plan") -> NewVideo:
-    """The drawn video of some equal files."""
-    drawn = draw_video(paths[0].name, plan=plan)
+def embedded(*paths: Path, plan: str = "plan", reason: str = "") -> NewVideo:
+    """The drawn video of some equal files, whole or with a reason why it is not."""
+    problem = Problem(reason, "?") if reason else None
+    drawn = draw_video(paths[0].name, plan=plan, problem=problem)
     sources = [source(path) for path in paths]
     return NewVideo(content_id(paths[0]), plan, sources, drawn.embedded)
 
@@ -140,6 +141,51 @@ def test_passing_reasons_are_tried_again(
     a = make("a")
     commit(layout, failed=[Failed(source(a), None, Problem(reason, "?"))])
     assert statuses(look(a)) == ["embed"]
+
+
+def test_a_partial_video_is_embedded_again_when_asked_and_its_other_files_are_twins(
+    make: Callable, look: Look, layout: Layout
+) -> None:
+    a, b, whole = make("a", "x"), make("b", "x"), make("c")
+    commit(layout, embedded(a, b, reason="truncated"), embedded(whole))
+    c = make("d", "x")
+    assert statuses(look(a, b, whole, c)) == [*["unchanged"] * 3, "duplicate"]
+    again = look(a, b, whole, c, retry_failed=True)
+    assert statuses(again) == ["embed", "twin", "unchanged", "twin"]
+    assert statuses(look(c, a, retry_failed=True)) == ["embed", "twin"]
+    os.utime(a, (1, 1))
+    assert statuses(look(a)) == ["touched"]
+    assert statuses(look(a, retry_failed=True)) == ["embed"]
+
+
+@pytest.mark.parametrize("reason", ["unreadable", "changed_while_reading"])
+def test_a_partial_video_is_embedded_again_by_itself_when_its_reason_can_pass(
+    make: Callable, look: Look, layout: Layout, reason: str
+) -> None:
+    a = make("a", "x")
+    commit(layout, embedded(a, reason=reason))
+    assert statuses(look(make("b", "x"), a)) == ["embed", "twin"]
+
+
+def test_files_that_were_moved_before_they_are_embedded_again_say_from_where(
+    make: Callable, look: Look, layout: Layout
+) -> None:
+    a, b, stays = make("a", "x"), make("b", "x"), make("c", "x")
+    commit(layout, embedded(a, b, stays, reason="truncated"))
+    new = [a.rename(a.with_name("d")), b.rename(b.with_name("e")), make("f", "x"), stays]
+    findings = look(*new, retry_failed=True)
+    assert statuses(findings) == ["embed", "twin", "twin", "twin"]
+    assert [finding.gone for finding in findings] == [str(a), str(b), None, None]
+
+
+def test_a_partial_video_that_failed_since_is_tried_again_as_failures_are(
+    make: Callable, look: Look, layout: Layout
+) -> None:
+    a = make("a")
+    commit(layout, embedded(a, reason="truncated"))
+    commit(layout, failed=[Failed(source(a), content_id(a), Problem("decode_crashed", "?"))])
+    assert statuses(look(a)) == ["failed_before"]
+    assert statuses(look(a, retry_failed=True)) == ["embed"]
 
 
 def test_what_is_no_file_fails_at_once(tmp_path: Path, look: Look) -> None:

@@ -67,7 +67,11 @@ _COUNTED_AS = {
     "decodes in the main one, without isolation. Default: one a core, at most 16.",
 )
 @limit_option("Look only at the first N files, in sorted order.")
-@click.option("--retry-failed", is_flag=True, help="Try files again that failed before.")
+@click.option(
+    "--retry-failed",
+    is_flag=True,
+    help="Try files again that failed before, or of which only a part could be embedded.",
+)
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
 @json_option
 @quiet_option
@@ -171,6 +175,8 @@ def _print_report(collection: Collection, report: EmbedReport) -> None:
         rate = f"{report.clips_per_second:.1f} clips/s"
         click.echo(f"{count(report.num_clips, 'clip')} in {report.seconds:.1f} s ({rate})")
     click.echo(f"Collection: {shown_path(report.collection)}")
+    if report.partial:
+        click.echo("`vidx videos --remarks` says what is missing of a partial video.")
     if report.failed:
         rows = collection.failures().to_pylist()
         print_failures(rows[:SHOWN_FAILURES])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import Any
 
 import click
 
@@ -55,14 +56,30 @@ def _version(told: dict[str, str], package: str) -> str:
 
 @click.command()
 @collection_option
+@click.option(
+    "--remarks",
+    is_flag=True,
+    help="List only videos of which a part is missing, or that have notes, and say what.",
+)
 @limit_option("List only the first N.")
 @json_option
-def videos(collection: str | None, limit: int | None, as_json: bool) -> None:
-    """List the videos of the collection by path."""
-    rows = open_collection(collection).videos(limit).to_pylist()
+def videos(collection: str | None, remarks: bool, limit: int | None, as_json: bool) -> None:
+    """List the videos of the collection by path.
+
+    Notes say what was done to tell a video's times, or what else its file holds.
+    """
+    rows = open_collection(collection).videos(limit, remarked=remarks).to_pylist()
     if as_json:
         print_json(rows)
-        return
+    elif not remarks:
+        _print_videos(rows)
+    elif rows:
+        print_failures([remark for row in rows for remark in _remarks(row)])
+    else:
+        click.echo("No remarks.")
+
+
+def _print_videos(rows: list[dict[str, Any]]) -> None:
     cells = [
         (
             shown_path(row["path"]),
@@ -71,12 +88,29 @@ def videos(collection: str | None, limit: int | None, as_json: bool) -> None:
             row["codec"],
             str(row["num_clips"]),
             str(len(row["locations"])),
-            row["problem_reason"] or "whole",
+            _state(row),
         )
         for row in rows
     ]
     columns = ("path", "duration", "size", "codec", "clips", "files", "state")
     print_table(columns, cells, right="duration size clips files")
+
+
+def _state(video: dict[str, Any]) -> str:
+    """Such as `whole`, or `truncated, 1 note`."""
+    notes = [count(len(video["notes"]), "note")] if video["notes"] else []
+    return ", ".join([video["problem_reason"] or "whole", *notes])
+
+
+def _remarks(video: dict[str, Any]) -> list[dict[str, str]]:
+    """Why a part of a video is missing, and its notes, as failures are printed."""
+    told = [("note", note) for note in video["notes"]]
+    if video["problem_reason"]:
+        told.insert(0, (video["problem_reason"], video["problem_message"]))
+    return [
+        {"reason": reason, "path": video["path"], "message": printable(message)}
+        for reason, message in told
+    ]
 
 
 @click.command()

@@ -59,6 +59,19 @@ _LABELS = (
 
 
 @dataclass(frozen=True, slots=True)
+class KnownTake:
+    """How a video was embedded that is in the collection.
+
+    Attributes:
+        plan: How it was cut into clips.
+        problem: The reason code when only a part of it could be embedded, else None.
+    """
+
+    plan: str
+    problem: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class KnownFile:
     """What the catalogue remembers of a path.
 
@@ -66,14 +79,14 @@ class KnownFile:
         size_bytes: The file's size when it was last read.
         version: Its time of last change then, or its ETag.
         video_id: The content it held, or None when it failed.
-        plan: How that content was cut into clips, or None when it failed.
+        take: How that content was embedded, or None when it failed.
         failure: The reason code when it failed, else None.
     """
 
     size_bytes: int | None
     version: str
     video_id: str | None
-    plan: str | None
+    take: KnownTake | None
     failure: str | None
 
 
@@ -178,29 +191,30 @@ class Catalogue:
         with self.reading() as connection:
             for some in chunks(paths):
                 seen = (
-                    select(locations, videos.c.video_id, takes.c.plan)
+                    select(locations, videos.c.video_id, takes.c.plan, takes.c.problem_reason)
                     .join(videos, videos.c.number == locations.c.video)
                     .join(takes, takes.c.number == videos.c.take, isouter=True)
                     .where(locations.c.path.in_(some), locations.c.removed.is_(None))
                 )
                 for row in connection.execute(seen):
+                    take = KnownTake(row.plan, row.problem_reason) if row.plan else None
                     found[row.path] = KnownFile(
-                        row.size_bytes, row.version, row.video_id, row.plan, None
+                        row.size_bytes, row.version, row.video_id, take, None
                     )
                 for row in connection.execute(select(failures).where(failures.c.path.in_(some))):
                     found[row.path] = KnownFile(row.size_bytes, row.version, None, None, row.reason)
         return found
 
-    def plan_of(self, video_id: str) -> str | None:
-        """How a video was cut into clips, or None when it is not in the collection."""
+    def take_of(self, video_id: str) -> KnownTake | None:
+        """How a video was embedded, or None when it is not in the collection."""
         query = (
-            select(takes.c.plan)
+            select(takes.c.plan, takes.c.problem_reason)
             .join(videos, videos.c.take == takes.c.number)
             .where(videos.c.video_id == video_id)
         )
         with self.reading() as connection:
-            plan: str | None = connection.execute(query).scalar()
-            return plan
+            row = connection.execute(query).first()
+            return KnownTake(*row) if row else None
 
     def locations_of(self, video_id: str) -> list[str]:
         """The paths at which a video was seen, sorted."""

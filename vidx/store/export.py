@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,9 +64,13 @@ VIDEOS_SCHEMA = pa.schema(
         ("frame_rate", pa.float64()),
         ("codec", pa.string()),
         ("container", pa.string()),
+        ("first_timestamp_seconds", pa.float64()),
+        ("rotation_degrees", pa.int32()),
+        ("is_mirrored", pa.bool_()),
         ("size_bytes", pa.int64()),
         ("problem_reason", pa.string()),
         ("problem_message", pa.string()),
+        ("notes", pa.list_(pa.string())),
     ]
 )
 FAILURES_SCHEMA = pa.schema(
@@ -108,12 +113,15 @@ def clip_tables(catalogue: Catalogue) -> Iterator[pa.Table]:
                 yield table
 
 
-def videos_table(catalogue: Catalogue, limit: int | None = None) -> pa.Table:
+def videos_table(
+    catalogue: Catalogue, limit: int | None = None, *, remarked: bool = False
+) -> pa.Table:
     """The videos by path, with all their paths and their number of clips.
 
     Args:
         catalogue: The collection's.
         limit: Only the first so many. None: all.
+        remarked: Only those of which a part is missing, or that have notes.
     """
     first = (
         select(locations.c.video, func.min(locations.c.path).label("path"))
@@ -128,6 +136,8 @@ def videos_table(catalogue: Catalogue, limit: int | None = None) -> pa.Table:
         .order_by(first.c.path)
         .limit(limit)
     )
+    if remarked:
+        query = query.where(takes.c.problem_reason.is_not(None) | (videos.c.notes != "[]"))
     counted = (
         select(clips.c.take, func.count())
         .where(clips.c.removed.is_(None), clips.c.take.in_(SOME))
@@ -149,6 +159,7 @@ def videos_table(catalogue: Catalogue, limit: int | None = None) -> pa.Table:
             "locations": places.get(row.number, []),
             "num_clips": lengths.get(row.take, 0),
             "status": "partial" if row.problem_reason else "whole",
+            "notes": json.loads(row.notes),
         }
         for row in found
     ]

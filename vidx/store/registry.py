@@ -33,7 +33,7 @@ from vidx.store.tables import (
 )
 
 _INFO = ("duration_seconds", "width", "height", "frame_rate", "codec", "container",
-         "first_timestamp_seconds", "rotation_degrees")  # fmt: skip
+         "first_timestamp_seconds", "rotation_degrees", "is_mirrored", "notes")  # fmt: skip
 
 _TAKE = ("number", "uuid", "video", "plan", "complete", "problem_reason", "problem_message")
 
@@ -87,7 +87,7 @@ def enter_shard(
     if among:
         changes.reshape(connection, number)
     names = table.column("take").combine_chunks().dictionary_encode()
-    rows = _first_rows(table, names)
+    rows = _rows_of_takes(table, names)
     outdated = _outdated(connection, rows, first) if among else set()
     parts = _enter_takes(connection, rows, outdated)
     _enter_clips(connection, number, table, clip_ids, [parts[n] for n in names.indices.to_pylist()])
@@ -190,17 +190,20 @@ def _next_clip_id(connection: Connection) -> int:
     return int(connection.execute(select(collection.c.next_clip_id)).scalar_one())
 
 
-def _first_rows(table: pa.Table, names: pa.DictionaryArray) -> list[dict[str, Any]]:
-    """For each take of a shard, in order of appearance, what all its rows say.
+def _rows_of_takes(table: pa.Table, names: pa.DictionaryArray) -> list[dict[str, Any]]:
+    """For each take of a shard, in order of appearance, what its rows say of the video.
 
-    Parts of one take that were joined are one, which is the last if one of them is.
+    Parts of one take that were joined are one, with the number of the first; the last one knows
+    most of the video.
     """
-    numbers = names.indices.to_numpy()
-    _, first = np.unique(numbers, return_index=True)
-    last = np.bincount(numbers, weights=table.column("last_part").to_numpy()) > 0
+    numbers, parts = names.indices.to_numpy(), table.column("part").to_numpy()
+    order = np.lexsort((parts, numbers))
+    counts = np.bincount(numbers)
+    ends = np.cumsum(counts)
+    last, first = order[ends - 1], order[ends - counts]
     columns = [field.name for field in shard_files.VIDEO_FIELDS]
-    rows: list[dict[str, Any]] = table.select(columns).take(pa.array(first)).to_pylist()
-    return [{**row, "last_part": bool(end)} for row, end in zip(rows, last, strict=True)]
+    rows: list[dict[str, Any]] = table.select(columns).take(pa.array(last)).to_pylist()
+    return [{**row, "part": part} for row, part in zip(rows, parts[first].tolist(), strict=True)]
 
 
 def _outdated(
@@ -247,8 +250,8 @@ def _enter_takes(
         if video is None:
             video = known[row["video_id"]] = next_video
             next_video += 1
-            values = [row[name] for name in ("video_id", "size_bytes", *_INFO)]
-            new_videos.append((video, take if settled else None, *values))
+            about = (row["video_id"], row["size_bytes"], *_info(row).values())
+            new_videos.append((video, take if settled else None, *about))
         if row["take"] not in begun:
             problem = (row["problem_reason"], row["problem_message"])
             new_takes.append((take, row["take"], video, row["plan"], row["last_part"], *problem))
@@ -340,9 +343,21 @@ def _switch(connection: Connection, number: int, part: _Part) -> None:
     """Let a take that is complete be the living one of its video."""
     others = select(takes.c.number).where(takes.c.video == part.video, takes.c.number != part.take)
     changes.bury(connection, number, list(connection.execute(others).scalars()))
-    if part.row["part"]:
-        connection.execute(update(takes).where(takes.c.number == part.take).values(complete=True))
+    problem = {name: part.row[name] for name in ("problem_reason", "problem_message")}
+    ours = update(takes).where(takes.c.number == part.take)
+    connection.execute(ours.values(complete=True, **problem))
+    # Another look at a video may learn more of it, and so may the last part of a take.
+    whose = update(videos).where(videos.c.number == part.video)
+    connection.execute(whose.values(**_info(part.row)))
     changes.revive(connection, part.video, part.take, IN_THE_MAKING)
+
+
+def _info(row: dict[str, Any]) -> dict[str, Any]:
+    """What a shard's row says of its video, as the catalogue keeps it."""
+    return {
+        **{name: row[name] for name in _INFO},
+        "notes": json.dumps(row["notes"], ensure_ascii=False),
+    }
 
 
 def _place_of(row: dict[str, Any]) -> tuple[str, Source]:

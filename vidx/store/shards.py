@@ -48,6 +48,8 @@ VIDEO_FIELDS = (
     pa.field("container", pa.string(), nullable=False),
     pa.field("first_timestamp_seconds", pa.float64(), nullable=False),
     pa.field("rotation_degrees", pa.int32(), nullable=False),
+    pa.field("is_mirrored", pa.bool_(), nullable=False),
+    pa.field("notes", pa.list_(pa.field("element", pa.string(), nullable=False)), nullable=False),
     pa.field("problem_reason", pa.string()),
     pa.field("problem_message", pa.string()),
 )
@@ -188,6 +190,8 @@ def _video_row(video: NewVideo) -> dict[str, object]:
         "container": info.container,
         "first_timestamp_seconds": info.first_timestamp_seconds,
         "rotation_degrees": info.rotation_degrees,
+        "is_mirrored": info.is_mirrored,
+        "notes": info.notes,
         "problem_reason": problem.reason if problem else None,
         "problem_message": problem.message if problem else None,
     }
@@ -238,7 +242,8 @@ def write(table: pa.Table, path: Path) -> None:
 
 def _leaf(field: pa.Field) -> str:
     """How Parquet names the values of a column."""
-    return f"{field.name}.list.element" if pa.types.is_fixed_size_list(field.type) else field.name
+    lists = pa.types.is_list(field.type) or pa.types.is_fixed_size_list(field.type)
+    return f"{field.name}.list.element" if lists else field.name
 
 
 def read_info(path: Path) -> ShardInfo:

@@ -12,12 +12,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from vidx.records import FileFinding, FileStatus, Problem, Source
-from vidx.store.catalogue import Catalogue, KnownFile
+from vidx.store.catalogue import Catalogue, KnownFile, KnownTake
 from vidx.store.sql import chunks
 
 _HASH_THREADS = 2
 _FILES_AHEAD = 16  # hashed before they are asked for
-_PASSING_REASONS = frozenset({"unreadable", "changed_while_reading"})  # tried again every time
+# Tried again every time. All others follow from the bytes, the machine or the model, also where
+# they cost a part of a video only; and a decoder that hangs costs a minute each time.
+_PASSING_REASONS = frozenset({"unreadable", "changed_while_reading"})
 
 
 def survey(
@@ -29,11 +31,13 @@ def survey(
         files: Absolute paths, each once.
         catalogue: What is known; None when there is no collection yet.
         plan: Digest of how videos are to be cut into clips now.
-        retry_failed: Whether files that failed before are to be tried again.
+        retry_failed: Whether files that failed before, or of which only a part could be embedded,
+            are to be tried again.
 
     Yields:
         One finding a file, in the order of the files. Bytes are read a little ahead, in threads.
     """
+    wish = _Wish(plan, retry_failed)
     taken = _Taken(set(), set())
     closing = threading.Event()
     pool = ThreadPoolExecutor(_HASH_THREADS, thread_name_prefix="vidx-hash")
@@ -42,17 +46,34 @@ def survey(
         for some in chunks(files):
             known = catalogue.known([escaped(path) for path in some]) if catalogue else {}
             for path in some:
-                look = _look(path, known.get(escaped(path)), plan, retry_failed=retry_failed)
+                look = _look(path, known.get(escaped(path)), wish)
                 if look.finding is None:
                     look.digest = pool.submit(_sha256, path, closing)
                 looks.append(look)
                 if len(looks) > _FILES_AHEAD:
-                    yield _settle(looks.popleft(), catalogue, plan, taken)
+                    yield _settle(looks.popleft(), catalogue, wish, taken)
         while looks:
-            yield _settle(looks.popleft(), catalogue, plan, taken)
+            yield _settle(looks.popleft(), catalogue, wish, taken)
     finally:
         closing.set()
         pool.shutdown(cancel_futures=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """How videos are to be cut, and whether those that failed, or did in part, are tried again."""
+
+    plan: str
+    retry_failed: bool
+
+    def tries_again(self, reason: str) -> bool:
+        return self.retry_failed or reason in _PASSING_REASONS
+
+    def is_met_by(self, take: KnownTake | None) -> bool:
+        """Whether a video is in the collection as it is to be."""
+        if take is None or take.plan != self.plan:
+            return False
+        return take.problem is None or not self.tries_again(take.problem)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +93,7 @@ class _Look:
     digest: Future[str] | None = None
 
 
-def _look(path: str, known: KnownFile | None, plan: str, *, retry_failed: bool) -> _Look:
+def _look(path: str, known: KnownFile | None, wish: _Wish) -> _Look:
     """Compare a file's size and time with what is on record."""
     try:
         status = os.stat(path)
@@ -85,9 +106,9 @@ def _look(path: str, known: KnownFile | None, plan: str, *, retry_failed: bool) 
         source.version,
     )
     if known and same and known.failure:
-        if not retry_failed and known.failure not in _PASSING_REASONS:
+        if not wish.tries_again(known.failure):
             return _Look(source, FileFinding(FileStatus.FAILED_BEFORE, source))
-    elif known and same and known.plan == plan:
+    elif known and same and wish.is_met_by(known.take):
         return _Look(source, FileFinding(FileStatus.UNCHANGED, source, known.video_id))
     unfit = _unfit(path, status.st_mode)
     return _failed(source, unfit) if unfit else _Look(source, None)
@@ -108,7 +129,7 @@ def _failed(source: Source, problem: Problem) -> _Look:
     return _Look(source, FileFinding(FileStatus.FAILED, source, problem=problem))
 
 
-def _settle(look: _Look, catalogue: Catalogue | None, plan: str, taken: _Taken) -> FileFinding:
+def _settle(look: _Look, catalogue: Catalogue | None, wish: _Wish, taken: _Taken) -> FileFinding:
     """Decide by content where size and time could not."""
     if look.finding is not None:
         return look.finding
@@ -119,19 +140,27 @@ def _settle(look: _Look, catalogue: Catalogue | None, plan: str, taken: _Taken) 
     except OSError as error:
         problem = Problem("unreadable", error.strerror or str(error))
         return FileFinding(FileStatus.FAILED, source, problem=problem)
+    places = catalogue.locations_of(video_id) if catalogue else []
+    gone = None if source.path in places else _first_gone(places, taken)
     if video_id in taken.video_ids:
-        return FileFinding(FileStatus.TWIN, source, video_id)
-    if catalogue is None or catalogue.plan_of(video_id) != plan:
+        status = FileStatus.TWIN
+    elif catalogue is None or not wish.is_met_by(catalogue.take_of(video_id)):
         taken.video_ids.add(video_id)
-        return FileFinding(FileStatus.EMBED, source, video_id)
-    places = catalogue.locations_of(video_id)
-    if source.path in places:
-        return FileFinding(FileStatus.TOUCHED, source, video_id)
+        status = FileStatus.EMBED
+    elif source.path in places:
+        status = FileStatus.TOUCHED
+    else:
+        status = FileStatus.MOVED if gone else FileStatus.DUPLICATE
+    return FileFinding(status, source, video_id, gone=gone)
+
+
+def _first_gone(places: Sequence[str], taken: _Taken) -> str | None:
+    """The first of a video's paths that is no longer there and explains no other file."""
     for path in places:
         if path not in taken.gone and not os.path.exists(path):
             taken.gone.add(path)
-            return FileFinding(FileStatus.MOVED, source, video_id, gone=path)
-    return FileFinding(FileStatus.DUPLICATE, source, video_id)
+            return path
+    return None
 
 
 def escaped(path: str) -> str:

@@ -80,6 +80,8 @@ videos = Table(
     Column("container", Text, nullable=False),
     Column("first_timestamp_seconds", Float, nullable=False),
     Column("rotation_degrees", Integer, nullable=False),
+    Column("is_mirrored", Boolean, nullable=False),
+    Column("notes", Text, nullable=False),  # JSON: a list of sentences
 )
 
 # One row a cutting of a video into clips, under one plan. Its clips may lie in several shards.

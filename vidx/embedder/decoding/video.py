@@ -318,7 +318,8 @@ class _Pass:
         """What was learned of the video; its duration is that of this pass."""
         if self._info is None:
             raise self._nothing_shown()
-        return dataclasses.replace(self._info, duration_seconds=self.duration_seconds)
+        notes = self.found.notes + (self._clock.notes() if self._clock else ())
+        return dataclasses.replace(self._info, duration_seconds=self.duration_seconds, notes=notes)
 
     def truncation(self) -> Problem | None:
         """Whether the file lacks a part of its end."""
@@ -357,4 +358,5 @@ def _describe(
         first_timestamp_seconds=clock.first_timestamp_seconds,
         rotation_degrees=orientation.turns * 90,
         is_mirrored=orientation.is_mirrored,
+        notes=(),
     )

@@ -68,6 +68,8 @@ def _of_videos() -> None:
         sa.Column("container", sa.Text, nullable=False),
         sa.Column("first_timestamp_seconds", sa.Float, nullable=False),
         sa.Column("rotation_degrees", sa.Integer, nullable=False),
+        sa.Column("is_mirrored", sa.Boolean, nullable=False),
+        sa.Column("notes", sa.Text, nullable=False),
     )
     op.create_table(
         "takes",
