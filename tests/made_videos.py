@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -106,6 +107,17 @@ def _rotate(path: Path, degrees: int) -> None:
         value.to_bytes(4, "big", signed=True) for value in (a, b, 0, c, d, 0, 0, 0, 1 << 30)
     )
     path.write_bytes(data)
+
+
+@pytest.fixture(scope="session")
+def cut_short() -> Callable[[Path], Path]:
+    """A function that takes the second half of a file away, as a broken download does."""
+
+    def cut(path: Path) -> Path:
+        os.truncate(path, path.stat().st_size // 2)
+        return path
+
+    return cut
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import subprocess
@@ -117,6 +118,29 @@ def test_a_span_is_searched_for_by_itself(embedded, library) -> None:
     assert hit.start_seconds == pytest.approx(2.867, abs=0.001)
     assert hit.query_start_seconds == pytest.approx(2.8667)
     assert hit.score >= 0.999
+
+
+def test_a_damaged_query_finds_by_what_is_left_and_says_so_in_hits_and_log(
+    embedded, library, make_video, cut_short, tmp_path, caplog
+) -> None:
+    query = cut_short(make_video(tmp_path / "query.mkv", seed=1, seconds=10.0))
+    collection = vidx.open(embedded)
+    with caplog.at_level(logging.WARNING, "vidx"):
+        hits = collection.search(query, k=3)
+    problem = hits[0].query_problem
+    assert problem is not None
+    assert problem.reason == "truncated"
+    assert {hit.query_problem for hit in hits} == {problem}
+    assert hits[0].path == str(library / "bowl.mp4")
+    [told] = caplog.messages
+    assert told.startswith(f"{str(query)!r} is damaged and was searched for in part: truncated: ")
+
+    caplog.clear()
+    with caplog.at_level(logging.WARNING, "vidx"):
+        whole = collection.search(library / "bowl.mp4", k=3)
+        [stored] = collection.search_by_id(hits[0].clip_id, k=1)
+    assert {hit.query_problem for hit in (*whole, stored)} == {None}
+    assert caplog.messages == []
 
 
 def test_hits_by_video_name_each_video_once(embedded) -> None:

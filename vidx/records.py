@@ -141,6 +141,8 @@ class Hit:
         query_start_seconds: Start of the clip of the query that matched best; None of a vector.
         query_end_seconds: Its end; None of a vector.
         labels: The stored clip's predicted labels, best first.
+        query_problem: Why the file that was searched for gave a part of its clips only; None where
+            it is whole, and of a stored clip or a vector.
     """
 
     rank: int
@@ -154,6 +156,7 @@ class Hit:
     query_start_seconds: float | None
     query_end_seconds: float | None
     labels: tuple[Label, ...]
+    query_problem: Problem | None = None
 
 
 @dataclass(frozen=True, slots=True)

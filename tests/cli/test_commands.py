@@ -24,7 +24,7 @@ EMBED_KEYS = [
 ]  # fmt: skip
 HIT_KEYS = [
     "rank", "clip_id", "video_id", "score", "path", "locations", "start_seconds", "end_seconds",
-    "query_start_seconds", "query_end_seconds", "labels",
+    "query_start_seconds", "query_end_seconds", "labels", "query_problem",
 ]  # fmt: skip
 
 
@@ -59,6 +59,29 @@ def test_search_prints_documented_objects(vidx, embedded, library) -> None:
     assert hits[0]["score"] >= 0.999
     assert len(hits[0]["labels"]) == 5
     assert list(hits[0]["labels"][0]) == ["name", "score"]
+    assert hits[0]["query_problem"] is None
+
+
+def test_a_damaged_query_is_told_on_standard_error_and_in_each_hit(
+    embedded, make_video, cut_short, tmp_path
+) -> None:
+    query = cut_short(make_video(tmp_path / "cut in\ntwo.mkv", seed=1, seconds=10.0))
+    command = [sys.executable, "-m", "vidx", "search", query, "--collection", embedded, "--json"]
+
+    def run(*options: str) -> tuple[list[dict[str, Any]], str]:
+        done = subprocess.run([*command, *options], capture_output=True, text=True, check=True)
+        return json.loads(done.stdout), done.stderr
+
+    hits, err = run("-k", "3")
+    assert len(hits) == 3
+    problem = hits[0]["query_problem"]
+    assert list(problem) == ["reason", "message"]
+    assert problem["reason"] == "truncated"
+    assert problem["message"].endswith(" of 10.000 s are there")
+    assert all(hit["query_problem"] == problem for hit in hits)
+    told = f"is damaged and was searched for in part: truncated: {problem['message']}.\n"
+    assert err == f"{str(query)!r} {told}"
+    assert run("--path", "nowhere") == ([], err)
 
 
 def test_hits_are_wanted_with_k_and_a_limit_is_of_lists_alone(vidx, embedded) -> None:
