@@ -38,6 +38,7 @@ import av.error
 import av.stream
 from av.video.stream import VideoStream
 
+from vidx.embedder.decoding.signatures import PICTURE_BRANDS
 from vidx.errors import VideoError
 
 MAX_SIDE = 16384
@@ -59,9 +60,6 @@ NOT_MEDIA = frozenset(
     }
 )
 PICTURES = frozenset({"ico", "image2", "image2pipe"})
-# Brands of the image formats of ISO/IEC 23008-12 and AVIF; their sequences (avis, hevc, msf1)
-# are videos.
-PICTURE_BRANDS = frozenset({"avif", "heic", "heim", "heis", "heix", "mif1", "mif2"})
 
 
 @dataclass(frozen=True, slots=True)
