@@ -39,6 +39,7 @@ One object, with `--dry-run` too:
 | `moved` | files known before under a path that is gone |
 | `failed` | files that could not be embedded |
 | `failed_before` | files that failed in an earlier run and have not changed since |
+| `num_passed_over` | files besides, that hold video under other endings; 0 with `--any` |
 | `num_clips` | clips embedded in this run; null in a dry run, as only decoding tells |
 | `seconds` | wall-clock time of the run |
 | `clips_per_second` | clips embedded a second of that time; null in a dry run |
@@ -49,7 +50,7 @@ One object, with `--dry-run` too:
 
 A `status` is the name of a count, or tells more: `embed` counts as `embedded`, `twin` (the content
 of an earlier file of this run) as `duplicate`, `touched` (unchanged content, but another time) as
-`unchanged`.
+`unchanged`. What has the status `passed_over` is not among `num_files`.
 """
 
 
@@ -72,11 +73,16 @@ def _extensions() -> str:
     listed = " ".join(f"`{extension}`" for extension in VIDEO_EXTENSIONS)
     return (
         "## Which files a folder gives\n\n"
-        "Folders are walked recursively; hidden ones are passed over. Upper or lower case, these "
+        "Folders are walked recursively; hidden ones are left out. Upper or lower case, these "
         f"extensions count:\n\n{listed}\n\n"
         "Some of them (`.heic`, `.avif`, `.m4a` ...) hold moving pictures only sometimes: a file "
         "without is a failure, `still_image` or `no_video_stream`. A file that is named on the "
-        "command line is taken whatever its name.\n"
+        "command line is taken whatever its name.\n\n"
+        "Files with other endings, or none, are held against the signatures of containers and "
+        "streams of video: MP4 and QuickTime, Matroska and WebM, AVI, FLV, ASF, Ogg with video, "
+        "MPEG, MXF, IVF, YUV4MPEG2, RealMedia, raw H.264 and H.265. `embed` tells how many it "
+        "passed over, and takes them with `--any`. Endings of other things, such as `.jpg`, `.mp3` "
+        "or `.json`, are not looked into.\n"
     )
 
 

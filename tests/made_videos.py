@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -120,15 +121,32 @@ def _fixed_point(matrix: Sequence[float]) -> list[int]:
 
 
 @pytest.fixture(scope="session")
-def make_sound() -> Callable[[Path], Path]:
+def cut_short() -> Callable[[Path], Path]:
+    """A function that takes the second half of a file away, as a broken download does."""
+
+    def cut(path: Path) -> Path:
+        os.truncate(path, path.stat().st_size // 2)
+        return path
+
+    return cut
+
+
+@pytest.fixture(scope="session")
+def make_sound() -> Callable[..., Path]:
     """A function that writes a second of sound without pictures and returns its path."""
 
-    def make(path: Path) -> Path:
-        with av.open(str(path), "w") as container:
-            stream = container.add_stream("pcm_s16le", rate=8000, layout="mono")
-            noise = np.random.default_rng(0).integers(-999, 999, (1, 8000), dtype=np.int16)
+    def make(
+        path: Path,
+        *,
+        codec: str = "pcm_s16le",
+        rate: int = 8000,
+        format: str | None = None,  # noqa: A002 - as av.open calls it
+    ) -> Path:
+        with av.open(str(path), "w", format=format) as container:
+            stream = container.add_stream(codec, rate=rate, layout="mono")
+            noise = np.random.default_rng(0).integers(-999, 999, (1, rate), dtype=np.int16)
             frame = av.AudioFrame.from_ndarray(noise, format="s16", layout="mono")
-            frame.sample_rate = 8000
+            frame.sample_rate = rate
             container.mux(stream.encode(frame))
             container.mux(stream.encode(None))
         return path

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import logging
 import os
 import shutil
 import subprocess
@@ -100,6 +102,44 @@ def test_clip_times_cover_the_video_and_end_with_it(embedded, library) -> None:
     assert times == [(0.0, 2.133), (2.133, 4.267), (2.867, 5.0)]
 
 
+def test_what_is_passed_over_is_in_the_report_and_can_be_taken(
+    make_video, tiny_checkpoint, tmp_path
+) -> None:
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    for seed, name in enumerate(["a.mp4", "b.MP", "c.LRV"]):
+        make_video(folder / name, seed=seed, seconds=1.0, format="mp4")
+    options = vidx.EmbedOptions(model=tiny_checkpoint, workers=0)
+    any_ending = dataclasses.replace(options, any_ending=True)
+    with vidx.open(tmp_path / "new", create=True) as collection:
+        report = collection.embed(folder, options)
+        others = (str(folder / "b.MP"), str(folder / "c.LRV"))
+        assert (report.embedded, report.num_files) == (1, 1)
+        assert (report.passed_over.paths, report.num_passed_over) == (others, 2)
+        statuses = {one.source.path: one.status for one in collection.survey(folder, options)}
+        assert statuses == {
+            str(folder / "a.mp4"): vidx.FileStatus.UNCHANGED,
+            **dict.fromkeys(others, vidx.FileStatus.PASSED_OVER),
+        }
+        named = collection.embed([folder, others[0]], options)
+        assert (named.embedded, named.passed_over.paths) == (1, others[1:])
+        rest = collection.embed(folder, any_ending)
+        assert (rest.embedded, rest.unchanged, rest.num_passed_over) == (1, 2, 0)
+        limited = dataclasses.replace(any_ending, limit=2)
+        assert [one.source.path for one in collection.survey(folder, limited)] == [
+            str(folder / "a.mp4"),
+            others[0],
+        ]
+
+
+def test_many_endings_are_told_by_the_first_ones() -> None:
+    paths = tuple(f"/a/{number}.{number:03}" for number in range(90))
+    shown = ", ".join(f".{number:03}" for number in range(10))
+    assert f"90 files that hold video under other endings ({shown}, 80 more);" in str(
+        vidx.PassedOver(paths)
+    )
+
+
 def test_searching_by_id_needs_no_model_and_finds_the_clip_itself(embedded) -> None:
     shutil.rmtree(embedded / "staging")
     collection = vidx.open(embedded)
@@ -117,6 +157,29 @@ def test_a_span_is_searched_for_by_itself(embedded, library) -> None:
     assert hit.start_seconds == pytest.approx(2.867, abs=0.001)
     assert hit.query_start_seconds == pytest.approx(2.8667)
     assert hit.score >= 0.999
+
+
+def test_a_damaged_query_finds_by_what_is_left_and_says_so_in_hits_and_log(
+    embedded, library, make_video, cut_short, tmp_path, caplog
+) -> None:
+    query = cut_short(make_video(tmp_path / "query.mkv", seed=1, seconds=10.0))
+    collection = vidx.open(embedded)
+    with caplog.at_level(logging.WARNING, "vidx"):
+        hits = collection.search(query, k=3)
+    problem = hits[0].query_problem
+    assert problem is not None
+    assert problem.reason == "truncated"
+    assert {hit.query_problem for hit in hits} == {problem}
+    assert hits[0].path == str(library / "bowl.mp4")
+    [told] = caplog.messages
+    assert told.startswith(f"{str(query)!r} is damaged and was searched for in part: truncated: ")
+
+    caplog.clear()
+    with caplog.at_level(logging.WARNING, "vidx"):
+        whole = collection.search(library / "bowl.mp4", k=3)
+        [stored] = collection.search_by_id(hits[0].clip_id, k=1)
+    assert {hit.query_problem for hit in (*whole, stored)} == {None}
+    assert caplog.messages == []
 
 
 def test_hits_by_video_name_each_video_once(embedded) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, SupportsIndex, TypeAlias
 
-from vidx.errors import CollectionDamaged, FingerprintMismatch, UsageError, VidxError
+from vidx.errors import CollectionDamaged, FingerprintMismatch, UsageError
 from vidx.options import EmbedOptions, SearchOptions
 from vidx.records import (
     CollectionInfo,
@@ -123,7 +123,7 @@ class Collection:
 
         Args:
             paths: Files, taken whatever their name, and folders, walked recursively for the
-                extensions in `docs/cli.md`.
+                extensions in `docs/cli.md`, or with `any_ending` for all that holds video.
             options: With which model, where and how. None: as the collection was made.
             progress: Called with an `EmbedProgress` after each file.
 
@@ -139,10 +139,11 @@ class Collection:
         """
         from vidx.encoder_choice import EncoderChoice, check_same_space
         from vidx.ingest import Ingest
+        from vidx.video_files import video_files
         from vidx.views import extend_index
 
         asked = options or EmbedOptions()
-        files = _files(paths, asked.limit)
+        files = video_files(_as_list(paths), asked)
         choice = EncoderChoice(
             asked.model, asked.device, asked.dtype, asked.num_frames, asked.fps
         ).on_every_device()
@@ -167,18 +168,20 @@ class Collection:
             options: As for `embed`.
 
         Returns:
-            One finding a file, in sorted order.
+            One finding a file, in sorted order, and after them those that are passed over.
 
         Raises:
             UsageError, VidxError, FingerprintMismatch: As for `embed`.
         """
         from vidx.embedder.decoding.sampling import Plan, Sampling
-        from vidx.store.survey import survey
+        from vidx.store.survey import left_out, survey
+        from vidx.video_files import video_files
 
         asked = options or EmbedOptions()
-        files = _files(paths, asked.limit)
+        files = video_files(_as_list(paths), asked)
+        others = left_out(files.passed_over)
         if not self._layout.exists():
-            return list(survey(files, None, ""))
+            return [*survey(files.paths, None, ""), *others]
         space = self._manifest().space
         own = Sampling(space.num_frames, space.fps)
         sampling = Sampling(asked.num_frames or own.num_frames, asked.fps or own.fps)
@@ -189,7 +192,8 @@ class Collection:
                 "Start another collection with --collection FOLDER, or leave these options out.",
             )
         plan = Plan(asked.stride_seconds).digest(own)
-        return list(survey(files, self._catalogue(), plan, retry_failed=asked.retry_failed))
+        found = survey(files.paths, self._catalogue(), plan, retry_failed=asked.retry_failed)
+        return [*found, *others]
 
     def search(
         self, file: str | os.PathLike[str], k: int = 10, options: SearchOptions | None = None
@@ -560,20 +564,6 @@ _COUNTS = ("videos", "partial", "locations", "clips", "failures", "shards")
 
 def _as_list(paths: Paths) -> list[str | os.PathLike[str]]:
     return [paths] if isinstance(paths, str | os.PathLike) else list(paths)
-
-
-def _files(paths: Paths, limit: int | None) -> list[str]:
-    """The video files among some paths, sorted, and the folders that cannot be listed."""
-    from vidx.embedder.decoding.files import find_videos
-
-    found = find_videos(_as_list(paths))
-    files = sorted(map(str, (*found.paths, *(folder for folder, _ in found.unreadable))))
-    if not files:
-        raise VidxError(
-            f"no video files in {', '.join(str(path) for path in _as_list(paths))}",
-            "A file that is named itself is always taken; docs/cli.md lists what folders give.",
-        )
-    return files[:limit]
 
 
 def _default_workers() -> int:

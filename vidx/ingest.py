@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from importlib.metadata import version
 from itertools import chain
@@ -22,6 +22,7 @@ from vidx.records import (
     EmbedReport,
     FileFinding,
     FileStatus,
+    PassedOver,
     Problem,
     Source,
 )
@@ -30,6 +31,7 @@ from vidx.store.journal import Failed
 from vidx.store.shards import NewVideo
 from vidx.store.survey import survey
 from vidx.store.writer import Batch, Writer
+from vidx.video_files import VideoFiles
 
 if TYPE_CHECKING:
     from vidx.embedder.encoder import Encoder
@@ -65,6 +67,7 @@ class Ingest:
         )
         self.clips = 0
         self.files = 0
+        self.passed_over = PassedOver(())
         self.started = self.committed = time.monotonic()
         self.batch = Batch()
         self.provenance: dict[str, str] = {}
@@ -76,7 +79,7 @@ class Ingest:
 
     def run(
         self,
-        files: Sequence[str],
+        files: VideoFiles,
         load_encoder: Callable[[], Encoder],
         *,
         workers: int,
@@ -84,17 +87,17 @@ class Ingest:
         """Embed what is new or changed among some files.
 
         Args:
-            files: Absolute paths, each once, sorted.
+            files: To look at, and those that the report tells of besides.
             load_encoder: Called once there is something to embed.
             workers: Decoding processes.
 
         Returns:
             What became of the files.
         """
-        self.files = len(files)
+        self.files, self.passed_over = len(files.paths), files.passed_over
         catalogue = Catalogue(self.writer.layout, self.writer.manifest)
         retry = self.options.retry_failed
-        jobs = self._jobs(survey(files, catalogue, self.digest, retry_failed=retry))
+        jobs = self._jobs(survey(files.paths, catalogue, self.digest, retry_failed=retry))
         try:
             self._embed(jobs, load_encoder, workers)
         except BaseException:
@@ -224,6 +227,7 @@ class Ingest:
         return EmbedReport(
             num_files=self.files,
             **self.counts,
+            passed_over=self.passed_over,
             num_clips=self.clips,
             seconds=time.monotonic() - self.started,
             collection=str(self.writer.layout.root),

@@ -47,6 +47,8 @@ class EmbedOptions:
         limit: Look only at the first so many files, in sorted order. None: at all.
         retry_failed: Whether files that failed before, or of which only a part could be embedded,
             are tried again.
+        any_ending: Whether files of folders are taken too that hold video, by their first bytes,
+            under other endings than those in `docs/cli.md`.
         commit: When what is finished becomes part of the collection.
 
     Raises:
@@ -63,6 +65,7 @@ class EmbedOptions:
     workers: int | None = None
     limit: int | None = None
     retry_failed: bool = False
+    any_ending: bool = False
     commit: CommitPolicy = field(default_factory=CommitPolicy)
 
     def __post_init__(self) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from os.path import splitext
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+SHOWN_ENDINGS = 10  # in a line
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +151,8 @@ class Hit:
         query_start_seconds: Start of the clip of the query that matched best; None of a vector.
         query_end_seconds: Its end; None of a vector.
         labels: The stored clip's predicted labels, best first.
+        query_problem: Why the file that was searched for gave a part of its clips only; None where
+            it is whole, and of a stored clip or a vector.
     """
 
     rank: int
@@ -161,6 +166,38 @@ class Hit:
     query_start_seconds: float | None
     query_end_seconds: float | None
     labels: tuple[Label, ...]
+    query_problem: Problem | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PassedOver:
+    """Files of folders that hold video, by their first bytes, under endings that do not say so.
+
+    Attributes:
+        paths: Absolute, sorted.
+    """
+
+    paths: tuple[str, ...]
+
+    def __str__(self) -> str:
+        """How many they are, their endings and the next step.
+
+        >>> print(PassedOver(("/a/1.MP", "/a/2")))
+        Passed over 2 files that hold video under other endings (.MP, none); take them with --any.
+        >>> print(PassedOver(("/a/1.MP",)))
+        Passed over 1 file that holds video under other endings (.MP); take it with --any.
+        """
+        number = len(self.paths)
+        files, them = ("file that holds", "it") if number == 1 else ("files that hold", "them")
+        video = f"video under other endings ({', '.join(self._endings())})"
+        return f"Passed over {number} {files} {video}; take {them} with --any."
+
+    def _endings(self) -> list[str]:
+        """Each once, sorted, `none` the last; of very many the first ones."""
+        endings = {splitext(path)[1] for path in self.paths}
+        ordered = [*sorted(endings - {""}), *(["none"] if "" in endings else [])]
+        more = len(ordered) - SHOWN_ENDINGS
+        return [*ordered[:SHOWN_ENDINGS], f"{more} more"] if more > 0 else ordered
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +213,7 @@ class EmbedReport:
         moved: Files known before under a path that is gone.
         failed: Files that could not be embedded in this run.
         failed_before: Files that failed in an earlier run and have not changed since.
+        passed_over: Files of folders that are not among `num_files`; none with `any_ending`.
         num_clips: Clips that were embedded in this run.
         seconds: Wall-clock time of the run.
         collection: The collection's folder.
@@ -190,10 +228,16 @@ class EmbedReport:
     moved: int
     failed: int
     failed_before: int
+    passed_over: PassedOver
     num_clips: int
     seconds: float
     collection: str
     commit: int | None
+
+    @property
+    def num_passed_over(self) -> int:
+        """How many files were passed over."""
+        return len(self.passed_over.paths)
 
     @property
     def clips_per_second(self) -> float:
@@ -247,6 +291,7 @@ class FileStatus(StrEnum):
     MOVED = "moved"  # likewise, and that other file is no longer there
     FAILED_BEFORE = "failed_before"
     FAILED = "failed"  # it cannot even be read
+    PASSED_OVER = "passed_over"  # it holds video under an ending that does not say so
 
 
 @dataclass(frozen=True, slots=True)

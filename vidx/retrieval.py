@@ -21,6 +21,7 @@ from vidx.embedder.pipeline import embed_videos
 from vidx.errors import CollectionDamaged, UsageError, VideoError
 from vidx.options import SearchOptions
 from vidx.records import Clip, Hit, Problem
+from vidx.stages import logger
 from vidx.store.catalogue import Catalogue
 from vidx.store.survey import content_id
 from vidx.views import View
@@ -39,11 +40,13 @@ class Query:
         clips: m spans of the query; None where it is a vector alone.
         vectors: Float32, shape (m, dim).
         video_id: SHA-256 (hex) of the query's bytes, where it was asked for.
+        problem: Why clips of the query are missing, or None when it is whole.
     """
 
     clips: tuple[Clip | None, ...]
     vectors: NDArray[np.float32]
     video_id: str | None
+    problem: Problem | None = None
 
 
 class _Match(NamedTuple):
@@ -80,7 +83,7 @@ def query_file(path: str | os.PathLike[str]) -> Path:
 
 
 def file_query(encoder: Encoder, file: Path, span: Plan, *, needs_id: bool) -> Query:
-    """Embed the file that is searched for, or a span of it.
+    """Embed the file that is searched for, or a span of it; the log tells of one that is damaged.
 
     Raises:
         VideoError: It cannot be decoded.
@@ -90,7 +93,11 @@ def file_query(encoder: Encoder, file: Path, span: Plan, *, needs_id: bool) -> Q
     [(_, outcome)] = embed_videos(encoder, jobs, workers=1, batch_size=_QUERY_BATCH)
     if isinstance(outcome, Problem):
         raise VideoError(outcome.reason, f"{file}: {outcome.message}")
-    return Query(outcome.clips, outcome.embeddings, content_id(file) if needs_id else None)
+    if problem := outcome.problem:  # told here, as there may be no hit to tell it
+        message = "%r is damaged and was searched for in part: %s: %s."
+        logger.warning(message, str(file), problem.reason, problem.message)
+    video_id = content_id(file) if needs_id else None
+    return Query(outcome.clips, outcome.embeddings, video_id, outcome.problem)
 
 
 def stored_query(catalogue: Catalogue, view: View, clip_id: int) -> Query:
@@ -259,6 +266,7 @@ def _hits(catalogue: Catalogue, query: Query, matches: list[_Match]) -> list[Hit
             query_start_seconds=span.start_seconds if span else None,
             query_end_seconds=span.end_seconds if span else None,
             labels=row.labels,
+            query_problem=query.problem,
         )
         for rank, (match, row, span) in enumerate(known, start=1)
     ]

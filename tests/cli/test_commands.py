@@ -24,11 +24,12 @@ from vidx.store.layout import Layout
 
 EMBED_KEYS = [
     "num_files", "embedded", "partial", "unchanged", "duplicate", "moved", "failed",
-    "failed_before", "num_clips", "seconds", "clips_per_second", "collection", "commit", "dry_run",
+    "failed_before", "num_passed_over", "num_clips", "seconds", "clips_per_second", "collection",
+    "commit", "dry_run",
 ]  # fmt: skip
 HIT_KEYS = [
     "rank", "clip_id", "video_id", "score", "path", "locations", "start_seconds", "end_seconds",
-    "query_start_seconds", "query_end_seconds", "labels",
+    "query_start_seconds", "query_end_seconds", "labels", "query_problem",
 ]  # fmt: skip
 
 
@@ -63,6 +64,29 @@ def test_search_prints_documented_objects(vidx, embedded, library) -> None:
     assert hits[0]["score"] >= 0.999
     assert len(hits[0]["labels"]) == 5
     assert list(hits[0]["labels"][0]) == ["name", "score"]
+    assert hits[0]["query_problem"] is None
+
+
+def test_a_damaged_query_is_told_on_standard_error_and_in_each_hit(
+    embedded, make_video, cut_short, tmp_path
+) -> None:
+    query = cut_short(make_video(tmp_path / "cut in\ntwo.mkv", seed=1, seconds=10.0))
+    command = [sys.executable, "-m", "vidx", "search", query, "--collection", embedded, "--json"]
+
+    def run(*options: str) -> tuple[list[dict[str, Any]], str]:
+        done = subprocess.run([*command, *options], capture_output=True, text=True, check=True)
+        return json.loads(done.stdout), done.stderr
+
+    hits, err = run("-k", "3")
+    assert len(hits) == 3
+    problem = hits[0]["query_problem"]
+    assert list(problem) == ["reason", "message"]
+    assert problem["reason"] == "truncated"
+    assert problem["message"].endswith(" of 10.000 s are there")
+    assert all(hit["query_problem"] == problem for hit in hits)
+    told = f"is damaged and was searched for in part: truncated: {problem['message']}.\n"
+    assert err == f"{str(query)!r} {told}"
+    assert run("--path", "nowhere") == ([], err)
 
 
 def test_hits_are_wanted_with_k_and_a_limit_is_of_lists_alone(vidx, embedded) -> None:
@@ -356,6 +380,74 @@ def test_a_dry_run_and_a_run_print_one_shape(vidx, library, tiny_checkpoint, tmp
     counts = EMBED_KEYS[:8]
     assert {key: planned[key] for key in counts} == {key: done[key] for key in counts}
     assert sum(planned[key] for key in counts[1:]) == planned["num_files"] == 6
+
+
+@pytest.fixture
+def phone(make_video, tmp_path) -> Path:
+    """A folder of one video, three under other endings, and a text without one."""
+    folder = tmp_path / "phone"
+    folder.mkdir()
+    for seed, name in enumerate(["a.mp4", "b.MP", "c.insv", "d"]):
+        make_video(folder / name, seed=seed, seconds=1.0, format="mp4")
+    (folder / "notes").write_text("no video")
+    return folder
+
+
+PASSED_OVER = (
+    "Passed over 3 files that hold video under other endings (.MP, .insv, none); "
+    "take them with --any.\n"
+)
+
+
+def test_videos_under_other_endings_are_told_and_taken_with_any(
+    vidx, phone, tiny_checkpoint, tmp_path
+) -> None:
+    command = ("embed", phone, "--collection", tmp_path / "new", "--model", tiny_checkpoint)
+    code, out, _ = vidx(*command)
+    assert code == 0
+    assert out.startswith("1 file: 1 embedded\n")
+    assert out.endswith(PASSED_OVER)
+    report = json.loads(vidx(*command, "--json")[1])
+    assert (report["num_files"], report["unchanged"], report["num_passed_over"]) == (1, 1, 3)
+    report = json.loads(vidx(*command, "--json", "--any")[1])
+    assert (report["num_files"], report["embedded"], report["num_passed_over"]) == (4, 3, 0)
+    assert "Passed over" not in vidx(*command, "--any")[1]
+    videos = json.loads(vidx("videos", "--collection", tmp_path / "new", "--json")[1])
+    assert [Path(row["path"]).name for row in videos] == ["a.mp4", "b.MP", "c.insv", "d"]
+
+
+def test_a_dry_run_tells_what_is_passed_over_as_a_run_does(vidx, phone, tmp_path) -> None:
+    command = ("embed", phone, "--collection", tmp_path / "new", "--dry-run")
+    code, out, _ = vidx(*command)
+    assert code == 0
+    assert out.endswith(f"\n1 embed\n{PASSED_OVER}")
+    planned = json.loads(vidx(*command, "--json")[1])
+    assert list(planned) == [*EMBED_KEYS, "findings"]
+    assert (planned["num_files"], planned["embedded"], planned["num_passed_over"]) == (1, 1, 3)
+    found = [(Path(one["path"]).name, one["status"]) for one in planned["findings"]]
+    others = [(name, "passed_over") for name in ("b.MP", "c.insv", "d")]
+    assert found == [("a.mp4", "embed"), *others]
+    planned = json.loads(vidx(*command, "--json", "--any")[1])
+    assert (planned["num_files"], planned["embedded"], planned["num_passed_over"]) == (4, 4, 0)
+
+
+def test_what_is_passed_over_does_not_hide_that_nothing_could_be_done(
+    vidx, phone, embedded
+) -> None:
+    (phone / "a.mp4").write_bytes(b"no video" * 99)
+    command = ("embed", phone, "--collection", embedded)
+    assert vidx(*command)[0] == 4
+    assert vidx(*command, "--dry-run")[0] == 4
+
+
+def test_a_folder_of_other_endings_alone_is_refused_with_the_way_out(
+    vidx, phone, tiny_checkpoint, tmp_path
+) -> None:
+    (phone / "a.mp4").unlink()
+    command = ("embed", phone, "--collection", tmp_path / "new", "--model", tiny_checkpoint)
+    for extra in ([], ["--dry-run"]):
+        assert vidx(*command, *extra) == (4, "", f"Error: no video files in {phone}\n{PASSED_OVER}")
+    assert vidx(*command, "--any", "--quiet")[0] == 0
 
 
 def test_progress_goes_to_standard_error_in_plain_lines(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from dataclasses import asdict
 from typing import Any
 
 import click
@@ -18,11 +17,11 @@ from vidx.cli.options import (
     quiet_option,
 )
 from vidx.cli.progress import showing_files
-from vidx.cli.render import count, print_json, print_table, shown_path
+from vidx.cli.render import count, print_json, print_table, printable, shown_path
 from vidx.collection import Collection, open_collection
 from vidx.models import licence_of
 from vidx.options import EmbedOptions
-from vidx.records import EmbedReport, FileFinding, FileStatus
+from vidx.records import EmbedReport, FileFinding, FileStatus, PassedOver
 
 SHOWN_FAILURES = 10
 FAILED = (FileStatus.FAILED, FileStatus.FAILED_BEFORE)
@@ -68,6 +67,12 @@ _COUNTED_AS = {
 )
 @limit_option("Look only at the first N files, in sorted order.")
 @click.option(
+    "--any",
+    "any_ending",
+    is_flag=True,
+    help="Also take files with other endings that hold a video, by their first bytes.",
+)
+@click.option(
     "--retry-failed",
     is_flag=True,
     help="Try files again that failed before, or of which only a part could be embedded.",
@@ -89,8 +94,9 @@ def embed(
 ) -> None:
     """Embed the videos in files and folders that are new or have changed.
 
-    Folders are walked for video files; a file named here is taken whatever its name. A run that
-    was stopped goes on where it was when the same command is given again.
+    Folders are walked for files whose endings are those of videos; a file named here is taken
+    whatever its name. A run that was stopped goes on where it was when the same command is given
+    again.
     """
     opened = open_collection(collection, create=True)
     options = EmbedOptions(num_frames=frames, **others)
@@ -101,8 +107,9 @@ def embed(
             print_json(survey_as_json(opened, findings, time.monotonic() - started))
         elif not quiet:
             _print_findings(findings)
-        failed = sum(one.status in FAILED for one in findings)
-        context.exit(exit_code(failed, len(findings)))
+        looked_at = [one.status for one in findings if one.status is not FileStatus.PASSED_OVER]
+        failed = sum(status in FAILED for status in looked_at)
+        context.exit(exit_code(failed, len(looked_at)))
     if not quiet:
         _tell_licence(opened, others["model"])
     with showing_files(quiet=quiet) as progress:
@@ -127,17 +134,16 @@ def exit_code(failed: int, files: int) -> int:
 
 
 def report_as_json(report: EmbedReport) -> dict[str, Any]:
-    """The report's fields, the rate, and that it was done, in their documented order."""
-    fields = asdict(report)
-    collection, commit = fields.pop("collection"), fields.pop("commit")
-    rate = round(report.clips_per_second, 3)
-    seconds = round(report.seconds, 3)
+    """The report's numbers, the rate, and that it was done, in their documented order."""
     return {
-        **fields,
-        "seconds": seconds,
-        "clips_per_second": rate,
-        "collection": collection,
-        "commit": commit,
+        "num_files": report.num_files,
+        **{name: getattr(report, name) for name in COUNTS},
+        "num_passed_over": report.num_passed_over,
+        "num_clips": report.num_clips,
+        "seconds": round(report.seconds, 3),
+        "clips_per_second": round(report.clips_per_second, 3),
+        "collection": report.collection,
+        "commit": report.commit,
         "dry_run": False,
     }
 
@@ -148,8 +154,9 @@ def survey_as_json(
     """The same for what would be done, with each file; nobody knows yet how many clips it has."""
     counted = Counter(_COUNTED_AS.get(one.status, one.status.value) for one in findings)
     return {
-        "num_files": len(findings),
+        "num_files": sum(counted[name] for name in COUNTS),
         **{name: counted[name] for name in COUNTS},
+        "num_passed_over": counted["passed_over"],
         "num_clips": None,
         "seconds": round(seconds, 3),
         "clips_per_second": None,
@@ -164,8 +171,11 @@ def _print_findings(findings: list[FileFinding]) -> None:
     """What `embed` would do."""
     cells = [(one.status.value, shown_path(one.source.path)) for one in findings]
     print_table(("status", "path"), cells)
-    statuses = Counter(finding.status.value for finding in findings)
+    statuses = Counter(one.status.value for one in findings)
+    statuses.pop(FileStatus.PASSED_OVER.value, None)
     click.echo(", ".join(f"{number} {status}" for status, number in sorted(statuses.items())))
+    others = (one.source.path for one in findings if one.status is FileStatus.PASSED_OVER)
+    _tell_passed_over(PassedOver(tuple(others)))
 
 
 def _print_report(collection: Collection, report: EmbedReport) -> None:
@@ -177,11 +187,17 @@ def _print_report(collection: Collection, report: EmbedReport) -> None:
     click.echo(f"Collection: {shown_path(report.collection)}")
     if report.partial:
         click.echo("`vidx videos --remarks` says what is missing of a partial video.")
+    _tell_passed_over(report.passed_over)
     if report.failed:
         rows = collection.failures().to_pylist()
         print_failures(rows[:SHOWN_FAILURES])
         if len(rows) > SHOWN_FAILURES:
             click.echo(f"... and {len(rows) - SHOWN_FAILURES} more: `vidx failures` lists all.")
+
+
+def _tell_passed_over(files: PassedOver) -> None:
+    if files.paths:
+        click.echo(printable(str(files)))
 
 
 def print_failures(rows: list[dict[str, Any]]) -> None:

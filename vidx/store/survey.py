@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
-from vidx.records import FileFinding, FileStatus, Problem, Source
+from vidx.records import FileFinding, FileStatus, PassedOver, Problem, Source
 from vidx.store.catalogue import Catalogue, KnownFile, KnownTake
 from vidx.store.sql import chunks
 
@@ -57,6 +57,12 @@ def survey(
     finally:
         closing.set()
         pool.shutdown(cancel_futures=True)
+
+
+def left_out(files: PassedOver) -> list[FileFinding]:
+    """The findings of files that are not looked at."""
+    sources = (Source(escaped(path), None, "") for path in files.paths)
+    return [FileFinding(FileStatus.PASSED_OVER, source) for source in sources]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,19 @@
 """Promises of finding videos."""
 
+import io
 import itertools
 import os
+import socket
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from vidx.embedder.decoding import signatures
 from vidx.embedder.decoding.files import VIDEO_EXTENSIONS, find_videos
 from vidx.errors import UsageError
 from vidx.records import Problem
@@ -28,6 +33,95 @@ def test_folders_are_walked_to_their_depths_for_known_extensions(tmp_path: Path)
     for name in ["notes.txt", "b/thumb.jpg", "c", "mp4"]:
         touch(tmp_path / name)
     assert find_videos([tmp_path]).paths == tuple(sorted(expected))
+
+
+@pytest.fixture(scope="module")
+def video_bytes(make_video: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    return make_video(tmp_path_factory.mktemp("made") / "a.mp4", seconds=0.2).read_bytes()
+
+
+def write(path: Path, data: bytes) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    return path
+
+
+def test_what_holds_video_under_another_ending_is_passed_over_and_told(
+    tmp_path: Path, video_bytes: bytes
+) -> None:
+    named = [write(tmp_path / name, video_bytes) for name in ("a.mp4", "b.gif")]
+    others = [
+        write(tmp_path / name, video_bytes)
+        for name in ("PXL.MP", "b/none", "b/GL01.LRV", "b/x.mp4.part", "b/z.insv", "end.")
+    ]
+    (tmp_path / "link.360").symlink_to("PXL.MP")
+    for name in ("notes", "b/data.bin", "b/short.x", "b/empty"):
+        write(tmp_path / name, b"no video"[: 0 if name == "b/empty" else 5])
+    for name in (".hidden", "b/.cache/none", "frame.jpg", "sound.mp3", "x.json"):
+        write(tmp_path / name, video_bytes)
+    found = find_videos([tmp_path])
+    assert found.paths == tuple(sorted(named))
+    assert found.passed_over == tuple(sorted([*others, tmp_path / "link.360"]))
+
+
+def test_a_file_that_is_named_is_not_passed_over(tmp_path: Path, video_bytes: bytes) -> None:
+    named = write(tmp_path / "a.MP", video_bytes)
+    other = write(tmp_path / "b.MP", video_bytes)
+    found = find_videos([tmp_path, named])
+    assert (found.paths, found.passed_over) == ((named,), (other,))
+
+
+def test_pipes_and_devices_are_never_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")  # to open it would be to wait for a writer
+    os.mkfifo(tmp_path / "pipe.MP")
+    (tmp_path / "link").symlink_to("pipe")
+    (tmp_path / "null").symlink_to("/dev/null")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(os.path.relpath(tmp_path / "socket"))  # its path may be short only
+    found = find_videos([tmp_path])
+    assert (found.paths, found.passed_over) == ((), ())
+
+
+OPENED = """
+import os, sys
+from vidx.embedder.decoding.files import find_videos
+opened = []
+sys.addaudithook(lambda event, values: event == "open" and opened.append(str(values[0])))
+find_videos([sys.argv[1]])
+print(*sorted(os.path.basename(path) for path in opened if path.startswith(sys.argv[1])))
+"""
+
+
+def test_only_what_may_hold_video_is_looked_into(tmp_path: Path, video_bytes: bytes) -> None:
+    for name in ("a.mp4", "b.JPG", "c.png", "d.txt", "e.json", "f.wav", ".g", "h.npy", "i", "j.MP"):
+        write(tmp_path / name, video_bytes)
+    (tmp_path / "null").symlink_to("/dev/null")
+    command = [sys.executable, "-c", OPENED, tmp_path]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["i", "j.MP"]
+
+
+def test_a_look_reads_the_first_bytes_once(
+    tmp_path: Path, video_bytes: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "a.MP", video_bytes)
+    reads: list[int] = []
+
+    class Counted(io.FileIO):
+        def read(self, size: int = -1) -> bytes:
+            reads.append(size)
+            return super().read(size)
+
+        def readinto(self, buffer: Any) -> int:
+            reads.append(len(buffer))
+            return super().readinto(buffer)
+
+    def counting(path: str, _mode: str, buffering: int = -1) -> io.FileIO | io.BufferedReader:
+        return io.BufferedReader(Counted(path)) if buffering else Counted(path)
+
+    monkeypatch.setattr(signatures, "open", counting, raising=False)
+    assert len(find_videos([tmp_path]).passed_over) == 1
+    assert reads == [600]
 
 
 def test_a_named_file_is_taken_whatever_its_extension(tmp_path: Path) -> None:
@@ -135,6 +229,7 @@ if os.getuid() == 0:
 os.chdir(sys.argv[1])
 found = find_videos(["."])
 print(*[os.path.relpath(path) for path in found.paths])
+print(*[os.path.relpath(path) for path in found.passed_over])
 print(*[os.path.relpath(path) + ":" + problem.message for path, problem in found.unreadable])
 try:
     find_videos(["listed/b.mp4"])
@@ -149,6 +244,8 @@ def test_folders_without_the_rights_are_reported_and_the_rest_goes_on() -> None:
         top.chmod(0o755)
         touch(top / "a.mp4")
         touch(top / "z/c.mp4")
+        write(top / "z/closed", b"YUV4MPEG2 ").chmod(0)
+        write(top / "z/open", b"YUV4MPEG2 ").chmod(0o444)
         modes = {"listed": 0o444, "entered": 0o111}
         for folder, mode in modes.items():
             touch(top / folder / "b.mp4")
@@ -162,6 +259,7 @@ def test_folders_without_the_rights_are_reported_and_the_rest_goes_on() -> None:
     assert done.stderr == ""
     assert done.stdout.splitlines() == [
         "a.mp4 z/c.mp4",
+        "z/open",
         "entered:Permission denied listed:Permission denied",
         f"{Path(name).resolve()}/listed/b.mp4 cannot be looked at (Permission denied).",
     ]

@@ -39,6 +39,7 @@ import av.stream
 from av.video.stream import VideoStream
 
 from vidx.embedder.decoding.ffmpeg_log import Line, Listening
+from vidx.embedder.decoding.signatures import PICTURE_BRANDS
 from vidx.embedder.decoding.source import Source
 from vidx.embedder.decoding.structure import lacks_index
 from vidx.errors import VideoError
@@ -68,9 +69,6 @@ NOT_MEDIA = frozenset(
     }
 )
 PICTURES = frozenset({"ico"})
-# Brands of the image formats of ISO/IEC 23008-12 and AVIF; their sequences (avis, hevc, msf1)
-# are videos.
-PICTURE_BRANDS = frozenset({"avif", "heic", "heim", "heis", "heix", "mif1", "mif2"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from vidx.embedder.decoding.signatures import holds_video, may_hold_video
 from vidx.errors import UsageError
 from vidx.records import Problem
 
@@ -31,58 +32,80 @@ class FoundVideos:
 
     Attributes:
         paths: Absolute (symlinks as they are), sorted, each once.
+        passed_over: Likewise: files of folders that hold video under other extensions.
         unreadable: Folders that could not be listed, and why.
     """
 
     paths: tuple[Path, ...]
+    passed_over: tuple[Path, ...]
     unreadable: tuple[tuple[Path, Problem], ...]
 
 
 def find_videos(paths: Sequence[str | os.PathLike[str]]) -> FoundVideos:
     """Find the videos in folders, and take files as they are named.
 
-    Folders are walked to their depths for files with one of `VIDEO_EXTENSIONS` in any case. What
-    is hidden (a name that begins with a dot) is left out, unless it is named itself. Symlinked
-    folders are followed, each folder once: by the first of its paths in sorted order.
+    Folders are walked to their depths for files with one of `VIDEO_EXTENSIONS` in any case. The
+    others are told apart by their first bytes, where they may hold video. What is hidden (a name
+    that begins with a dot) is left out, unless it is named itself. Symlinked folders are followed,
+    each folder once: by the first of its paths in sorted order.
 
     Args:
         paths: Files, taken whatever their extension, and folders.
 
     Returns:
-        The files, and the folders that could not be listed.
+        The files, those that hold video under other extensions, and the folders that could not be
+        listed.
 
     Raises:
         UsageError: A path does not exist, or may not be looked at.
     """
     found: set[Path] = set()
-    unreadable: dict[Path, Problem] = {}
-    visited: set[tuple[int, int]] = set()
+    walk = _Walk()
     for path in sorted(map(_absolute, paths)):
         _check_exists(path)
         if os.path.isdir(path):  # Path.is_dir raises where it may not look
-            found.update(_walk(path, visited, unreadable))
+            walk.go(path)
         else:
             found.add(path)
-    return FoundVideos(tuple(sorted(found)), tuple(sorted(unreadable.items())))
+    return FoundVideos(
+        tuple(sorted(found | walk.videos)),
+        tuple(sorted(walk.others - found)),
+        tuple(sorted(walk.unreadable.items())),
+    )
 
 
-def _walk(
-    top: Path, visited: set[tuple[int, int]], unreadable: dict[Path, Problem]
-) -> Iterator[Path]:
-    folders = [top]
-    while folders:
-        folder = folders.pop()
-        try:
-            entries = _entries(folder, visited)
-        except OSError as error:
-            unreadable[folder] = Problem("unreadable", error.strerror or str(error))
-            continue
-        shown = [entry for entry in entries if not entry.name.startswith(".")]
-        folders.extend(folder / entry.name for entry in reversed(shown) if _is_folder(entry))
-        for entry in shown:
-            path = folder / entry.name
-            if path.suffix.lower() in VIDEO_EXTENSIONS and not _is_folder(entry):
-                yield path
+@dataclass(slots=True)
+class _Walk:
+    """What was seen in folders so far: videos, others that hold video, and the folders."""
+
+    videos: set[Path] = field(default_factory=set)
+    others: set[Path] = field(default_factory=set)
+    unreadable: dict[Path, Problem] = field(default_factory=dict)
+    visited: set[tuple[int, int]] = field(default_factory=set)
+
+    def go(self, top: Path) -> None:
+        """Look at all that is below a folder."""
+        folders = [top]
+        while folders:
+            folder = folders.pop()
+            try:
+                entries = _entries(folder, self.visited)
+            except OSError as error:
+                self.unreadable[folder] = Problem("unreadable", error.strerror or str(error))
+                continue
+            shown = [entry for entry in entries if not entry.name.startswith(".")]
+            folders.extend(folder / entry.name for entry in reversed(shown) if _is_folder(entry))
+            for entry in shown:
+                self._look_at(folder, entry)
+
+    def _look_at(self, folder: Path, entry: os.DirEntry[str]) -> None:
+        ending = os.path.splitext(entry.name)[1].lower()
+        if ending in VIDEO_EXTENSIONS:
+            if not _is_folder(entry):
+                self.videos.add(folder / entry.name)
+        # What is neither file nor folder is never opened: a pipe would wait for a writer.
+        elif may_hold_video(ending) and _is_file(entry) and holds_video(entry.path):
+            self.others.add(folder / entry.name)
 
 
 def _entries(folder: Path, visited: set[tuple[int, int]]) -> list[os.DirEntry[str]]:
@@ -102,6 +125,13 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
     except OSError:  # a link that cannot be followed
+        return False
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_file()
+    except OSError:
         return False
 
 
