@@ -52,7 +52,8 @@ def write_copy(source: Path, info: VideoInfo, kind: str, target: Path) -> None:
         av.error.FFmpegError: The beginning cannot be decoded.
     """
     rate = _rate(info, kind)
-    with opened(str(source)) as before, av.open(str(target), "w") as after:
+    with opened(str(source)) as media, av.open(str(target), "w") as after:
+        before = media.container
         stream = before.streams.video[0]
         stream.codec_context.thread_count = 1
         pictures = _changed(before, stream, kind, rate)

@@ -283,7 +283,7 @@ def test_another_stride_cuts_the_videos_anew(embedded, library) -> None:
 
 
 @pytest.fixture
-def cut_short(make_video, tiny_checkpoint, tmp_path) -> vidx.Collection:
+def in_part(make_video, tiny_checkpoint, tmp_path) -> vidx.Collection:
     """A collection of a video that was cut short, at two paths, and of a whole one after it."""
     folder = tmp_path / "videos"
     folder.mkdir()
@@ -310,28 +310,28 @@ RETRY = vidx.EmbedOptions(retry_failed=True, workers=1)
 
 
 def test_a_partial_video_that_is_tried_again_loses_no_clip_and_no_id_comes_back(
-    cut_short, tmp_path
+    in_part, tmp_path
 ) -> None:
     folder = tmp_path / "videos"
-    videos, before = cut_short.videos(), clips_at(cut_short, folder / "a.mkv")
-    ids, vectors = cut_short.vectors()
-    report = cut_short.embed(folder)
+    videos, before = in_part.videos(), clips_at(in_part, folder / "a.mkv")
+    ids, vectors = in_part.vectors()
+    report = in_part.embed(folder)
     assert (report.unchanged, report.commit) == (3, None)
 
-    report = cut_short.embed(folder, RETRY)
+    report = in_part.embed(folder, RETRY)
     assert (report.partial, report.duplicate, report.unchanged) == (1, 1, 1)
     assert (report.num_clips, report.commit) == (len(before), 2)
-    after = clips_at(cut_short, folder / "a.mkv")
+    after = clips_at(in_part, folder / "a.mkv")
     assert after.keys() == before.keys()
     assert min(after.values()) > max(ids)
-    assert cut_short.videos() == videos, "its two paths and why it is not whole are as before"
-    now = dict(zip(*cut_short.vectors(), strict=True))
+    assert in_part.videos() == videos, "its two paths and why it is not whole are as before"
+    now = dict(zip(*in_part.vectors(), strict=True))
     of_old = dict(zip(ids, vectors, strict=True))
     assert len(now) == len(of_old)
     for span, clip_id in after.items():
         assert cosine(now[clip_id], of_old[before[span]]) >= 0.99999
-    assert cut_short.verify() == []
-    assert cut_short.search(folder / "a.mkv", k=1)[0].clip_id in after.values()
+    assert in_part.verify() == []
+    assert in_part.search(folder / "a.mkv", k=1)[0].clip_id in after.values()
 
 
 @pytest.mark.parametrize(
@@ -343,20 +343,20 @@ def test_a_partial_video_that_is_tried_again_loses_no_clip_and_no_id_comes_back(
     ],
 )
 def test_a_partial_video_that_was_moved_is_known_by_its_new_path_alone_when_tried_again(
-    cut_short, tmp_path, options
+    in_part, tmp_path, options
 ) -> None:
     folder = tmp_path / "videos"
     for name in ("a.mkv", "copy of a.mkv"):
         (folder / name).rename(folder / f"moved {name}")
-    report = cut_short.embed(folder, vidx.EmbedOptions(retry_failed=True, **options))
+    report = in_part.embed(folder, vidx.EmbedOptions(retry_failed=True, **options))
     assert (report.partial, report.duplicate, report.unchanged) == (1, 1, 1)
-    first, last = cut_short.videos().to_pylist()
+    first, last = in_part.videos().to_pylist()
     assert first["locations"] == [str(folder / "moved a.mkv"), str(folder / "moved copy of a.mkv")]
     assert last["status"] == "whole"
-    assert cut_short.verify() == []
+    assert in_part.verify() == []
 
 
-def test_what_a_second_look_finds_replaces_what_the_first_found(cut_short, tmp_path) -> None:
+def test_what_a_second_look_finds_replaces_what_the_first_found(in_part, tmp_path) -> None:
     """As when a vidx that could decode less had embedded it."""
     from dataclasses import replace
 
@@ -366,12 +366,12 @@ def test_what_a_second_look_finds_replaces_what_the_first_found(cut_short, tmp_p
     from vidx.records import Problem, Source
     from vidx.store.writer import Batch, open_writer
 
-    whole, space = tmp_path / "videos/whole.mp4", cut_short.info().space
-    [video] = (one for one in cut_short.videos().to_pylist() if one["path"] == str(whole))
-    before = clips_at(cut_short, whole)
+    whole, space = tmp_path / "videos/whole.mp4", in_part.info().space
+    [video] = (one for one in in_part.videos().to_pylist() if one["path"] == str(whole))
+    before = clips_at(in_part, whole)
     status = whole.stat()
     problem = Problem("decode_error", "1 of 2 clips damaged")
-    with open_writer(cut_short._layout) as writer:
+    with open_writer(in_part._layout) as writer:
         seen = draw_video(
             "x", 1, dim=space.dim, labels=space.labels, problem=problem, notes=("Old.",)
         )
@@ -379,41 +379,41 @@ def test_what_a_second_look_finds_replaces_what_the_first_found(cut_short, tmp_p
         plan = Plan().digest(Sampling(space.num_frames, space.fps))
         old = replace(seen, video_id=video["video_id"], plan=plan, sources=[place])
         writer.commit(Batch(videos=[old]), {})
-    assert len(clips_at(cut_short, whole)) == 1
-    assert cut_short.info().num_partial == 2
+    assert len(clips_at(in_part, whole)) == 1
+    assert in_part.info().num_partial == 2
 
-    report = cut_short.embed(whole, RETRY)
+    report = in_part.embed(whole, RETRY)
     assert (report.embedded, report.partial) == (1, 0)
-    assert clips_at(cut_short, whole).keys() == before.keys()
-    told = cut_short.videos()
+    assert clips_at(in_part, whole).keys() == before.keys()
+    told = in_part.videos()
     assert video in told.to_pylist(), "all that was told of it before, too"
-    for part in cut_short.path.glob("catalogue.sqlite*"):
+    for part in in_part.path.glob("catalogue.sqlite*"):
         part.unlink()
-    cut_short.close()
-    cut_short.rebuild()
-    assert cut_short.videos() == told
-    assert cut_short.verify() == []
+    in_part.close()
+    in_part.rebuild()
+    assert in_part.videos() == told
+    assert in_part.verify() == []
 
 
 def test_a_second_look_that_finds_nothing_leaves_what_the_first_found(
-    cut_short, tmp_path, monkeypatch
+    in_part, tmp_path, monkeypatch
 ) -> None:
     from vidx.embedder import pipeline
     from vidx.embedder.decoding import pool
 
     folder = tmp_path / "videos"
-    videos, before = cut_short.videos(), cut_short.clips()
+    videos, before = in_part.videos(), in_part.clips()
     with monkeypatch.context() as patched:
         patched.setattr(pipeline, "Limits", lambda: pool.Limits(memory_bytes=1 << 20))
-        report = cut_short.embed(folder, RETRY)
+        report = in_part.embed(folder, RETRY)
     assert (report.failed, report.partial, report.unchanged) == (2, 0, 1)
-    assert (cut_short.videos(), cut_short.clips()) == (videos, before)
-    assert cut_short.failures().num_rows == 2
-    assert cut_short.embed(folder).failed_before == 2
-    report = cut_short.embed(folder, RETRY)
+    assert (in_part.videos(), in_part.clips()) == (videos, before)
+    assert in_part.failures().num_rows == 2
+    assert in_part.embed(folder).failed_before == 2
+    report = in_part.embed(folder, RETRY)
     assert (report.partial, report.duplicate, report.failed) == (1, 1, 0)
-    assert cut_short.failures().num_rows == 0
-    assert cut_short.verify() == []
+    assert in_part.failures().num_rows == 0
+    assert in_part.verify() == []
 
 
 def test_vectors_that_are_not_finite_are_a_failure(make_video, make_checkpoint, tmp_path) -> None:
