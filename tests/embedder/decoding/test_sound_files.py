@@ -92,7 +92,7 @@ def test_a_clock_that_jumps_or_strays_costs_nothing(
     jump = rng.uniform(4000, 9000) if kind != "ts" else rng.uniform(11, 9000)
     at = rng.randrange(40, 200)
     strays = {at, at + 1} if rng.random() < 0.5 else {at}
-    change = {number: jump for number in (range(at, 240) if what == "jump" else strays)}
+    change = dict.fromkeys(range(at, 240) if what == "jump" else strays, jump)
     odd = remuxed(path, tmp_path / f"odd.{kind}", change)
     clips, info = whole(odd)
     assert info.duration_seconds == pytest.approx(8.0, abs=0.1)

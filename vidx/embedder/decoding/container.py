@@ -146,7 +146,7 @@ def opened(path: str) -> Iterator[Media]:
     """
     source = Source(os.path.abspath(path))  # symlinks stay as they are
     with contextlib.closing(source):
-        listening = Listening(av.logging.DEBUG)
+        listening = Listening(av.logging.WARNING)
         with listening:
             container = _open(source)
         with container:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from typing import TypeVar, cast
 
 import av.error
@@ -20,7 +21,12 @@ SPARE_BYTES = 64 << 20  # as much memory as is left when it does not lack
 
 
 def packets(
-    media: Media, streams: list[S], tick: Tick, note: Callable[[Exception], None]
+    media: Media,
+    streams: list[S],
+    tick: Tick,
+    note: Callable[[Exception], None],
+    *,
+    is_heard: bool = True,
 ) -> Iterator[tuple[Packet[S] | None, list[Line]]]:
     """Read packets, going on after damage while there is something left to read.
 
@@ -29,6 +35,7 @@ def packets(
         streams: Streams to read.
         tick: Called as reading goes on.
         note: Called with the damage that reading met.
+        is_heard: Whether it matters what FFmpeg says meanwhile.
 
     Yields:
         Each packet with what FFmpeg said while it was read; at the end None, and the last words.
@@ -38,6 +45,7 @@ def packets(
     """
     # Lost packets of a transport stream are told at the lowest rank alone.
     listening = Listening(av.logging.DEBUG if media.is_joinable else av.logging.WARNING)
+    hearing = listening if is_heard else nullcontext()
     times = Times(media.container) if media.format == "avi" else None
     lines: list[Line] = []
     reached = -1
@@ -46,7 +54,7 @@ def packets(
         demuxing = media.container.demux(tuple(streams))
         while True:
             try:
-                with listening:
+                with hearing:
                     packet = cast("Packet[S] | None", next(demuxing, None))
             except MemoryError as error:
                 # Damage can ask for any amount: is there room for what a file may need?

@@ -105,9 +105,12 @@ def survey(media: Media, tick: Tick) -> Survey:
 
 
 def _count(media: Media, tick: Tick) -> dict[int, Tally]:
-    tallies = {stream.index: Tally(media, stream) for stream in media.container.streams}
+    streams = list(media.container.streams)
+    tallies = {stream.index: Tally(media, stream) for stream in streams}
+    # Where all packets are listed, those that are there tell what is not.
+    reading = packets(media, streams, tick, lambda _: None, is_heard=not media.is_indexed)
     end = 0
-    for packet, lines in packets(media, list(media.container.streams), tick, lambda _: None):
+    for packet, lines in reading:
         is_stepped_over = False
         if packet is not None and media.format in SILENT_FORMATS and packet.pos is not None:
             is_stepped_over = 0 < end < packet.pos - PADDING

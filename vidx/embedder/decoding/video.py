@@ -276,7 +276,7 @@ class _Pass:
         stream.codec_context.copy_opaque = True
         clock = self._clock = clock_for(media, stream, self.found)
         scaler = Scaler(self.geometry)
-        for packet, _ in packets(media, [stream], self.tick, self._note):
+        for packet, _ in packets(media, [stream], self.tick, self._note, is_heard=False):
             for frame in self._decoded(stream, packet):
                 self.tick()
                 check_size(frame.width, frame.height)
