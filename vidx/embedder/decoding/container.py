@@ -4,7 +4,7 @@ A file that gives no clip, or not all of them, has a reason:
 
 | reason | meaning |
 |---|---|
-| `unreadable` | the operating system does not let it be read |
+| `unreadable` | the operating system does not let it be read, or a read failed |
 | `path_not_utf8` | its path is not valid UTF-8 |
 | `empty_file` | 0 bytes |
 | `not_a_video` | not a regular file, not media, or a playlist or a text that points elsewhere |
@@ -14,7 +14,7 @@ A file that gives no clip, or not all of them, has a reason:
 | `encrypted` | the stream says that it takes a key |
 | `too_large` | a side over 16384 pixels, or more memory than the limit allows |
 | `no_frames` | media without a single picture, and without an error |
-| `truncated` | much shorter than the file declares, as after a broken download |
+| `truncated` | a part of its end is missing, as after a broken download |
 | `decode_error` | damaged content |
 | `changed_while_reading` | size or modification time changed since the file was hashed |
 | `non_finite` | the model gave vectors that are not finite |
