@@ -85,11 +85,11 @@ class Trust:
         """
         if following and (following.number in self.found.unseen or following.is_damaged):
             return True
-        lost = (fed for fed in self._failed if not fed.has_picture)
-        return any(self._lies_between(fed, shown, following) for fed in lost)
-
-    def _lies_between(self, fed: Fed, shown: Fed, following: Fed | None) -> bool:
         times = self.found.times
-        time, after = int(times[fed.number]), int(times[shown.number])
+        after = int(times[shown.number])
+        # What is shown from now on comes later: the rest need never be looked at again.
+        self._failed = [
+            fed for fed in self._failed if not fed.has_picture and times[fed.number] > after
+        ]
         until = None if following is None else int(times[following.number])
-        return after < time and (until is None or time < until)
+        return any(until is None or times[fed.number] < until for fed in self._failed)
