@@ -354,6 +354,24 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True)
+class MetadataColumn:
+    """What users know of videos or clips, under one name.
+
+    Attributes:
+        name: As they call it.
+        of: What its values belong to: `video` or `clip`.
+        type: `text`, `integer`, `real`, `boolean` or `timestamp`.
+        num_values: How many there are; those of videos and clips that were removed count until
+            `compact`.
+    """
+
+    name: str
+    of: str
+    type: str
+    num_values: int
+
+
+@dataclass(frozen=True, slots=True)
 class CollectionInfo:
     """What a collection holds.
 
