@@ -189,14 +189,14 @@ class Adopter:
             number = max(entry.commit, changes.last_commit(connection) + 1)
             changes.begin_commit(connection, number, entry.time, entry.verb, entry.provenance)
             if entry.checkpoint:
-                changes.clear_places(connection)
+                changes.clear(connection)
             changes.apply_before(connection, number, entry.change)
             for one in own:
                 table = shards.read(one.path)
                 registry.enter_shard(connection, number, table, one.path, one.info)
                 found.adopted.append(one.path.name)
             changes.reserve(connection, entry.next_clip_id)
-            changes.apply_after(connection, number, entry.change)
+            changes.apply_after(connection, number, entry.change, self.manifest.uuid)
             if entry.checkpoint:
                 changes.let_go_of_placeless(connection, number)
 
