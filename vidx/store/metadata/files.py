@@ -22,7 +22,7 @@ from vidx.errors import CollectionDamaged, CollectionTooNew, VidxError
 
 METADATA_FORMAT_VERSION = 1
 
-_NAME = re.compile(r"metadata-\d{12,}-(video|clip)s\.parquet")
+_NAME = re.compile(r"metadata-(\d{12,})-(video|clip)s\.parquet")
 ROWS = 65_536  # held at a time
 
 KEY_FIELDS = {
@@ -61,6 +61,12 @@ def file_name(commit: int, of: str) -> str:
     return f"metadata-{commit:012d}-{of}s.parquet"
 
 
+def commits(folder: Path) -> list[int]:
+    """The commits of which a folder has values, in their order."""
+    matches = (_NAME.fullmatch(path.name) for path in folder.glob("metadata-*.parquet"))
+    return sorted({int(match[1]) for match in matches if match})
+
+
 def kind_of(name: str) -> str:
     """What a file of this name has values of.
 
@@ -70,7 +76,7 @@ def kind_of(name: str) -> str:
     match = _NAME.fullmatch(name)
     if not match:
         raise ValueError(f"{name!r} is no file of metadata")
-    return match[1]
+    return match[2]
 
 
 def schema(of: str, types: dict[str, str]) -> pa.Schema:

@@ -182,8 +182,6 @@ def _typed(name: str, column: pa.ChunkedArray, kind: str) -> pa.ChunkedArray:
         column = column.cast(column.type.value_type)
     if pa.types.is_floating(column.type):
         column = _finite(name, column)
-    if kind == "text":
-        _refuse(name, pc.match_substring(column, "\0"), "text with a NUL character")
     try:
         # Times are kept to the microsecond, and those without a zone are taken as UTC.
         options = pc.CastOptions(ARROW_TYPES[kind], allow_time_truncate=True)
@@ -193,6 +191,8 @@ def _typed(name: str, column: pa.ChunkedArray, kind: str) -> pa.ChunkedArray:
             f"the column {name!r} is {kind}, and some values are not: {error}",
             f"Give values of type {kind}, or call the column otherwise.",
         ) from error
+    if kind == "text":
+        _refuse(name, pc.match_substring(typed, "\0"), "text with a NUL character")
     if kind == "timestamp":
         years = pc.year(typed)
         strange = pc.or_(pc.less(years, 1), pc.greater(years, 9999))
@@ -216,11 +216,12 @@ def _refuse(name: str, where: pa.ChunkedArray, what: str) -> None:
         )
 
 
-def merged(keys: pa.Array, table: pa.Table) -> tuple[pa.Array, pa.Table]:
+def merged(keys: pa.Array, said: pa.Array, table: pa.Table) -> tuple[pa.Array, pa.Table]:
     """Make one row of those with the same key.
 
     Args:
         keys: One a row.
+        said: The same as the user has them, for messages.
         table: Values; where one row of a key has one and another has none, it counts.
 
     Returns:
@@ -231,10 +232,8 @@ def merged(keys: pa.Array, table: pa.Table) -> tuple[pa.Array, pa.Table]:
     """
     if pc.count_distinct(keys).as_py() == len(keys):
         return keys, table
-    names = [
-        str(number) for number in range(table.num_columns)
-    ]  # theirs may mean a path to pyarrow
-    whole = table.rename_columns(names).append_column("key", keys)
+    names = [str(number) for number in range(table.num_columns)]  # in theirs, a dot would count
+    whole = table.rename_columns(names).append_column("key", keys).append_column("said", said)
     valid = pc.CountOptions(mode="only_valid")
     asked = [(name, "max") for name in names] + [(name, "count_distinct", valid) for name in names]
     found = whole.group_by("key").aggregate(asked)
@@ -242,12 +241,26 @@ def merged(keys: pa.Array, table: pa.Table) -> tuple[pa.Array, pa.Table]:
         torn = pc.greater(found.column(f"{name}_count_distinct"), 1)
         if pc.any(torn).as_py():
             key = found.column("key")[pc.index(torn, True).as_py()]
-            some = whole.filter(pc.equal(whole.column("key"), key)).column(name)
-            first, second = pc.unique(some).drop_null().to_pylist()[:2]
-            raise VidxError(
-                f"{key.as_py()!r} has two different values of {shown!r}: {str(first)[:50]!r} and "
-                f"{str(second)[:50]!r}",
-                "Leave one of them out.",
-            )
+            raise _torn(shown, whole.filter(pc.equal(whole.column("key"), key)), name)
     kept = found.select([f"{name}_max" for name in names]).rename_columns(table.column_names)
     return found.column("key").combine_chunks(), kept
+
+
+def _torn(shown: str, rows: pa.Table, name: str) -> VidxError:
+    """Rows of one key have several values of one column."""
+    rows = rows.filter(pc.is_valid(rows.column(name)))
+    values = rows.column(name).to_pylist()
+    other = next(place for place, value in enumerate(values) if value != values[0])
+    first, second = (
+        f"{_short(rows.column('said')[place].as_py())} has {_short(values[place])}"
+        for place in (0, other)
+    )
+    return VidxError(
+        f"the column {shown!r} has two different values of one thing: {first}, and {second}",
+        "Leave one of them out.",
+    )
+
+
+def _short(value: object) -> str:
+    told = repr(value)
+    return told if len(told) <= 100 else f"{told[:100]}..."

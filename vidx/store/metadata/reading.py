@@ -84,8 +84,8 @@ def _json_lines(path: Path, text: Collection[str]) -> pa.Table:
             if not line.strip():
                 continue
             row = _object(line, number)
-            for name in row.keys() - columns.keys():
-                columns[name] = [None] * rows
+            for name in row:
+                columns.setdefault(name, [None] * rows)
             for name, values in columns.items():
                 values.append(row.get(name))
             rows += 1

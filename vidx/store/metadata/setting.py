@@ -79,7 +79,7 @@ def set_metadata(
         VidxError: The table is refused, or the disk is full; nothing was changed.
     """
     if on not in OF:
-        raise UsageError(f"values cannot be set on {on!r}", f"Choose one of {', '.join(OF)}.")
+        raise UsageError(f"{on!r} is no kind of key", f"Choose one of {', '.join(OF)}.")
     before, of = catalogue.metadata_columns(), OF[on]
     told = given(table, on, of, before, clears=clears)
     found = _owners(catalogue, on, told.keys, folders)
@@ -90,7 +90,8 @@ def set_metadata(
             + "".join(f"; the first is of {key!r}" for key in _examples(unknown)[:1]),
             "`vidx videos --json` lists videos, and `vidx export` clips, with their ids.",
         )
-    whose, values = merged(found.drop_null(), told.table.filter(pc.is_valid(found)))
+    here = pc.is_valid(found)
+    whose, values = merged(found.drop_null(), told.keys.filter(here), told.table.filter(here))
     rows = values.add_column(0, files.KEY_FIELDS[of], whose)
     done = writer.set_metadata(rows.to_batches(files.ROWS), of=of, types=told.types, clears=clears)
     known = {one.name for one in before}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +30,16 @@ _VIDEOS = select(videos.c.video_id, videos.c.number).where(videos.c.video_id.in_
 _CLIPS = select(clips.c.clip_id).where(clips.c.clip_id.in_(SOME))
 
 
-def enter(connection: Connection, path: Path, collection: str) -> None:
+def enter(
+    connection: Connection, path: Path, collection: str, only: Set[object] | None = None
+) -> None:
     """Set the values of a file; those of videos and clips that are not known are passed over.
 
     Args:
         connection: In a transaction.
         path: The file.
         collection: The collection's uuid.
+        only: The video_ids and clip_ids of interest. None: all.
 
     Raises:
         CollectionDamaged, CollectionTooNew, VidxError: As `files.reading` does.
@@ -50,22 +53,26 @@ def enter(connection: Connection, path: Path, collection: str) -> None:
                 connection,
                 TABLES[stored.of].name,
                 (KEYS[stored.of], *names),
-                _rows(connection, stored.of, batch),
+                _rows(connection, stored.of, batch, only),
                 keeping=not stored.clears,
             )
         recount(connection, stored.types)
 
 
-def _rows(connection: Connection, of: str, batch: pa.RecordBatch) -> Iterator[tuple[Any, ...]]:
+def _rows(
+    connection: Connection, of: str, batch: pa.RecordBatch, only: Set[object] | None
+) -> Iterator[tuple[Any, ...]]:
     """Rows as the catalogue has them: with a video's number, and times as whole numbers."""
     given = batch.column(0).to_pylist()
+    if only is not None and only.isdisjoint(given):
+        return
     if of == "video":
         numbers = {row.video_id: row.number for row in among(connection, _VIDEOS, given)}
     else:
         numbers = {number: number for (number,) in among(connection, _CLIPS, given)}
     columns = [_as_sql(column).to_pylist() for column in batch.columns[1:]]
     for key, *values in zip(given, *columns, strict=True):
-        if key in numbers:
+        if key in numbers and (only is None or key in only):
             yield numbers[key], *values
 
 
