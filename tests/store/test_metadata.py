@@ -24,6 +24,7 @@ from vidx.store.layout import Layout
 from vidx.store.metadata import sql_columns
 from vidx.store.metadata.files import ARROW_TYPES
 from vidx.store.metadata.given import MAX_COLUMNS, RESERVED
+from vidx.store.writer import Batch, open_writer
 
 A, B, C = map(video_id, "abc")
 AT_NOON = datetime(2024, 5, 1, 12, 0, 0, 250_000, tzinfo=UTC)
@@ -340,19 +341,24 @@ def test_a_shard_put_back_has_its_values_again(collection: vidx.Collection) -> N
 
 
 def test_an_older_catalogue_put_back_learns_what_was_set_since(
-    collection: vidx.Collection,
+    filled: Layout, collection: vidx.Collection
 ) -> None:
-    collection.set_metadata({"video_id": [A, B], "n": [1, 2]}, on="video_id")
+    with open_writer(filled) as writer:  # a shard that compacting leaves alone
+        writer.commit(Batch(videos=[draw_video("d")]), {"model": "another"})
+    paths = [path_of("a"), path_of("d")]
+    collection.set_metadata({"path": paths, "n": [1, 2], "m": [3, 4]})
     collection.close()
     catalogue = collection.path / "catalogue.sqlite"
     older = shutil.copy(catalogue, collection.path / "older")
-    collection.set_metadata({"video_id": [A], "n": pa.nulls(1)}, on="video_id", clear_empty=True)
-    collection.remove(path_of("c"))
-    collection.compact()
-    collection.close()
-    shutil.copy(older, catalogue)
-    collection.rebuild()
-    assert of_videos(collection, "n") == {A: None, B: 2}
+    collection.set_metadata({"path": paths, "n": [None, None], "m": [5, 6]}, clear_empty=True)
+    for step in (lambda: None, lambda: collection.remove(path_of("c")), collection.compact):
+        step()
+        before = collection.clips()
+        collection.close()
+        shutil.copy(older, catalogue)
+        collection.rebuild()
+        assert collection.clips().equals(before)
+        assert collection.verify() == []
 
 
 def test_a_damaged_or_missing_file_of_values_is_told_and_nothing_else_is_lost(
