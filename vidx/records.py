@@ -360,6 +360,24 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True)
+class MetadataColumn:
+    """What users know of videos or clips, under one name.
+
+    Attributes:
+        name: As they call it.
+        of: What its values belong to: `video` or `clip`.
+        type: `text`, `integer`, `real`, `boolean` or `timestamp`.
+        num_values: How many there are; those of videos and clips that were removed count until
+            `compact`.
+    """
+
+    name: str
+    of: str
+    type: str
+    num_values: int
+
+
+@dataclass(frozen=True, slots=True)
 class CollectionInfo:
     """What a collection holds.
 
@@ -376,6 +394,7 @@ class CollectionInfo:
         num_indexed_clips: Vectors in the index on disk, those of removed clips included.
         num_newer_clips: Clips that are not in it yet; they are searched beside it.
         index: How it is searched, and how well that finds.
+        metadata: What is known of videos, and then of clips.
         origins: What made the vectors, the oldest first.
     """
 
@@ -391,6 +410,7 @@ class CollectionInfo:
     num_indexed_clips: int
     num_newer_clips: int
     index: IndexReport
+    metadata: tuple[MetadataColumn, ...]
     origins: tuple[Origin, ...]
 
 
@@ -491,4 +511,33 @@ class RestoreReport:
     restored: int
     num_locations: int
     num_videos: int
+    commit: int
+
+
+@dataclass(frozen=True, slots=True)
+class MetadataReport:
+    """What `set_metadata` did.
+
+    Attributes:
+        of: What the values belong to: `video` or `clip`.
+        columns: The names of the columns that the table has values in.
+        new_columns: Those of them that there were not before.
+        left_out: Columns of the table without a single value.
+        num_rows: Rows of the table.
+        num_keys: Videos or clips that they are about.
+        num_values: Values that were set.
+        num_unknown: Rows whose key is no video or clip of the collection; they were passed over.
+        unknown: Some of these keys, as the table has them.
+        commit: The state of the collection after it.
+    """
+
+    of: str
+    columns: tuple[str, ...]
+    new_columns: tuple[MetadataColumn, ...]
+    left_out: tuple[str, ...]
+    num_rows: int
+    num_keys: int
+    num_values: int
+    num_unknown: int
+    unknown: tuple[str, ...]
     commit: int

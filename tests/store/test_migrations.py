@@ -42,6 +42,7 @@ def test_foreign_keys_cascade_as_the_tables_say(tmp_path: Path) -> None:
     assert made == {
         ("takes", "video", "videos", "CASCADE"),
         ("locations", "video", "videos", "CASCADE"),
+        ("video_metadata", "video", "videos", "CASCADE"),
     }
 
 

@@ -14,6 +14,7 @@ from vidx.cli.embed import embed
 from vidx.cli.index import index
 from vidx.cli.inspect import failures, info, videos
 from vidx.cli.maintain import commits, compact, export, rebuild, remove, restore, verify
+from vidx.cli.metadata import metadata
 from vidx.cli.models import models
 from vidx.cli.search import search
 from vidx.cli.streams import OutputFailed, standard_streams
@@ -52,7 +53,7 @@ def cli() -> None:
 
 
 COMMANDS = (
-    *(embed, search, info, videos, failures, remove, restore, commits),
+    *(embed, search, info, videos, failures, metadata, remove, restore, commits),
     *(index, verify, rebuild, compact, export),
     *(models, bench, train, adapt),
 )

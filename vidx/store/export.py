@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +17,7 @@ from sqlalchemy import Connection, func, select
 from vidx.durable import replacing
 from vidx.errors import VidxError
 from vidx.store.catalogue import Catalogue
+from vidx.store.metadata.values import fields, of_clips, of_videos
 from vidx.store.sql import SOME, among, grouped
 from vidx.store.tables import (
     clip_labels,
@@ -43,14 +44,9 @@ CLIPS_SCHEMA = pa.schema(
         ("labels", LABELS_TYPE),
     ]
 )
-# How an export is written: vectors neither repeat nor compress, and trying takes half of the time.
+# The leaves of an export, as Parquet names them; those of text, and those beside the vectors.
 _TEXTS = ["video_id", "path", "labels.list.element.label"]
 _LEAVES = [*_TEXTS, "clip_id", "start_seconds", "end_seconds", "labels.list.element.score"]
-_AS_WRITTEN: dict[str, Any] = {
-    "compression": {**dict.fromkeys(_LEAVES, "snappy"), "embedding.list.element": "none"},
-    "use_dictionary": _TEXTS,
-    "write_statistics": _LEAVES,
-}
 VIDEOS_SCHEMA = pa.schema(
     [
         ("video_id", pa.string()),
@@ -87,19 +83,20 @@ COMMITS_SCHEMA = pa.schema(
 
 
 def clips_table(catalogue: Catalogue, limit: int | None = None) -> pa.Table:
-    """The live clips by clip_id, with their video's first path and their labels, best first.
+    """The live clips by clip_id, with their video's first path, labels and metadata.
 
     Args:
         catalogue: The collection's.
         limit: Only the first so many. None: all.
     """
-    found, rows = [], 0
-    for table in clip_tables(catalogue):
-        found.append(table)
-        rows += table.num_rows
-        if limit is not None and rows >= limit:
-            break
-    whole = pa.concat_tables([CLIPS_SCHEMA.empty_table(), *found])
+    with catalogue.now() as still:
+        found, rows = [_clips_schema(still).empty_table()], 0
+        for table in clip_tables(still):
+            found.append(table)
+            rows += table.num_rows
+            if limit is not None and rows >= limit:
+                break
+    whole = pa.concat_tables(found)
     return whole if limit is None else whole.slice(0, limit)
 
 
@@ -116,7 +113,7 @@ def clip_tables(catalogue: Catalogue) -> Iterator[pa.Table]:
 def videos_table(
     catalogue: Catalogue, limit: int | None = None, *, remarked: bool = False
 ) -> pa.Table:
-    """The videos by path, with all their paths and their number of clips.
+    """The videos by path, with all their paths, their number of clips and their metadata.
 
     Args:
         catalogue: The collection's.
@@ -150,6 +147,8 @@ def videos_table(
     )
     with catalogue.now() as still, still.reading() as connection:
         found = connection.execute(query).all()
+        metadata = of_videos(connection, np.array([row.number for row in found], np.int64))
+        shown = fields(connection)[: len(metadata)]  # those of videos come first
         taken, numbers = [row.take for row in found], [row.number for row in found]
         lengths = dict(map(tuple, among(connection, counted, taken)))
         places = grouped((row.video, row.path) for row in among(connection, placed, numbers))
@@ -163,7 +162,10 @@ def videos_table(
         }
         for row in found
     ]
-    return pa.Table.from_pylist(rows, schema=VIDEOS_SCHEMA)
+    table = pa.Table.from_pylist(rows, schema=VIDEOS_SCHEMA)
+    for field, column in zip(shown, metadata, strict=True):
+        table = table.append_column(field, column)
+    return table
 
 
 def failures_table(catalogue: Catalogue, limit: int | None = None) -> pa.Table:
@@ -204,8 +206,8 @@ def export(catalogue: Catalogue, dim: int, path: Path) -> int:
     try:
         with (
             replacing(path) as file,
-            pq.ParquetWriter(file, CLIPS_SCHEMA.append(embedding), **_AS_WRITTEN) as writer,
             catalogue.now() as still,
+            _export_writer(file, _clips_schema(still), embedding) as writer,
         ):
             for table in read_ahead(_with_vectors(still, embedding)):
                 writer.write_table(table)
@@ -213,6 +215,20 @@ def export(catalogue: Catalogue, dim: int, path: Path) -> int:
     except OSError as error:
         raise VidxError(f"{path} cannot be written: {error}", "Choose another place.") from error
     return rows
+
+
+def _export_writer(file: BinaryIO, clips: pa.Schema, embedding: pa.Field) -> pq.ParquetWriter:
+    """Vectors neither repeat nor compress, and trying takes half of the time."""
+    metadata = list(clips)[len(CLIPS_SCHEMA) :]
+    texts = [*_TEXTS, *(field.name for field in metadata if field.type == pa.string())]
+    leaves = [*_LEAVES, *(field.name for field in metadata)]
+    return pq.ParquetWriter(
+        file,
+        clips.append(embedding),
+        compression={**dict.fromkeys(leaves, "snappy"), "embedding.list.element": "none"},
+        use_dictionary=texts,
+        write_statistics=leaves,
+    )
 
 
 def _with_vectors(catalogue: Catalogue, embedding: pa.Field) -> Iterator[pa.Table]:
@@ -227,10 +243,12 @@ def _with_vectors(catalogue: Catalogue, embedding: pa.Field) -> Iterator[pa.Tabl
 
 @dataclass(frozen=True, slots=True)
 class _Names:
-    """What stands for numbers: per video and per label, with the place of each number."""
+    """What stands for numbers: per video and per label, with the place of each number.
 
-    video_ids: pa.Array
-    paths: pa.Array
+    Of a video it is its video_id, first path and metadata.
+    """
+
+    videos: tuple[pa.Array, ...]
     video_places: NDArray[np.int64]
     labels: pa.Array
     label_places: NDArray[np.int64]
@@ -244,11 +262,16 @@ def _names(catalogue: Catalogue) -> _Names:
     )
     with catalogue.reading() as connection:
         owners = connection.execute(select(videos.c.number, videos.c.video_id, first)).all()
+        numbers = [row[0] for row in owners]
+        metadata = of_videos(connection, np.array(numbers, np.int64))
         named = connection.execute(select(labels.c.number, labels.c.name)).all()
     return _Names(
-        pa.array([row[1] for row in owners], pa.string()),
-        pa.array([row[2] for row in owners], pa.string()),
-        _places([row[0] for row in owners]),
+        (
+            pa.array([row[1] for row in owners], pa.string()),
+            pa.array([row[2] for row in owners], pa.string()),
+            *metadata,
+        ),
+        _places(numbers),
         pa.array([row[1] for row in named], pa.string()),
         _places([row[0] for row in named]),
     )
@@ -271,13 +294,22 @@ def _clips_between(catalogue: Catalogue, names: _Names, start: int, end: int) ->
     )
     with catalogue.reading() as connection:
         found = _columns(connection, query, "i8, i8, f8, f8")
-        of_clips = _labels_between(connection, names, found["f0"], start, end)
+        best = _labels_between(connection, names, found["f0"], start, end)
+        metadata = of_clips(connection, found["f0"])
+        schema = _clips_schema(catalogue)
     owners = pa.array(names.video_places[found["f1"]])
+    video_ids, paths, *of_owners = (column.take(owners) for column in names.videos)
     columns = [
-        pa.array(found["f0"]), names.video_ids.take(owners), names.paths.take(owners),
-        pa.array(found["f2"]), pa.array(found["f3"]), of_clips,
+        pa.array(found["f0"]), video_ids, paths, pa.array(found["f2"]), pa.array(found["f3"]), best,
+        *of_owners, *metadata,
     ]  # fmt: skip
-    return pa.table(columns, schema=CLIPS_SCHEMA)
+    return pa.table(columns, schema=schema)
+
+
+def _clips_schema(catalogue: Catalogue) -> pa.Schema:
+    """The columns of clips, then metadata: their video's, then their own."""
+    with catalogue.reading() as connection:
+        return pa.schema([*CLIPS_SCHEMA, *fields(connection)])
 
 
 def _labels_between(

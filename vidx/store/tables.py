@@ -1,8 +1,8 @@
 """The catalogue's tables; `migrations/` makes the same ones step by step.
 
-Numbers stand for long names inside: of videos, takes and labels. Only the tables of clips and their
-labels grow with the clips; they carry no foreign keys, which would be checked row by row, so that
-`vidx verify` looks for what these would have kept out.
+Numbers stand for long names inside: of videos, takes and labels. Only the tables of clips, of their
+labels and of their metadata grow with the clips; they carry no foreign keys, which would be checked
+row by row, so that `vidx verify` looks for what these would have kept out.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ commits = Table(
     metadata,
     Column("number", Id, primary_key=True, autoincrement=False),
     Column("time", Text, nullable=False),  # ISO 8601, UTC
-    Column("verb", Text, nullable=False),  # embed, remove, restore, compact, rebuild
+    Column("verb", Text, nullable=False),  # embed, remove, restore, metadata, compact ...
     Column("provenance", Text, nullable=False),  # JSON: versions, and of an embed the model
 )
 
@@ -156,6 +156,37 @@ clip_labels = Table(
     Column("score", Float, nullable=False),
     Index("clips_with_label", "label", "clip_id"),
     sqlite_with_rowid=False,
+)
+
+# One row a column of metadata, whose values are in `video_metadata` or `clip_metadata`, in a column
+# called c<number>: what a user calls it is never part of a statement.
+metadata_columns = Table(
+    "metadata_columns",
+    metadata,
+    Column("number", Id, primary_key=True, autoincrement=False),
+    Column("name", Text, nullable=False, unique=True),
+    Column("of", Text, nullable=False),  # video, clip
+    Column("type", Text, nullable=False),  # text, integer, real, boolean, timestamp
+    Column("num_values", BigInteger, nullable=False),  # those of what was removed included
+)
+
+# One row a video that has metadata; further columns are added as they come.
+video_metadata = Table(
+    "video_metadata",
+    metadata,
+    Column(
+        "video",
+        ForeignKey("videos.number", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+)
+
+# One row a clip that has metadata; further columns are added as they come.
+clip_metadata = Table(
+    "clip_metadata",
+    metadata,
+    Column("clip_id", Id, primary_key=True, autoincrement=False),
 )
 
 # One row a path that could not be embedded.

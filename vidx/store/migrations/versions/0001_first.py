@@ -17,6 +17,7 @@ def upgrade() -> None:
     _whole()
     _of_videos()
     _of_clips()
+    _of_metadata()
     op.create_table(
         "failures",
         sa.Column("path", PATH, primary_key=True),
@@ -130,6 +131,25 @@ def _of_clips() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index("clips_with_label", "clip_labels", ["label", "clip_id"])
+
+
+def _of_metadata() -> None:
+    op.create_table(
+        "metadata_columns",
+        sa.Column("number", ID, primary_key=True, autoincrement=False),
+        sa.Column("name", sa.Text, nullable=False, unique=True),
+        sa.Column("of", sa.Text, nullable=False),
+        sa.Column("type", sa.Text, nullable=False),
+        sa.Column("num_values", sa.BigInteger, nullable=False),
+    )
+    op.create_table(
+        "video_metadata",
+        sa.Column("video", ID, _of("videos.number"), primary_key=True, autoincrement=False),
+    )
+    op.create_table(
+        "clip_metadata",
+        sa.Column("clip_id", ID, primary_key=True, autoincrement=False),
+    )
 
 
 def _of(column: str) -> sa.ForeignKey:
