@@ -472,7 +472,8 @@ def test_a_searcher_is_right_all_the_time_while_another_process_embeds(
                 vidx.open(embedded).remove(library / "bowl.mp4")
             except vidx.CollectionLocked as error:
                 refused += 1
-                assert str(writer.pid) in str(error)
+                # The note of a writer goes just before its lock.
+                assert str(writer.pid) in str(error) or not (embedded / "writer.json").exists()
             else:
                 collection.embed(library / "bowl.mp4")  # the writer had just ended
     assert writer.returncode == 0
