@@ -50,6 +50,7 @@ from vidx.records import (
     RestoreReport,
     Space,
 )
+from vidx.selection import Selection
 from vidx.training.telling import TrainingStep
 from vidx.training.verbs import AdaptReport, LeftOut, TrainReport, adapt, train
 
@@ -103,6 +104,7 @@ __all__ = [
     "RemoveReport",
     "RestoreReport",
     "SearchOptions",
+    "Selection",
     "Space",
     "TrainReport",
     "TrainingStep",

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +18,7 @@ from sqlalchemy import Connection, func, select
 from vidx.durable import replacing
 from vidx.errors import VidxError
 from vidx.store.catalogue import Catalogue
-from vidx.store.sql import SOME, among, grouped
+from vidx.store.sql import SOME, among, chunks, grouped
 from vidx.store.tables import (
     clip_labels,
     clips,
@@ -28,9 +29,13 @@ from vidx.store.tables import (
     takes,
     videos,
 )
-from vidx.store.vectors import live_vectors, read_ahead
+from vidx.store.vectors import Vectors, live_vectors, read_ahead
 
 ROWS = 65_536  # ids looked at in one go: what is held at a time
+GROUP_ROWS = 4096  # clips of a selection that are written in one go, at least
+_WORTH_A_SCAN = 20  # reading so many rows in order takes as long as finding one
+
+Ids: TypeAlias = NDArray[np.int64]
 
 LABELS_TYPE = pa.list_(pa.struct([("name", pa.string()), ("score", pa.float64())]))
 CLIPS_SCHEMA = pa.schema(
@@ -86,15 +91,18 @@ COMMITS_SCHEMA = pa.schema(
 )
 
 
-def clips_table(catalogue: Catalogue, limit: int | None = None) -> pa.Table:
+def clips_table(
+    catalogue: Catalogue, limit: int | None = None, *, ids: Ids | None = None
+) -> pa.Table:
     """The live clips by clip_id, with their video's first path and their labels, best first.
 
     Args:
         catalogue: The collection's.
         limit: Only the first so many. None: all.
+        ids: As for `clip_tables`.
     """
     found, rows = [], 0
-    for table in clip_tables(catalogue):
+    for table in clip_tables(catalogue, ids):
         found.append(table)
         rows += table.num_rows
         if limit is not None and rows >= limit:
@@ -103,18 +111,37 @@ def clips_table(catalogue: Catalogue, limit: int | None = None) -> pa.Table:
     return whole if limit is None else whole.slice(0, limit)
 
 
-def clip_tables(catalogue: Catalogue) -> Iterator[pa.Table]:
-    """The live clips by clip_id, some ten thousands at a time, of one state."""
+def clip_tables(catalogue: Catalogue, ids: Ids | None = None) -> Iterator[pa.Table]:
+    """The live clips by clip_id, some ten thousands at a time, of one state.
+
+    Args:
+        catalogue: The collection's.
+        ids: Of the clips that are wanted, all of them alive, ascending. None: all that live.
+    """
     with catalogue.now() as still:
         names = _names(still)
-        for start in range(0, still.state().next_clip_id, ROWS):
-            table = _clips_between(still, names, start, start + ROWS)
+        for part in _parts(still, ids):
+            table = _clips_of(still, names, part)
             if table.num_rows:
                 yield table
 
 
+def _parts(catalogue: Catalogue, ids: Ids | None) -> Iterator[Wanted]:
+    """All ids, or those that are wanted, some ten thousands at a time."""
+    if ids is None:
+        ends = range(ROWS, catalogue.state().next_clip_id + ROWS, ROWS)
+        yield from (Wanted(end - ROWS, end, None) for end in ends)
+        return
+    for start in range(0, len(ids), ROWS):
+        yield Wanted.among(ids[start : start + ROWS])
+
+
 def videos_table(
-    catalogue: Catalogue, limit: int | None = None, *, remarked: bool = False
+    catalogue: Catalogue,
+    limit: int | None = None,
+    *,
+    remarked: bool = False,
+    numbers: NDArray[np.int32] | None = None,
 ) -> pa.Table:
     """The videos by path, with all their paths and their number of clips.
 
@@ -122,6 +149,7 @@ def videos_table(
         catalogue: The collection's.
         limit: Only the first so many. None: all.
         remarked: Only those of which a part is missing, or that have notes.
+        numbers: Of the videos that are wanted, in any order. None: all.
     """
     first = (
         select(locations.c.video, func.min(locations.c.path).label("path"))
@@ -134,7 +162,6 @@ def videos_table(
         .join(takes, takes.c.number == videos.c.take)
         .join(first, first.c.video == videos.c.number, isouter=True)
         .order_by(first.c.path)
-        .limit(limit)
     )
     if remarked:
         query = query.where(takes.c.problem_reason.is_not(None) | (videos.c.notes != "[]"))
@@ -149,11 +176,15 @@ def videos_table(
         .order_by(locations.c.path)
     )
     with catalogue.now() as still, still.reading() as connection:
-        found = connection.execute(query).all()
-        taken, numbers = [row.take for row in found], [row.number for row in found]
+        rows = iter(connection.execute(query))
+        if numbers is not None:
+            wanted = set(np.unique(numbers).tolist())
+            rows = (row for row in rows if row.number in wanted)
+        found = list(islice(rows, limit))
+        taken, owners = [row.take for row in found], [row.number for row in found]
         lengths = dict(map(tuple, among(connection, counted, taken)))
-        places = grouped((row.video, row.path) for row in among(connection, placed, numbers))
-    rows = [
+        places = grouped((row.video, row.path) for row in among(connection, placed, owners))
+    told = [
         {
             **row._mapping,
             "locations": places.get(row.number, []),
@@ -163,7 +194,7 @@ def videos_table(
         }
         for row in found
     ]
-    return pa.Table.from_pylist(rows, schema=VIDEOS_SCHEMA)
+    return pa.Table.from_pylist(told, schema=VIDEOS_SCHEMA)
 
 
 def failures_table(catalogue: Catalogue, limit: int | None = None) -> pa.Table:
@@ -185,13 +216,14 @@ def _table(catalogue: Catalogue, query: Any, schema: pa.Schema) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=schema)
 
 
-def export(catalogue: Catalogue, dim: int, path: Path) -> int:
-    """Write all live clips of one state with their vectors to one Parquet file, in one step.
+def export(catalogue: Catalogue, dim: int, path: Path, ids: Ids | None = None) -> int:
+    """Write live clips of one state with their vectors to one Parquet file, in one step.
 
     Args:
         catalogue: The collection's.
         dim: Length of a vector.
         path: The file to write; one that is there is replaced.
+        ids: As for `clip_tables`.
 
     Returns:
         Rows written.
@@ -207,7 +239,7 @@ def export(catalogue: Catalogue, dim: int, path: Path) -> int:
             pq.ParquetWriter(file, CLIPS_SCHEMA.append(embedding), **_AS_WRITTEN) as writer,
             catalogue.now() as still,
         ):
-            for table in read_ahead(_with_vectors(still, embedding)):
+            for table in read_ahead(_with_vectors(still, embedding, ids)):
                 writer.write_table(table)
                 rows += table.num_rows
     except OSError as error:
@@ -215,14 +247,67 @@ def export(catalogue: Catalogue, dim: int, path: Path) -> int:
     return rows
 
 
-def _with_vectors(catalogue: Catalogue, embedding: pa.Field) -> Iterator[pa.Table]:
+def _with_vectors(
+    catalogue: Catalogue, embedding: pa.Field, wanted: Ids | None
+) -> Iterator[pa.Table]:
     """The live clips with their vectors, a shard at a time; the next one is read meanwhile."""
     names = _names(catalogue)
-    for ids, vectors in read_ahead(live_vectors(catalogue)):
-        table = _clips_between(catalogue, names, int(ids[0]), int(ids[-1]) + 1)
+    for ids, vectors in _in_rows(read_ahead(live_vectors(catalogue, wanted))):
+        table = _clips_of(catalogue, names, Wanted.among(ids))
         flat = pa.array(vectors.reshape(-1))
         column = pa.FixedSizeListArray.from_arrays(flat, type=embedding.type)
         yield table.append_column(embedding, column)
+
+
+def _in_rows(parts: Iterator[Vectors]) -> Iterator[Vectors]:
+    """The same vectors, small parts joined: of a selection some shards give a few clips each."""
+    kept: list[Vectors] = []
+    for part in parts:
+        kept.append(part)
+        if sum(len(ids) for ids, _ in kept) >= GROUP_ROWS:
+            yield _one(kept)
+            kept = []
+    if kept:
+        yield _one(kept)
+
+
+def _one(parts: list[Vectors]) -> Vectors:
+    if len(parts) == 1:
+        return parts[0]
+    return np.concatenate([ids for ids, _ in parts]), np.concatenate([v for _, v in parts])
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The clips with start <= clip_id < end, or some of them.
+
+    Attributes:
+        start: The first id.
+        end: The id after the last one.
+        ids: Those that are wanted, ascending. None: all between.
+    """
+
+    start: int
+    end: int
+    ids: Ids | None
+
+    @classmethod
+    def among(cls, ids: Ids) -> Wanted:
+        """The clips with these ids, at least one, ascending."""
+        return cls(int(ids[0]), int(ids[-1]) + 1, ids)
+
+    def rows(self, connection: Connection, query: Any, clip_id: Any, kinds: str) -> NDArray[Any]:
+        """Rows of a query by clip_id: where most between are wanted, all of them are looked at."""
+        span = self.end - self.start
+        if self.ids is None or len(self.ids) * _WORTH_A_SCAN > span:
+            between = query.where(clip_id >= self.start, clip_id < self.end)
+            found = _columns(connection, between, kinds)
+            return found if self.ids is None else found[np.isin(found["f0"], self.ids)]
+        parts = [
+            _columns(connection, query.where(clip_id.in_(some)), kinds)
+            for some in chunks(self.ids.tolist())
+        ]
+        return np.concatenate(parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,17 +346,17 @@ def _places(numbers: list[int]) -> NDArray[np.int64]:
     return places
 
 
-def _clips_between(catalogue: Catalogue, names: _Names, start: int, end: int) -> pa.Table:
-    """The live clips with start <= clip_id < end, and all that the catalogue says of them."""
+def _clips_of(catalogue: Catalogue, names: _Names, wanted: Wanted) -> pa.Table:
+    """The live clips among those that are wanted, and all that the catalogue says of them."""
     query = (
         select(clips.c.clip_id, takes.c.video, clips.c.start_seconds, clips.c.end_seconds)
         .join(takes, takes.c.number == clips.c.take)
-        .where(clips.c.clip_id >= start, clips.c.clip_id < end, clips.c.removed.is_(None))
+        .where(clips.c.removed.is_(None))
         .order_by(clips.c.clip_id)
     )
     with catalogue.reading() as connection:
-        found = _columns(connection, query, "i8, i8, f8, f8")
-        of_clips = _labels_between(connection, names, found["f0"], start, end)
+        found = wanted.rows(connection, query, clips.c.clip_id, "i8, i8, f8, f8")
+        of_clips = _labels_of(connection, names, found["f0"], wanted)
     owners = pa.array(names.video_places[found["f1"]])
     columns = [
         pa.array(found["f0"]), names.video_ids.take(owners), names.paths.take(owners),
@@ -280,19 +365,14 @@ def _clips_between(catalogue: Catalogue, names: _Names, start: int, end: int) ->
     return pa.table(columns, schema=CLIPS_SCHEMA)
 
 
-def _labels_between(
-    connection: Connection, names: _Names, ids: NDArray[np.int64], start: int, end: int
-) -> pa.Array:
+def _labels_of(connection: Connection, names: _Names, ids: Ids, wanted: Wanted) -> pa.Array:
     """For each clip its labels, best first."""
-    query = (
-        select(clip_labels.c.clip_id, clip_labels.c.label, clip_labels.c.score)
-        .where(clip_labels.c.clip_id >= start, clip_labels.c.clip_id < end)
-        .order_by(clip_labels.c.clip_id)
-    )
-    found = _columns(connection, query, "i8, i8, f8")
+    columns = (clip_labels.c.clip_id, clip_labels.c.label, clip_labels.c.score)
+    query = select(*columns).order_by(clip_labels.c.clip_id)
+    found = wanted.rows(connection, query, clip_labels.c.clip_id, "i8, i8, f8")
     found = found[np.isin(found["f0"], ids)]
     found = found[np.lexsort((-found["f2"], found["f0"]))]
-    offsets = np.searchsorted(found["f0"], np.append(ids, end))
+    offsets = np.searchsorted(found["f0"], np.append(ids, wanted.end))
     label = names.labels.take(pa.array(names.label_places[found["f1"]]))
     pairs = pa.StructArray.from_arrays([label, pa.array(found["f2"])], names=["name", "score"])
     return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pairs).cast(LABELS_TYPE)
