@@ -20,6 +20,7 @@ from vidx.records import (
     EmbedReport,
     FileFinding,
     Hit,
+    MetadataReport,
     RebuildReport,
     RemoveReport,
     RestoreReport,
@@ -310,6 +311,8 @@ class Collection:
     def clips(self, limit: int | None = None) -> pa.Table:
         """The clips by clip_id: clip_id, video_id, path, start_seconds, end_seconds, labels.
 
+        Then their metadata, a column each: what is known of their video, and of themselves.
+
         Args:
             limit: Only the first so many. None: all.
         """
@@ -344,7 +347,8 @@ class Collection:
 
         Their locations, number of clips and what the decoder learned; whether they are `whole` or
         `partial` (`status`), and why (`problem_reason`, `problem_message`); and `notes`: what was
-        done to tell their times or what else their files hold, in plain sentences.
+        done to tell their times or what else their files hold, in plain sentences. Then what is
+        known of them, a column of metadata each.
 
         Args:
             limit: Only the first so many. None: all.
@@ -390,6 +394,7 @@ class Collection:
                 **{f"num_{name}": counts[name] for name in _COUNTS},
                 num_indexed_clips=len(index) if covered else 0,
                 num_newer_clips=still.count_clips(since=end),
+                metadata=tuple(still.metadata_columns()),
                 origins=tuple(still.origins()),
             )
 
@@ -444,6 +449,44 @@ class Collection:
         with self._writer(None) as writer:
             done = writer.restore(operator.index(commit))
             return RestoreReport(commit, done.locations, done.videos, done.commit)
+
+    def set_metadata(
+        self,
+        table: object,
+        *,
+        on: str = "path",
+        clear_empty: bool = False,
+    ) -> MetadataReport:
+        """Tell what you know of videos or clips: split, camera, licence, quality and the like.
+
+        Columns become columns of metadata, with the types text, integer, real, boolean and
+        timestamp; those that are not there yet are added, and each keeps its type. A value takes
+        the place of what was there; an empty one, or NaN, says nothing.
+
+        Args:
+            table: A `pyarrow.Table`, or what `pyarrow.table` makes one of: a dictionary of columns,
+                a pandas or polars DataFrame. Or the path of a `.csv`, `.jsonl` or `.parquet` file.
+            on: The column that says whose a row is. `path`: any location of a video; a relative
+                one in a file is looked for from the file's folder, then as in a table from the
+                working folder. `video_id`: a video. `clip_id`: a clip.
+            clear_empty: Whether empty values take out what was there.
+
+        Returns:
+            What was set, and which rows are about nothing in the collection.
+
+        Raises:
+            UsageError: The file is not there, or `on` is something else.
+            VidxError: The file or table cannot be read, a column may not be as it is, two rows
+                contradict each other, or no row is about anything here. Nothing was changed.
+            CollectionLocked: Another process is writing.
+        """
+        from vidx.store.metadata.setting import set_metadata, table_of
+
+        layouts.require(self._layout)
+        with self._writer(None) as writer:
+            catalogue = self._catalogue()
+            whole, folders = table_of(table, catalogue)
+            return set_metadata(writer, catalogue, whole, on, folders, clears=clear_empty)
 
     def compact(self) -> CompactReport:
         """Rewrite shards without the clips that are gone, and join small ones; ids stay.
@@ -524,7 +567,7 @@ class Collection:
         build_index(self._catalogue())
 
     def export(self, path: str | os.PathLike[str]) -> int:
-        """Write all clips with their vectors and labels to one Parquet file.
+        """Write all clips with their vectors, labels and metadata to one Parquet file.
 
         Args:
             path: The file; one that is there is replaced.

@@ -387,6 +387,7 @@ class CollectionInfo:
         num_shards: Parquet files.
         num_indexed_clips: Vectors in the index on disk, those of removed clips included.
         num_newer_clips: Clips that are not in it yet; they are searched beside it.
+        metadata: What is known of videos, and then of clips.
         origins: What made the vectors, the oldest first.
     """
 
@@ -401,6 +402,7 @@ class CollectionInfo:
     num_shards: int
     num_indexed_clips: int
     num_newer_clips: int
+    metadata: tuple[MetadataColumn, ...]
     origins: tuple[Origin, ...]
 
 
@@ -452,4 +454,33 @@ class RestoreReport:
     restored: int
     num_locations: int
     num_videos: int
+    commit: int
+
+
+@dataclass(frozen=True, slots=True)
+class MetadataReport:
+    """What `set_metadata` did.
+
+    Attributes:
+        of: What the values belong to: `video` or `clip`.
+        columns: The names of the columns that the table has values in.
+        new_columns: Those of them that there were not before.
+        left_out: Columns of the table without a single value.
+        num_rows: Rows of the table.
+        num_keys: Videos or clips that they are about.
+        num_values: Values that were set.
+        num_unknown: Rows whose key is no video or clip of the collection; they were passed over.
+        unknown: Some of these keys, as the table has them.
+        commit: The state of the collection after it.
+    """
+
+    of: str
+    columns: tuple[str, ...]
+    new_columns: tuple[MetadataColumn, ...]
+    left_out: tuple[str, ...]
+    num_rows: int
+    num_keys: int
+    num_values: int
+    num_unknown: int
+    unknown: tuple[str, ...]
     commit: int

@@ -15,6 +15,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -78,23 +79,21 @@ def drawn(number: int, plan: str = "plan") -> Any:
 
 def add_metadata(layout: Layout) -> None:
     """Of videos `split`, `taken on`, `rank` and `ok`; of clips `quality`. Not all have any."""
-    columns = [("split", "video", "TEXT", "text"), ("taken on", "video", "BIGINT", "timestamp")]
-    columns += [("rank", "video", "BIGINT", "integer"), ("ok", "video", "BOOLEAN", "boolean")]
-    columns += [("quality", "clip", "FLOAT", "real")]
-    with closing(sqlite3.connect(layout.catalogue)) as connection, connection:
-        for number, (name, of, kind, kept) in enumerate(columns, start=1):
-            connection.execute(f"ALTER TABLE {of}_metadata ADD COLUMN c{number} {kind}")
-            row = (number, name, of, kept, 0)
-            connection.execute("INSERT INTO metadata_columns VALUES (?, ?, ?, ?, ?)", row)
-        for (video,) in connection.execute("SELECT number FROM videos WHERE number % 3 > 0"):
-            day = DAYS[video % 3]
-            micros = None if day is None else int(day.timestamp() * 1e6)
-            row = (video, SPLITS[video % 5], micros, video % 4 or None, [None, 0, 1][video % 3])
-            connection.execute("INSERT INTO video_metadata VALUES (?, ?, ?, ?, ?)", row)
-        connection.execute(
-            "INSERT INTO clip_metadata SELECT clip_id, clip_id % 7 / 7.0 FROM clips "
-            "WHERE clip_id % 2 = 0"
+    with vidx.open(layout.root) as collection:
+        paths = [path for number in range(30) if number % 3 for path in paths_of(number)[:1]]
+        told = pa.table(
+            {
+                "path": paths,
+                "split": [SPLITS[n % 5] for n in range(len(paths))],
+                "taken on": pa.array([DAYS[n % 3] for n in range(len(paths))], pa.timestamp("us")),
+                "rank": pa.array([n % 4 or None for n in range(len(paths))], pa.int64()),
+                "ok": pa.array([[None, False, True][n % 3] for n in range(len(paths))], pa.bool_()),
+            }
         )
+        collection.set_metadata(told)
+        ids = collection.clips()["clip_id"].to_pylist()[::2]
+        quality = [n % 7 / 7 for n in ids]
+        collection.set_metadata({"clip_id": ids, "quality": quality}, on="clip_id")
 
 
 def rows_of(layout: Layout, collection: vidx.Collection) -> list[Row]:
@@ -106,22 +105,13 @@ def rows_of(layout: Layout, collection: vidx.Collection) -> list[Row]:
                 "SELECT video_id, plan FROM videos JOIN takes ON takes.number = videos.take"
             )
         )
-        of_videos = {
-            key: values
-            for key, *values in connection.execute(
-                "SELECT video_id, c1, c2, c3, c4 FROM videos JOIN video_metadata ON video = number"
-            )
-        }
-        of_clips = dict(connection.execute("SELECT * FROM clip_metadata"))
     found = []
     for clip in collection.clips().to_pylist():
-        video = videos[clip["video_id"]]
-        split, day, rank, ok = of_videos.get(clip["video_id"], [None] * 4)
-        values = video | clip | {"split": split, "taken on": day, "rank": rank, "plan": None}
-        values |= {"plan": plans[clip["video_id"]], "ok": None if ok is None else bool(ok)}
-        values["quality"] = of_clips.get(clip["clip_id"])
+        values = videos[clip["video_id"]] | clip | {"plan": plans[clip["video_id"]]}
+        day = values["taken on"]
+        values["taken on"] = None if day is None else micros(day.isoformat())
         labels = {label["name"]: label["score"] for label in clip["labels"]}
-        found.append(Row(values, tuple(video["locations"]), labels))
+        found.append(Row(values, tuple(values["locations"]), labels))
     return found
 
 

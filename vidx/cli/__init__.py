@@ -13,6 +13,7 @@ from vidx.cli.bench import bench
 from vidx.cli.embed import embed
 from vidx.cli.inspect import failures, info, videos
 from vidx.cli.maintain import commits, compact, export, rebuild, remove, restore, verify
+from vidx.cli.metadata import metadata
 from vidx.cli.models import models
 from vidx.cli.search import search
 from vidx.cli.streams import OutputFailed, standard_streams
@@ -51,7 +52,7 @@ def cli() -> None:
 
 
 COMMANDS = (
-    *(embed, search, info, videos, failures, remove, restore, commits),
+    *(embed, search, info, videos, failures, metadata, remove, restore, commits),
     *(verify, rebuild, compact, export),
     *(models, bench, train, adapt),
 )

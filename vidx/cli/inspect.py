@@ -11,7 +11,7 @@ from vidx.cli.embed import print_failures
 from vidx.cli.options import collection_option, json_option, limit_option, where_option
 from vidx.cli.render import clock, count, print_json, print_table, printable, shown_path
 from vidx.collection import open_collection
-from vidx.records import Origin
+from vidx.records import MetadataColumn, Origin
 
 
 @click.command()
@@ -36,9 +36,15 @@ def info(collection: str | None, as_json: bool) -> None:
         ("fingerprint", space.fingerprint),
         ("sampling", f"{space.num_frames} frames at {space.fps:g} a second"),
         ("vectors", f"{space.dim} dimensions, {count(len(space.labels), 'label')}"),
+        *(("metadata", _told(column)) for column in found.metadata),
         *(("made with", _described(origin)) for origin in found.origins),
     ]
     print_table(("", ""), rows)
+
+
+def _told(column: MetadataColumn) -> str:
+    """Such as `split: text, of 12 videos`."""
+    return f"{printable(column.name)}: {column.type}, of {count(column.num_values, column.of)}"
 
 
 def _described(origin: Origin) -> str:

@@ -7,14 +7,15 @@ import os
 import sys
 import unicodedata
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
 
 import click
 
 
 def print_json(value: Any) -> None:
-    """Print a value as JSON to standard output."""
-    click.echo(json.dumps(value, ensure_ascii=False, indent=2))
+    """Print a value as JSON to standard output; times in the form of ISO 8601."""
+    click.echo(json.dumps(value, ensure_ascii=False, indent=2, default=datetime.isoformat))
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], right: str = "") -> None:

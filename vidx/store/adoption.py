@@ -8,16 +8,19 @@ the order in which they were made.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
-from sqlalchemy import Engine, select
+from sqlalchemy import Connection, Engine, select
 
 from vidx.errors import CollectionDamaged
 from vidx.store import changes, journal, registry, shards
 from vidx.store.journal import Entry
 from vidx.store.layout import Layout, Manifest
+from vidx.store.metadata import files as metadata_files
+from vidx.store.metadata import values as metadata_values
 from vidx.store.shards import ShardInfo
 from vidx.store.sql import chunks
 from vidx.store.tables import shards as shards_table
@@ -85,6 +88,7 @@ class Adopter:
         self.layout = layout
         self.manifest = manifest
         self.engine = engine
+        self._set_before: list[Entry] = []
 
     def adopt(self) -> Found:
         """Enter all that can be; what cannot stops nothing else.
@@ -97,6 +101,7 @@ class Adopter:
         self._finish_compaction()
         unknown = self._not_replaced(self._unknown_shards(found))
         entries = self._unknown_entries(found)
+        self._set_before = self._known_metadata() if unknown else []
         for entry in entries:
             before = [
                 one
@@ -189,14 +194,14 @@ class Adopter:
             number = max(entry.commit, changes.last_commit(connection) + 1)
             changes.begin_commit(connection, number, entry.time, entry.verb, entry.provenance)
             if entry.checkpoint:
-                changes.clear_places(connection)
+                changes.clear(connection)
             changes.apply_before(connection, number, entry.change)
             for one in own:
                 table = shards.read(one.path)
                 registry.enter_shard(connection, number, table, one.path, one.info)
                 found.adopted.append(one.path.name)
             changes.reserve(connection, entry.next_clip_id)
-            changes.apply_after(connection, number, entry.change)
+            changes.apply_after(connection, number, entry.change, self.manifest.uuid)
             if entry.checkpoint:
                 changes.let_go_of_placeless(connection, number)
 
@@ -215,7 +220,29 @@ class Adopter:
             number = changes.last_commit(connection) + 1
             changes.begin_commit(connection, number, one.info.time, "embed", one.info.provenance)
             registry.enter_shard(connection, number, table, one.path, one.info, placing=placing)
+            self._recall(connection, one, table)
         found.adopted.append(one.path.name)
+
+    def _known_metadata(self) -> list[Entry]:
+        """The entries that the catalogue knows and that set values of metadata."""
+        with self.engine.begin() as connection:
+            last = changes.last_commit(connection)
+        entries = []
+        for number in metadata_files.commits(self.layout.journal):
+            path = self.layout.journal / journal.file_name(number)
+            if number <= last and path.exists():
+                with suppress(CollectionDamaged):  # verify tells of it
+                    entries.append(journal.read(path))
+        return entries
+
+    def _recall(self, connection: Connection, one: _Shard, table: pa.Table) -> None:
+        """Set what was known of the clips of a shard before it was lost."""
+        ids = shards.clip_ids(one.path, table).tolist()
+        theirs = {*ids, *table.column("video_id").unique().to_pylist()}
+        for entry in self._set_before:
+            if one.first_clip_id < entry.next_clip_id:
+                for file in entry.change.metadata.values():
+                    metadata_values.enter(connection, file, self.manifest.uuid, only=theirs)
 
     def _refused(self, one: _Shard, end_clip_id: int) -> str:
         """Why a shard is passed over; empty when it is not.

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine, func, select
 
 from vidx.errors import CollectionDamaged, CollectionTooNew
-from vidx.records import Label, Origin
-from vidx.store import sqlite
+from vidx.records import Label, MetadataColumn, Origin
+from vidx.store import metadata, sqlite
 from vidx.store.layout import Layout, Manifest
 from vidx.store.migrate import HEAD, revision
 from vidx.store.sql import SOME, among, chunks, grouped
@@ -314,6 +314,11 @@ class Catalogue:
             for number, name in connection.execute(select(labels.c.number, labels.c.name)):
                 known.setdefault(name, []).append(number)
         return known
+
+    def metadata_columns(self) -> list[MetadataColumn]:
+        """What users know of videos, and then of clips."""
+        with self.reading() as connection:
+            return metadata.columns(connection)
 
     def clip_rows(self, clip_ids: Sequence[int]) -> dict[int, ClipRow]:
         """All that a hit tells of these clips; ids that are not live are left out."""

@@ -15,15 +15,18 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 from vidx.records import Source
 from vidx.store import sqlite
 from vidx.store.journal import Change, Failed
+from vidx.store.metadata import values as metadata_values
 from vidx.store.sql import chunks
 from vidx.store.tables import (
     IN_THE_MAKING,
+    clip_metadata,
     clips,
     collection,
     commits,
     failures,
     locations,
     takes,
+    video_metadata,
     videos,
 )
 
@@ -70,13 +73,15 @@ def apply_before(connection: Connection, number: int, change: Change) -> None:
     place(connection, number, change.places)
 
 
-def apply_after(connection: Connection, number: int, change: Change) -> None:
-    """What a commit does after its shards are entered."""
+def apply_after(connection: Connection, number: int, change: Change, uuid: str) -> None:
+    """What a commit of the collection with this uuid does after its shards are entered."""
     place(connection, number, change.further)
     _fail(connection, number, change.failed)
     for commit in change.restored:
         _restore(connection, commit)
     _remove(connection, number, change.removed)
+    for file in change.metadata.values():
+        metadata_values.enter(connection, file, uuid)
 
 
 def place(connection: Connection, number: int, places: Sequence[tuple[str, Source]]) -> None:
@@ -121,10 +126,10 @@ def forget(
     let_go(connection, number, bereft - kept)
 
 
-def clear_places(connection: Connection) -> None:
-    """Forget where all videos are, and all failures: a checkpoint tells of them anew."""
-    connection.execute(delete(locations))
-    connection.execute(delete(failures))
+def clear(connection: Connection) -> None:
+    """Forget where all videos are, all failures and metadata: a checkpoint tells of them anew."""
+    for table in (locations, failures, video_metadata, clip_metadata):
+        connection.execute(delete(table))
 
 
 def let_go_of_placeless(connection: Connection, number: int) -> None:

@@ -17,14 +17,16 @@ from uuid import uuid4
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from vidx.durable import sync_folder
 from vidx.records import Problem, Source
-from vidx.store import changes, journal, registry, shards
+from vidx.store import changes, journal, metadata, registry, shards
 from vidx.store.adoption import finish_compaction
 from vidx.store.catalogue import Catalogue, ShardRow
 from vidx.store.journal import Change, Entry, Failed
+from vidx.store.metadata import files as metadata_files
+from vidx.store.metadata import values as metadata_values
 from vidx.store.shards import ShardInfo
 from vidx.store.staging import now
 from vidx.store.tables import failures, locations, videos
@@ -79,6 +81,7 @@ def purge(writer: Writer) -> int:
 def _checkpoint(writer: Writer) -> None:
     """Write to the journal where all videos are, so that entries before it are not needed."""
     with writer.telling(), writer.engine.begin() as connection:
+        number = changes.last_commit(connection) + 1
         places = (
             select(locations, videos.c.video_id)
             .join(videos, videos.c.number == locations.c.video)
@@ -91,10 +94,11 @@ def _checkpoint(writer: Writer) -> None:
                 Failed(_source(row), None, Problem(row.reason, row.message))
                 for row in connection.execute(select(failures).order_by(failures.c.path))
             ],
+            metadata=writer.name_metadata(number, _living_metadata(writer, connection)),
         )
         entry = Entry(
             collection=writer.manifest.uuid,
-            commit=changes.last_commit(connection) + 1,
+            commit=number,
             time=now(),
             verb="compact",
             provenance=changes.own_provenance(),
@@ -105,6 +109,24 @@ def _checkpoint(writer: Writer) -> None:
         )
         changes.begin_commit(connection, entry.commit, entry.time, entry.verb, entry.provenance)
         journal.write(writer.layout.journal, entry, writer.staging.folder)
+
+
+def _living_metadata(writer: Writer, connection: Connection) -> dict[str, Path]:
+    """Write all values of metadata that are to be kept; also columns without any."""
+    known = metadata.columns(connection)
+    types = {of: {one.name: one.type for one in known if one.of == of} for of in metadata.TABLES}
+    return {
+        of: metadata_files.write(
+            writer.staging.folder,
+            writer.manifest.uuid,
+            metadata_values.living(connection, of),
+            of=of,
+            types=types[of],
+            clears=False,
+        )
+        for of in metadata.TABLES
+        if types[of]
+    }
 
 
 def _source(row: Any) -> Source:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -18,7 +18,8 @@ from sqlalchemy import Connection, func, select
 from vidx.durable import replacing
 from vidx.errors import VidxError
 from vidx.store.catalogue import Catalogue
-from vidx.store.sql import SOME, among, chunks, grouped
+from vidx.store.metadata.values import fields, of_clips, of_videos
+from vidx.store.sql import SOME, Ids, Wanted, among, grouped
 from vidx.store.tables import (
     clip_labels,
     clips,
@@ -29,13 +30,10 @@ from vidx.store.tables import (
     takes,
     videos,
 )
-from vidx.store.vectors import Vectors, live_vectors, read_ahead
+from vidx.store.vectors import Vectors, in_one, live_vectors, read_ahead
 
 ROWS = 65_536  # ids looked at in one go: what is held at a time
-GROUP_ROWS = 4096  # clips of a selection that are written in one go, at least
-_WORTH_A_SCAN = 20  # reading so many rows in order takes as long as finding one
-
-Ids: TypeAlias = NDArray[np.int64]
+GROUP_ROWS = 4096  # clips that are written in one go, at least
 
 LABELS_TYPE = pa.list_(pa.struct([("name", pa.string()), ("score", pa.float64())]))
 CLIPS_SCHEMA = pa.schema(
@@ -48,14 +46,9 @@ CLIPS_SCHEMA = pa.schema(
         ("labels", LABELS_TYPE),
     ]
 )
-# How an export is written: vectors neither repeat nor compress, and trying takes half of the time.
+# The leaves of an export, as Parquet names them; those of text, and those beside the vectors.
 _TEXTS = ["video_id", "path", "labels.list.element.label"]
 _LEAVES = [*_TEXTS, "clip_id", "start_seconds", "end_seconds", "labels.list.element.score"]
-_AS_WRITTEN: dict[str, Any] = {
-    "compression": {**dict.fromkeys(_LEAVES, "snappy"), "embedding.list.element": "none"},
-    "use_dictionary": _TEXTS,
-    "write_statistics": _LEAVES,
-}
 VIDEOS_SCHEMA = pa.schema(
     [
         ("video_id", pa.string()),
@@ -94,20 +87,21 @@ COMMITS_SCHEMA = pa.schema(
 def clips_table(
     catalogue: Catalogue, limit: int | None = None, *, ids: Ids | None = None
 ) -> pa.Table:
-    """The live clips by clip_id, with their video's first path and their labels, best first.
+    """The live clips by clip_id, with their video's first path, labels and metadata.
 
     Args:
         catalogue: The collection's.
         limit: Only the first so many. None: all.
         ids: As for `clip_tables`.
     """
-    found, rows = [], 0
-    for table in clip_tables(catalogue, ids):
-        found.append(table)
-        rows += table.num_rows
-        if limit is not None and rows >= limit:
-            break
-    whole = pa.concat_tables([CLIPS_SCHEMA.empty_table(), *found])
+    with catalogue.now() as still:
+        found, rows = [_clips_schema(still).empty_table()], 0
+        for table in clip_tables(still, ids):
+            found.append(table)
+            rows += table.num_rows
+            if limit is not None and rows >= limit:
+                break
+    whole = pa.concat_tables(found)
     return whole if limit is None else whole.slice(0, limit)
 
 
@@ -129,11 +123,9 @@ def clip_tables(catalogue: Catalogue, ids: Ids | None = None) -> Iterator[pa.Tab
 def _parts(catalogue: Catalogue, ids: Ids | None) -> Iterator[Wanted]:
     """All ids, or those that are wanted, some ten thousands at a time."""
     if ids is None:
-        ends = range(ROWS, catalogue.state().next_clip_id + ROWS, ROWS)
-        yield from (Wanted(end - ROWS, end, None) for end in ends)
-        return
-    for start in range(0, len(ids), ROWS):
-        yield Wanted.among(ids[start : start + ROWS])
+        starts = range(0, catalogue.state().next_clip_id, ROWS)
+        return (Wanted(start, start + ROWS) for start in starts)
+    return (Wanted.among(ids[start : start + ROWS]) for start in range(0, len(ids), ROWS))
 
 
 def videos_table(
@@ -143,7 +135,7 @@ def videos_table(
     remarked: bool = False,
     numbers: NDArray[np.int32] | None = None,
 ) -> pa.Table:
-    """The videos by path, with all their paths and their number of clips.
+    """The videos by path, with all their paths, their number of clips and their metadata.
 
     Args:
         catalogue: The collection's.
@@ -176,11 +168,11 @@ def videos_table(
         .order_by(locations.c.path)
     )
     with catalogue.now() as still, still.reading() as connection:
+        wanted = None if numbers is None else set(np.unique(numbers).tolist())
         rows = iter(connection.execute(query))
-        if numbers is not None:
-            wanted = set(np.unique(numbers).tolist())
-            rows = (row for row in rows if row.number in wanted)
-        found = list(islice(rows, limit))
+        found = list(islice((r for r in rows if wanted is None or r.number in wanted), limit))
+        metadata = of_videos(connection, np.array([row.number for row in found], np.int64))
+        shown = fields(connection)[: len(metadata)]  # those of videos come first
         taken, owners = [row.take for row in found], [row.number for row in found]
         lengths = dict(map(tuple, among(connection, counted, taken)))
         places = grouped((row.video, row.path) for row in among(connection, placed, owners))
@@ -194,7 +186,10 @@ def videos_table(
         }
         for row in found
     ]
-    return pa.Table.from_pylist(told, schema=VIDEOS_SCHEMA)
+    table = pa.Table.from_pylist(told, schema=VIDEOS_SCHEMA)
+    for field, column in zip(shown, metadata, strict=True):
+        table = table.append_column(field, column)
+    return table
 
 
 def failures_table(catalogue: Catalogue, limit: int | None = None) -> pa.Table:
@@ -236,8 +231,8 @@ def export(catalogue: Catalogue, dim: int, path: Path, ids: Ids | None = None) -
     try:
         with (
             replacing(path) as file,
-            pq.ParquetWriter(file, CLIPS_SCHEMA.append(embedding), **_AS_WRITTEN) as writer,
             catalogue.now() as still,
+            _export_writer(file, _clips_schema(still), embedding) as writer,
         ):
             for table in read_ahead(_with_vectors(still, embedding, ids)):
                 writer.write_table(table)
@@ -247,75 +242,52 @@ def export(catalogue: Catalogue, dim: int, path: Path, ids: Ids | None = None) -
     return rows
 
 
+def _export_writer(file: BinaryIO, clips: pa.Schema, embedding: pa.Field) -> pq.ParquetWriter:
+    """Vectors neither repeat nor compress, and trying takes half of the time."""
+    metadata = list(clips)[len(CLIPS_SCHEMA) :]
+    texts = [*_TEXTS, *(field.name for field in metadata if field.type == pa.string())]
+    leaves = [*_LEAVES, *(field.name for field in metadata)]
+    return pq.ParquetWriter(
+        file,
+        clips.append(embedding),
+        compression={**dict.fromkeys(leaves, "snappy"), "embedding.list.element": "none"},
+        use_dictionary=texts,
+        write_statistics=leaves,
+    )
+
+
 def _with_vectors(
     catalogue: Catalogue, embedding: pa.Field, wanted: Ids | None
 ) -> Iterator[pa.Table]:
     """The live clips with their vectors, a shard at a time; the next one is read meanwhile."""
-    names = _names(catalogue)
-    for ids, vectors in _in_rows(read_ahead(live_vectors(catalogue, wanted))):
+    names, dim = _names(catalogue), embedding.type.list_size
+    for ids, vectors in _grouped(read_ahead(live_vectors(catalogue, wanted)), dim):
         table = _clips_of(catalogue, names, Wanted.among(ids))
         flat = pa.array(vectors.reshape(-1))
         column = pa.FixedSizeListArray.from_arrays(flat, type=embedding.type)
         yield table.append_column(embedding, column)
 
 
-def _in_rows(parts: Iterator[Vectors]) -> Iterator[Vectors]:
-    """The same vectors, small parts joined: of a selection some shards give a few clips each."""
+def _grouped(parts: Iterator[Vectors], dim: int) -> Iterator[Vectors]:
+    """The same vectors, small parts joined: some shards give but a few clips."""
     kept: list[Vectors] = []
     for part in parts:
         kept.append(part)
         if sum(len(ids) for ids, _ in kept) >= GROUP_ROWS:
-            yield _one(kept)
+            yield in_one(kept, dim)
             kept = []
     if kept:
-        yield _one(kept)
-
-
-def _one(parts: list[Vectors]) -> Vectors:
-    if len(parts) == 1:
-        return parts[0]
-    return np.concatenate([ids for ids, _ in parts]), np.concatenate([v for _, v in parts])
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """The clips with start <= clip_id < end, or some of them.
-
-    Attributes:
-        start: The first id.
-        end: The id after the last one.
-        ids: Those that are wanted, ascending. None: all between.
-    """
-
-    start: int
-    end: int
-    ids: Ids | None
-
-    @classmethod
-    def among(cls, ids: Ids) -> Wanted:
-        """The clips with these ids, at least one, ascending."""
-        return cls(int(ids[0]), int(ids[-1]) + 1, ids)
-
-    def rows(self, connection: Connection, query: Any, clip_id: Any, kinds: str) -> NDArray[Any]:
-        """Rows of a query by clip_id: where most between are wanted, all of them are looked at."""
-        span = self.end - self.start
-        if self.ids is None or len(self.ids) * _WORTH_A_SCAN > span:
-            between = query.where(clip_id >= self.start, clip_id < self.end)
-            found = _columns(connection, between, kinds)
-            return found if self.ids is None else found[np.isin(found["f0"], self.ids)]
-        parts = [
-            _columns(connection, query.where(clip_id.in_(some)), kinds)
-            for some in chunks(self.ids.tolist())
-        ]
-        return np.concatenate(parts)
+        yield in_one(kept, dim)
 
 
 @dataclass(frozen=True, slots=True)
 class _Names:
-    """What stands for numbers: per video and per label, with the place of each number."""
+    """What stands for numbers: per video and per label, with the place of each number.
 
-    video_ids: pa.Array
-    paths: pa.Array
+    Of a video it is its video_id, first path and metadata.
+    """
+
+    videos: tuple[pa.Array, ...]
     video_places: NDArray[np.int64]
     labels: pa.Array
     label_places: NDArray[np.int64]
@@ -329,11 +301,16 @@ def _names(catalogue: Catalogue) -> _Names:
     )
     with catalogue.reading() as connection:
         owners = connection.execute(select(videos.c.number, videos.c.video_id, first)).all()
+        numbers = [row[0] for row in owners]
+        metadata = of_videos(connection, np.array(numbers, np.int64))
         named = connection.execute(select(labels.c.number, labels.c.name)).all()
     return _Names(
-        pa.array([row[1] for row in owners], pa.string()),
-        pa.array([row[2] for row in owners], pa.string()),
-        _places([row[0] for row in owners]),
+        (
+            pa.array([row[1] for row in owners], pa.string()),
+            pa.array([row[2] for row in owners], pa.string()),
+            *metadata,
+        ),
+        _places(numbers),
         pa.array([row[1] for row in named], pa.string()),
         _places([row[0] for row in named]),
     )
@@ -355,21 +332,30 @@ def _clips_of(catalogue: Catalogue, names: _Names, wanted: Wanted) -> pa.Table:
         .order_by(clips.c.clip_id)
     )
     with catalogue.reading() as connection:
-        found = wanted.rows(connection, query, clips.c.clip_id, "i8, i8, f8, f8")
-        of_clips = _labels_of(connection, names, found["f0"], wanted)
+        found = _columns(connection, query, wanted, clips.c.clip_id, "i8, i8, f8, f8")
+        best = _labels_of(connection, names, found["f0"], wanted)
+        metadata = of_clips(connection, found["f0"], wanted)
+        schema = _clips_schema(catalogue)
     owners = pa.array(names.video_places[found["f1"]])
+    video_ids, paths, *of_owners = (column.take(owners) for column in names.videos)
     columns = [
-        pa.array(found["f0"]), names.video_ids.take(owners), names.paths.take(owners),
-        pa.array(found["f2"]), pa.array(found["f3"]), of_clips,
+        pa.array(found["f0"]), video_ids, paths, pa.array(found["f2"]), pa.array(found["f3"]), best,
+        *of_owners, *metadata,
     ]  # fmt: skip
-    return pa.table(columns, schema=CLIPS_SCHEMA)
+    return pa.table(columns, schema=schema)
+
+
+def _clips_schema(catalogue: Catalogue) -> pa.Schema:
+    """The columns of clips, then metadata: their video's, then their own."""
+    with catalogue.reading() as connection:
+        return pa.schema([*CLIPS_SCHEMA, *fields(connection)])
 
 
 def _labels_of(connection: Connection, names: _Names, ids: Ids, wanted: Wanted) -> pa.Array:
     """For each clip its labels, best first."""
-    columns = (clip_labels.c.clip_id, clip_labels.c.label, clip_labels.c.score)
-    query = select(*columns).order_by(clip_labels.c.clip_id)
-    found = wanted.rows(connection, query, clip_labels.c.clip_id, "i8, i8, f8")
+    clip_id = clip_labels.c.clip_id
+    query = select(clip_id, clip_labels.c.label, clip_labels.c.score).order_by(clip_id)
+    found = _columns(connection, query, wanted, clip_id, "i8, i8, f8")
     found = found[np.isin(found["f0"], ids)]
     found = found[np.lexsort((-found["f2"], found["f0"]))]
     offsets = np.searchsorted(found["f0"], np.append(ids, wanted.end))
@@ -378,10 +364,15 @@ def _labels_of(connection: Connection, names: _Names, ids: Ids, wanted: Wanted) 
     return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pairs).cast(LABELS_TYPE)
 
 
-def _columns(connection: Connection, query: Any, kinds: str) -> NDArray[Any]:
-    """The rows of a query as a structured array, with fields f0, f1 and so on."""
-    cursor: Any = connection.execute(query).cursor  # the driver's own: there may be millions
-    parts = []
-    while some := cursor.fetchmany(ROWS):
-        parts.append(np.array(some, dtype=np.dtype(kinds)))
-    return np.concatenate([np.empty(0, np.dtype(kinds)), *parts])
+def _columns(
+    connection: Connection, query: Any, wanted: Wanted, clip_id: Any, kinds: str
+) -> NDArray[Any]:
+    """The rows of a query that are of wanted clips, as a structured array with fields f0, f1 ..."""
+    parts = [np.empty(0, np.dtype(kinds))]
+    for condition in wanted.conditions(clip_id):
+        # The driver's own cursor: there may be millions.
+        cursor: Any = connection.execute(query.where(condition)).cursor
+        while some := cursor.fetchmany(ROWS):
+            parts.append(np.array(some, dtype=np.dtype(kinds)))
+    found = np.concatenate(parts)
+    return found if wanted.ids is None else found[np.isin(found["f0"], wanted.ids)]

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from vidx.durable import replacing
 from vidx.errors import CollectionDamaged, CollectionTooNew, VidxError
 from vidx.records import Problem, Source
+from vidx.store.metadata import files as metadata_files
 
 JOURNAL_FORMAT_VERSION = 1
 
@@ -63,6 +64,8 @@ class Change:
         failed: Files that could not be embedded.
         removed: Paths that somebody took out.
         restored: Commits of such removals that somebody took back.
+        metadata: Files with values of metadata that somebody set, at most one of `video` and one
+            of `clip`.
     """
 
     gone: list[str] = field(default_factory=list)
@@ -71,12 +74,11 @@ class Change:
     failed: list[Failed] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
     restored: list[int] = field(default_factory=list)
+    metadata: dict[str, Path] = field(default_factory=dict)
 
     def is_empty(self) -> bool:
         """Whether there is nothing to do."""
-        return not any(
-            (self.gone, self.places, self.further, self.failed, self.removed, self.restored)
-        )
+        return not any(getattr(self, name) for name in self.__slots__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +147,7 @@ def read(path: Path) -> Entry:
     """Read an entry.
 
     Raises:
-        CollectionDamaged: The file is broken.
+        CollectionDamaged: The file is broken, or one of metadata that it names.
         CollectionTooNew: A later vidx wrote it.
         VidxError: It cannot be read for another reason, which may pass.
     """
@@ -153,7 +155,7 @@ def read(path: Path) -> Entry:
         table = pq.read_table(path, page_checksum_verification=True, partitioning=None)
         metadata = table.schema.metadata or {}
         _check_version(metadata, path)
-        return _entry(metadata, _change(table.to_pylist()))
+        entry = _entry(metadata, _change(table.to_pylist(), path.parent))
     except (pa.ArrowException, OSError, KeyError, ValueError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise VidxError(
@@ -163,10 +165,13 @@ def read(path: Path) -> Entry:
             f"the journal's {path} cannot be read: {error}",
             "Put a sound copy in its place, or move it away: what it tells of is lost then.",
         ) from error
+    for file in entry.change.metadata.values():
+        metadata_files.check(file, entry.collection)
+    return entry
 
 
 def _rows(change: Change) -> list[dict[str, Any]]:
-    """One row a path, or a commit that was taken back."""
+    """One row a path, a commit that was taken back, or a file of metadata."""
     rows: list[dict[str, Any]] = [{"kind": "gone", "path": path} for path in change.gone]
     for kind, places in (("place", change.places), ("further", change.further)):
         rows += [{"kind": kind, "video_id": video, **_of_source(one)} for video, one in places]
@@ -181,14 +186,15 @@ def _rows(change: Change) -> list[dict[str, Any]]:
         for one in change.failed
     ]
     rows += [{"kind": "remove", "path": path} for path in change.removed]
-    return rows + [{"kind": "restore", "commit": commit} for commit in change.restored]
+    rows += [{"kind": "restore", "commit": commit} for commit in change.restored]
+    return rows + [{"kind": "metadata", "path": file.name} for file in change.metadata.values()]
 
 
 def _of_source(source: Source) -> dict[str, Any]:
     return {"path": source.path, "size_bytes": source.size_bytes, "version": source.version}
 
 
-def _change(rows: Sequence[dict[str, Any]]) -> Change:
+def _change(rows: Sequence[dict[str, Any]], folder: Path) -> Change:
     change = Change()
     for row in rows:
         source = Source(row["path"], row["size_bytes"], row["version"])
@@ -206,6 +212,8 @@ def _change(rows: Sequence[dict[str, Any]]) -> Change:
                 change.removed.append(row["path"])
             case "restore":
                 change.restored.append(row["commit"])
+            case "metadata":
+                change.metadata[metadata_files.kind_of(row["path"])] = folder / row["path"]
             case kind:
                 raise ValueError(f"it tells of {kind!r}, which this vidx does not know")
     return change

@@ -17,12 +17,14 @@ from vidx.records import Source
 from vidx.store import changes, sqlite
 from vidx.store import shards as shard_files
 from vidx.store.labels import top_labels
+from vidx.store.metadata import recount
 from vidx.store.shards import ShardInfo
 from vidx.store.sql import chunks
 from vidx.store.tables import (
     DROPPED,
     IN_THE_MAKING,
     clip_labels,
+    clip_metadata,
     clips,
     collection,
     labels,
@@ -140,6 +142,8 @@ def drop_clips(connection: Connection, first_clip_id: int, end_clip_id: int) -> 
     connection.execute(delete(clips).where(inside))
     theirs = clip_labels.c.clip_id.between(first_clip_id, end_clip_id - 1)
     connection.execute(delete(clip_labels).where(theirs))
+    known = clip_metadata.c.clip_id.between(first_clip_id, end_clip_id - 1)
+    connection.execute(delete(clip_metadata).where(known))
 
 
 def replace_shards(
@@ -172,6 +176,7 @@ def purge(connection: Connection) -> int:
     """Delete what only a restore could ask for; returns how many clips that were."""
     gone = select(clips.c.clip_id).where(clips.c.removed == DROPPED)
     connection.execute(delete(clip_labels).where(clip_labels.c.clip_id.in_(gone)))
+    connection.execute(delete(clip_metadata).where(clip_metadata.c.clip_id.in_(gone)))
     deleted = connection.execute(delete(clips).where(clips.c.removed == DROPPED)).rowcount
     connection.execute(delete(locations).where(locations.c.removed.is_not(None)))
     drop_empty(connection)
@@ -179,11 +184,12 @@ def purge(connection: Connection) -> int:
 
 
 def drop_empty(connection: Connection) -> None:
-    """Delete takes without clips, and videos without takes, with their locations."""
+    """Delete takes without clips, and videos without takes, with locations and metadata."""
     filled = select(clips.c.clip_id).where(clips.c.take == takes.c.number)
     connection.execute(delete(takes).where(~filled.exists()))
     taken = select(takes.c.number).where(takes.c.video == videos.c.number)
     connection.execute(delete(videos).where(~taken.exists()))
+    recount(connection)
 
 
 def _next_clip_id(connection: Connection) -> int:

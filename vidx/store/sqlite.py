@@ -191,6 +191,37 @@ def insert_rows(
         connection.exec_driver_sql(statement, many)
 
 
+def upsert_rows(
+    connection: Connection,
+    table: str,
+    columns: Sequence[str],
+    rows: Iterable[tuple[Any, ...]],
+    *,
+    keeping: bool,
+) -> None:
+    """Insert many rows, or change those that are there with the same key.
+
+    Args:
+        connection: In a transaction.
+        table: Its name.
+        columns: Names of those that are given, the key first.
+        rows: Their values, in that order.
+        keeping: Whether a null leaves what is there; else it takes its place.
+    """
+    key, *others = columns
+    marks = ", ".join("?" * len(columns))
+    value = "coalesce(excluded.{0}, {1}.{0})" if keeping else "excluded.{0}"
+    changes = ", ".join(f"{one} = {value.format(one, table)}" for one in others)
+    # Names of our own tables and columns alone come here.
+    statement = (
+        f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks}) "  # noqa: S608
+        f"ON CONFLICT ({key}) DO UPDATE SET {changes}"
+    )
+    many = list(rows)
+    if many:
+        connection.exec_driver_sql(statement, many)
+
+
 def copy(source: Path, target: Path) -> None:
     """Make a catalogue the same as another, at one stroke for those who read it.
 

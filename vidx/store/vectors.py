@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, TypeAlias, TypeVar
 
@@ -88,8 +88,8 @@ def live_vectors(catalogue: Catalogue, ids: NDArray[np.int64] | None = None) -> 
             yield some, vectors[np.searchsorted(stored, some)]
 
 
-def in_one(parts: Iterator[Vectors], dim: int) -> Vectors:
-    """What `live_vectors` gives as ids int64 (n,) and vectors float32 (n, dim)."""
+def in_one(parts: Iterable[Vectors], dim: int) -> Vectors:
+    """Parts as `live_vectors` gives them as one: ids int64 (n,), vectors float32 (n, dim)."""
     all_parts = [(np.empty(0, np.int64), np.empty((0, dim), np.float32)), *parts]
     return np.concatenate([ids for ids, _ in all_parts]), np.concatenate([v for _, v in all_parts])
 

@@ -12,7 +12,7 @@ from vidx.errors import CollectionDamaged, CollectionTooNew
 from vidx.store import journal, shards
 from vidx.store.catalogue import Catalogue, ShardRow
 from vidx.store.layout import Manifest
-from vidx.store.tables import DROPPED, clip_labels, clips, takes, videos
+from vidx.store.tables import DROPPED, clip_labels, clip_metadata, clips, takes, videos
 
 
 def disagreements(catalogue: Catalogue, manifest: Manifest) -> list[str]:
@@ -120,6 +120,8 @@ def _orphans(catalogue: Catalogue) -> list[str]:
     """Rows that a foreign key would have kept out, and clips that outlive their take."""
     takeless = select(func.count()).where(clips.c.take.not_in(select(takes.c.number)))
     clipless = select(func.count()).where(clip_labels.c.clip_id.not_in(select(clips.c.clip_id)))
+    known = select(clips.c.clip_id)
+    homeless = select(func.count()).where(clip_metadata.c.clip_id.not_in(known))
     astray = (
         select(func.count())
         .select_from(clips)
@@ -128,9 +130,15 @@ def _orphans(catalogue: Catalogue) -> list[str]:
         .where(clips.c.removed.is_(None))
         .where(videos.c.take.is_(None) | (videos.c.take != clips.c.take))
     )
+    queries = (takeless, clipless, homeless, astray)
     with catalogue.reading() as connection:
-        counts = [connection.execute(q).scalar_one() for q in (takeless, clipless, astray)]
-    said = ("clips have no take", "labels have no clip", "clips live though their take does not")
+        counts = [connection.execute(q).scalar_one() for q in queries]
+    said = (
+        "clips have no take",
+        "labels have no clip",
+        "rows of metadata have no clip",
+        "clips live though their take does not",
+    )
     return [f"catalogue: {n} {what}" for n, what in zip(counts, said, strict=True) if n]
 
 

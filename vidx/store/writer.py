@@ -10,12 +10,13 @@ journal that the catalogue does not know, which the next writer adopts.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 from sqlalchemy import Connection, Engine, func, insert, select
 
 from vidx.durable import sync_folder
@@ -27,6 +28,7 @@ from vidx.store.catalogue import check_identity
 from vidx.store.journal import Change, Entry, Failed
 from vidx.store.layout import Layout, Manifest, read_manifest, write_manifest
 from vidx.store.lock import writing
+from vidx.store.metadata import files as metadata_files
 from vidx.store.shards import NewVideo
 from vidx.store.staging import Staged, Staging, delete_dead, now, staging, unwritable
 from vidx.store.tables import collection as collection_table
@@ -141,6 +143,35 @@ class Writer:
                 )
         return self._counted("restore", Change(restored=[commit]))
 
+    def set_metadata(
+        self, rows: Iterable[pa.RecordBatch], *, of: str, types: dict[str, str], clears: bool
+    ) -> Done:
+        """Set values of metadata; columns that are not there yet are added.
+
+        Args:
+            rows: As `metadata.files.schema` says, each video or clip once.
+            of: `video` or `clip`.
+            types: Of each column beside the key.
+            clears: Whether empty values take out what is there.
+
+        Raises:
+            VidxError: As for `commit`.
+        """
+        with self.telling():
+            file = metadata_files.write(
+                self.staging.folder, self.manifest.uuid, rows, of=of, types=types, clears=clears
+            )
+        change = Change(metadata={of: file})
+        return self._commit("metadata", changes.own_provenance(), (), change)
+
+    def name_metadata(self, number: int, staged: dict[str, Path]) -> dict[str, Path]:
+        """Give files with values of metadata their places in the journal."""
+        named = {}
+        for of, file in staged.items():
+            named[of] = self.layout.journal / metadata_files.file_name(number, of)
+            file.rename(named[of])
+        return named
+
     def _counted(self, verb: str, change: Change) -> Done:
         """Make a change, and count what it took out or brought back."""
         before = self._living()
@@ -180,6 +211,7 @@ class Writer:
                 named.append(self._name(one.path, next_clip_id))
                 next_clip_id += one.table.num_rows
             uuids = tuple(one.info.shard for one in staged)
+            change = replace(change, metadata=self.name_metadata(number, change.metadata))
             if len(staged) > 1 or not change.is_empty():  # else the shard tells all
                 entry = Entry(
                     self.manifest.uuid, number, time, verb, provenance, next_clip_id, uuids, change
@@ -188,7 +220,7 @@ class Writer:
             changes.apply_before(connection, number, change)
             for one, path in zip(staged, named, strict=True):
                 registry.enter_shard(connection, number, one.table, path, one.info)
-            changes.apply_after(connection, number, change)
+            changes.apply_after(connection, number, change, self.manifest.uuid)
             return Done(number)
 
     def adopt(self) -> None:

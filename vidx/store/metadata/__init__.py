@@ -1,7 +1,12 @@
-"""What users know of videos and clips: its columns in the catalogue, their names and types."""
+"""What users know of videos and clips: its columns in the catalogue, their names and types.
+
+`reading.py` makes a table of a user's file, `given.py` values of a table, `files.py` keeps these in
+the journal, and `values.py` takes them into the catalogue and out.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,9 +18,14 @@ from sqlalchemy import (
     Float,
     TableClause,
     Text,
+    bindparam,
     column,
+    func,
+    insert,
     select,
     table,
+    text,
+    update,
 )
 from sqlalchemy.types import TypeEngine
 
@@ -78,3 +88,39 @@ def sql_columns(connection: Connection) -> dict[str, SqlColumn]:
         row.name: SqlColumn(tables[row.of].c[f"c{row.number}"], tables[row.of], row.of, row.type)
         for row in rows
     }
+
+
+def add_columns(connection: Connection, of: str, types: Mapping[str, str]) -> None:
+    """Make those columns that are not there yet.
+
+    Args:
+        connection: In a transaction.
+        of: `video` or `clip`.
+        types: Of each name.
+    """
+    known = {row.name for row in columns(connection)}
+    last = connection.execute(select(func.max(metadata_columns.c.number))).scalar() or 0
+    new = [name for name in types if name not in known]
+    for number, name in enumerate(new, start=last + 1):
+        row = {"number": number, "name": name, "of": of, "type": types[name], "num_values": 0}
+        connection.execute(insert(metadata_columns), row)
+        kind = SQL_TYPES[types[name]].compile(connection.dialect)
+        # Nothing of this comes from outside.
+        connection.execute(text(f"ALTER TABLE {TABLES[of].name} ADD COLUMN c{number} {kind}"))
+
+
+def recount(connection: Connection, names: Iterable[str] | None = None) -> None:
+    """Count the values of some columns anew; None: of all."""
+    known = sql_columns(connection)
+    wanted = known.keys() if names is None else set(names)
+    for of in TABLES:
+        ours = {name: one for name, one in known.items() if one.of == of and name in wanted}
+        if not ours:
+            continue
+        counted = connection.execute(select(*(func.count(one.column) for one in ours.values())))
+        rows = [
+            {"whose": name, "many": number}
+            for name, number in zip(ours, counted.one(), strict=True)
+        ]
+        whose = update(metadata_columns).where(metadata_columns.c.name == bindparam("whose"))
+        connection.execute(whose.values(num_values=bindparam("many")), rows)

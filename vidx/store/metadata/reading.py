@@ -1,0 +1,120 @@
+"""Tables of metadata from files: CSV, lines of JSON and Parquet."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Collection
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+from vidx.errors import UsageError, VidxError
+
+_BLOCK_BYTES = 1 << 26  # the longest row of a CSV file, and how much is parsed at once
+
+
+def read(path: Path, text: Collection[str]) -> pa.Table:
+    """Read a table.
+
+    Types are those of the file. CSV says none: there whole numbers, other numbers, `true` and
+    `false`, dates and times are told by how all values of a column look, and the rest is text. JSON
+    has no times: text that is a date or time in every row of a column is taken for one.
+
+    Args:
+        path: The file; the end of its name says what it is.
+        text: Columns that are text, whatever their values look like.
+
+    Raises:
+        UsageError: It is not there, or another kind of file.
+        VidxError: It cannot be read.
+    """
+    reader = {".csv": _csv, ".jsonl": _json_lines, ".ndjson": _json_lines, ".parquet": _parquet}
+    ending = path.suffix.lower()
+    if not path.is_file():
+        raise UsageError(f"{os.fspath(path)!r} is no file", "Name one that is there.")
+    if ending not in reader:
+        raise UsageError(f"{os.fspath(path)!r} is no .csv, .jsonl or .parquet file", "Convert it.")
+    try:
+        return reader[ending](path, text)
+    except (pa.ArrowException, OSError, ValueError, RecursionError) as error:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise VidxError(f"{path} cannot be read as {ending}: {why[:300]}", "Mend it.") from error
+
+
+def _csv(path: Path, text: Collection[str]) -> pa.Table:
+    table = _parse_csv(path, text)
+    types = {field.name: field.type for field in table.schema}
+    if broken := [name for name, kind in types.items() if pa.types.is_binary(kind)]:
+        raise ValueError(f"the column {broken[0]!r} is not UTF-8")
+    # Times of day are none of the types of metadata: they are kept as they are written.
+    times = [name for name, kind in types.items() if pa.types.is_time(kind)]
+    return _parse_csv(path, {*text, *times}) if times else table
+
+
+def _parse_csv(path: Path, text: Collection[str]) -> pa.Table:
+    csv = pyarrow.csv
+    return csv.read_csv(
+        path,
+        read_options=csv.ReadOptions(block_size=_BLOCK_BYTES),
+        parse_options=csv.ParseOptions(newlines_in_values=True),
+        convert_options=csv.ConvertOptions(
+            column_types=dict.fromkeys(text, pa.string()),
+            null_values=[""],  # such as "NA" is a word, and a country
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=False,
+        ),
+    )
+
+
+def _parquet(path: Path, _text: Collection[str]) -> pa.Table:
+    return pq.read_table(path, partitioning=None)
+
+
+def _json_lines(path: Path, text: Collection[str]) -> pa.Table:
+    """Python's parser: that of pyarrow ends the process where a line is nested too deeply."""
+    columns: dict[str, list[Any]] = {}
+    rows = 0
+    with path.open(encoding="utf-8-sig") as lines:
+        for number, line in enumerate(lines, start=1):
+            if not line.strip():
+                continue
+            row = _object(line, number)
+            for name in row:
+                columns.setdefault(name, [None] * rows)
+            for name, values in columns.items():
+                values.append(row.get(name))
+            rows += 1
+    if not rows:
+        raise ValueError("it has no rows")
+    arrays = [_column(name, values, name in text) for name, values in columns.items()]
+    return pa.table(arrays, names=list(columns))
+
+
+def _object(line: str, number: int) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"line {number} is no JSON: {error}") from error
+    if not isinstance(row, dict):
+        raise ValueError(f"line {number} is no JSON object: {line[:50]!r}")
+    if nested := [name for name, value in row.items() if isinstance(value, dict | list)]:
+        raise ValueError(f"line {number} has a list or object in {nested[0]!r}")
+    return row
+
+
+def _column(name: str, values: list[Any], is_text: bool) -> pa.Array:
+    try:
+        column = pa.array(values)
+    except (pa.ArrowException, OverflowError, ValueError, TypeError) as error:
+        raise ValueError(f"the values of {name!r} are of different types: {error}") from error
+    if is_text or not pa.types.is_string(column.type):
+        return column
+    for zone in (None, "UTC"):
+        with suppress(pa.ArrowInvalid):
+            return column.cast(pa.timestamp("us", zone))
+    return column
