@@ -423,6 +423,24 @@ def test_values_are_bound_and_never_part_of_a_statement(made, monkeypatch) -> No
     assert sum("DROP TABLE clips" in str(parameters) for _, parameters in asked) == 5
 
 
+@pytest.mark.parametrize("text", ["label('run') > .2", "not label('run') > .2"])
+def test_a_label_is_looked_for_by_its_index(made, text) -> None:
+    collection, _ = made
+    engine, asked = collection._catalogue().engine, []
+    listen = lambda *call: asked.append((call[2], call[3]))  # noqa: E731
+    event.listen(engine, "before_cursor_execute", listen)
+    collection.where(f"{text} and clip_id >= {len(text)}").count()  # as nobody asked before
+    event.remove(engine, "before_cursor_execute", listen)
+    plans = []
+    with engine.begin() as connection:
+        for statement, parameters in asked:
+            if "clip_labels" in statement:
+                query = f"EXPLAIN QUERY PLAN {statement}"
+                plans += [row[-1] for row in connection.exec_driver_sql(query, parameters)]
+    assert any("clips_with_label" in step for step in plans)
+    assert not any(step.startswith("SCAN") for step in plans)
+
+
 HOSTILE = [
     ("codec =", "breaks off", 7),
     ("codec = 'h264", "quote or a comment is not closed", 8),

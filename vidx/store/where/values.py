@@ -24,6 +24,13 @@ ALLOWED = (
 SHOWN = 60  # characters of a name in a message
 
 _NUMBERS = ("integer", "real")
+_TOLD = {
+    "text": "a text",
+    "integer": "an integer",
+    "real": "a real number",
+    "boolean": "a boolean",
+    "timestamp": "a time",
+}
 _ARITHMETIC: dict[type[Expr], Callable[[Any, Any], Any]] = {
     exp.Add: operator.add,
     exp.Sub: operator.sub,
@@ -55,8 +62,7 @@ class Value:
 
     def __str__(self) -> str:
         """Such as `codec, a text`."""
-        article = "an" if self.type == "integer" else "a"
-        return f"{short(self.node.sql())}, {article} {self.type}"
+        return f"{short(self.node.sql())}, {_TOLD[self.type]}"
 
 
 class Values:
