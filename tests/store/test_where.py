@@ -286,7 +286,7 @@ def of_any_path(make: Callable[[Drawn], Drawn], *, negated: bool = False) -> Dra
     return text, none if negated else plain
 
 
-TESTS = st.one_of(
+KINDS = [
     st.builds(compared, st.sampled_from(COMPARISONS), NUMBERS, NUMBERS),
     st.builds(compared, st.sampled_from(COMPARISONS), TEXTS, TEXTS),
     st.builds(compared, st.sampled_from(COMPARISONS), st.just(column("taken on")), DAY_LITERALS),
@@ -328,7 +328,8 @@ TESTS = st.one_of(
         st.sampled_from(COMPARISONS),
         st.integers(0, 29),
     ),
-)  # fmt: skip
+]  # fmt: skip
+TESTS = st.sampled_from(KINDS).flatmap(lambda kind: kind)
 
 
 def negation(one: Drawn) -> Drawn:
@@ -366,13 +367,36 @@ CONDITIONS = st.recursive(
 )
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
-@given(drawn=CONDITIONS)
-def test_an_expression_selects_what_a_plain_evaluation_of_each_clip_does(made, drawn) -> None:
+def check(made: tuple[vidx.Collection, list[Row]], drawn: Drawn) -> None:
     collection, rows = made
     text, passes = drawn
     expected = [row.values["clip_id"] for row in rows if passes(row) is True]
     assert collection.where(text).clip_ids().tolist() == expected
+
+
+@settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
+@given(drawn=CONDITIONS)
+def test_an_expression_selects_what_a_plain_evaluation_of_each_clip_does(made, drawn) -> None:
+    check(made, drawn)
+
+
+@pytest.mark.parametrize("kind", range(len(KINDS)))
+def test_each_kind_of_test_is_true_where_a_plain_evaluation_is(made, kind: int) -> None:
+    @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(drawn=KINDS[kind], negated=st.booleans())
+    def draw(drawn: Drawn, *, negated: bool) -> None:
+        check(made, negation(drawn) if negated else drawn)
+
+    draw()
+
+
+def test_a_test_of_labels_that_is_null_for_one_clip_and_true_of_those_without(made) -> None:
+    collection, rows = made
+    row = next(row for row in rows if "run" in row.labels)
+    score = row.labels["run"]
+    found = collection.where(f"label('run') / (label('run') - {score!r}) < 1").clip_ids()
+    assert row.values["clip_id"] not in found
+    assert set(found) >= {row.values["clip_id"] for row in rows if "run" not in row.labels}
 
 
 def test_every_column_can_be_asked_for_and_is_documented(made, checkout: Path) -> None:
