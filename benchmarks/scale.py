@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -19,8 +18,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from checkouts import commits, environment, sides
 from command import circumstances
-from versions import ROOT, commit
 
 STEPS = ("fill", "info", "clips", "export", "verify", "search", "newer", "remove")
 
@@ -38,35 +37,35 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--out", type=Path, help="write everything as JSON to this file")
     options = parser.parse_args()
-    sides = {"other": options.other.resolve(), "this": ROOT}
+    both = sides(options.other)
     result: Result = {
         **circumstances(Path(__file__).name),
-        "commits": {side: commit(checkout) for side, checkout in sides.items()},
+        "commits": commits(both),
         "scales": [],
     }
     for clips in options.clips:
-        found = measure(sides, clips, options)
+        found = measure(both, clips, options)
         result["scales"].append({"clips": clips, "dim": options.dim, **found})
         if options.out:  # after each: the last one may take a quarter of an hour
             options.out.write_text(json.dumps(result, indent=1) + "\n")
 
 
-def measure(sides: dict[str, Path], clips: int, options: argparse.Namespace) -> Result:
+def measure(checkouts: dict[str, Path], clips: int, options: argparse.Namespace) -> Result:
     """The medians of some rounds, by side."""
-    rounds = [one_round(sides, clips, options.dim) for _ in range(options.rounds)]
+    rounds = [one_round(checkouts, clips, options.dim) for _ in range(options.rounds)]
     return {
         side: {name: statistics.median(one[side][name] for one in rounds) for name in found}
         for side, found in rounds[0].items()
     }
 
 
-def one_round(sides: dict[str, Path], clips: int, dim: int) -> dict[str, Result]:
+def one_round(checkouts: dict[str, Path], clips: int, dim: int) -> dict[str, Result]:
     """Fill a collection with each side, and ask it."""
-    found: dict[str, Result] = {side: {} for side in sides}
+    found: dict[str, Result] = {side: {} for side in checkouts}
     with tempfile.TemporaryDirectory() as folder:
         for number, step in enumerate(STEPS):
-            for side in sorted(sides, reverse=number % 2 == 1):
-                numbers = run_step(sides[side], step, Path(folder) / side, clips, dim)
+            for side in sorted(checkouts, reverse=number % 2 == 1):
+                numbers = run_step(checkouts[side], step, Path(folder) / side, clips, dim)
                 found[side].update(numbers)
                 for name, value in numbers.items():
                     print(f"{clips} clips  {side:6} {name:36} {value:12.2f}", flush=True)
@@ -78,7 +77,7 @@ def run_step(checkout: Path, step: str, folder: Path, clips: int, dim: int) -> R
     script = Path(__file__).with_name("scale_steps.py")
     done = subprocess.run(
         [sys.executable, str(script), step, str(folder), str(clips), str(dim)],
-        env={**os.environ, "PYTHONPATH": str(checkout)},
+        env=environment(checkout),
         stdout=subprocess.PIPE,
         text=True,
         check=True,

@@ -82,7 +82,7 @@ def _extensions() -> str:
         "streams of video: MP4 and QuickTime, Matroska and WebM, AVI, FLV, ASF, Ogg with video, "
         "MPEG, MXF, IVF, YUV4MPEG2, RealMedia, raw H.264 and H.265. `embed` tells how many it "
         "passed over, and takes them with `--any`. Endings of other things, such as `.jpg`, `.mp3` "
-        "or `.json`, are not looked into.\n"
+        "or `.json`, are not looked into: an animated `.png` is a video when it is named.\n"
     )
 
 

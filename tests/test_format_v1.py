@@ -6,6 +6,8 @@ import json
 import shutil
 import sqlite3
 from contextlib import closing
+from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +32,19 @@ def folder(tmp_path: Path) -> Path:
     return shutil.copytree(V1 / "collection", tmp_path / "collection")
 
 
+def as_json(table: Any) -> list[dict[str, Any]]:
+    """The rows of a table as the file of what is expected has them."""
+    return json.loads(json.dumps(table.to_pylist(), default=datetime.isoformat))
+
+
 def assert_holds(collection: vidx.Collection, expected: dict[str, Any]) -> None:
     """Clips, vectors, videos and failures are as expected, to the last bit."""
     ids, vectors = collection.vectors()
-    assert collection.clips().to_pylist() == expected["clips"]
+    assert as_json(collection.clips()) == expected["clips"]
     assert ids.tolist() == expected["vectors"]["ids"]
     assert np.array_equal(vectors, np.array(expected["vectors"]["vectors"], np.float32))
-    assert collection.videos().to_pylist() == expected["videos"]
+    assert as_json(collection.videos()) == expected["videos"]
+    assert [asdict(column) for column in collection.info().metadata] == expected["metadata"]
     assert collection.failures().to_pylist() == expected["failures"]
     assert collection.verify() == []
 
@@ -55,7 +63,11 @@ def test_it_holds_each_thing_that_a_collection_can(folder: Path, expected: dict[
     assert parts == {"catalogue.sqlite", "collection.json", "index", "journal", "shards"}
     assert any(path.name.count("-") == 2 for path in (folder / "shards").iterdir()), "compacted"
     verbs = {commit["verb"] for commit in expected["commits"]}
-    assert verbs == {"embed", "remove", "restore", "compact"}
+    assert verbs == {"embed", "remove", "restore", "metadata", "compact"}
+    kinds = {(column["of"], column["type"]) for column in expected["metadata"]}
+    assert {kind for _, kind in kinds} == {"text", "integer", "real", "boolean", "timestamp"}
+    assert {of for of, _ in kinds} == {"video", "clip"}
+    assert all(column["num_values"] for column in expected["metadata"])
     assert {video["status"] for video in expected["videos"]} == {"whole", "partial"}
     assert {video["is_mirrored"] for video in expected["videos"]} == {True, False}
     assert {len(video["notes"]) for video in expected["videos"]} == {0, 2}
@@ -96,8 +108,7 @@ def test_its_removals_can_be_taken_back_and_work_on_it_goes_on(
     folder: Path, expected: dict[str, Any]
 ) -> None:
     with vidx.open(folder) as collection:
-        removal = expected["commits"][0]
-        assert removal["verb"] == "remove"
+        removal = next(one for one in expected["commits"] if one["verb"] == "remove")
         collection.restore(removal["number"])
         assert collection.info().num_clips == len(expected["clips"]) + 2
         commit(Layout(folder), draw_video("new"))

@@ -12,6 +12,7 @@ from typing import Any
 
 import duckdb
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 import vidx
@@ -19,6 +20,7 @@ from vidx.embedder.decoding import container
 from vidx.index.files import Header
 from vidx.records import Problem, Source, Space
 from vidx.store import journal, layout, shards, tables
+from vidx.store.metadata import files as metadata_files
 
 V1 = Path(__file__).parent / "formats" / "v1" / "collection"
 
@@ -149,11 +151,20 @@ def test_formats_name_all_that_an_entry_of_the_journal_has(page: str) -> None:
         failed=[journal.Failed(source, None, Problem("no_frames", ""))],
         removed=["/a"],
         restored=[1],
+        metadata={"video": Path("metadata-000000000001-videos.parquet")},
     )
     assert all(getattr(change, field.name) for field in fields(change)), "one of each"
     kinds = {row["kind"] for row in journal._rows(change)}
     metadata = journal._to_metadata(journal.Entry("", 1, "", "", {}, 0, (), change)).keys()
     assert {*journal.SCHEMA.names, *kinds, *metadata} <= documented(page, "The journal")
+
+
+def test_formats_name_all_that_a_file_of_metadata_has(page: str, tmp_path: Path) -> None:
+    for of in metadata_files.KEY_FIELDS:
+        file = metadata_files.write(tmp_path, "", [], of=of, types={}, clears=False)
+        schema = pq.read_schema(file)
+        keys = {key.decode() for key in schema.metadata if key.startswith(b"vidx.")}
+        assert {*schema.names, *keys, of} <= documented(page, "The journal")
 
 
 def test_formats_name_every_table_of_the_catalogue_and_every_reason(page: str) -> None:

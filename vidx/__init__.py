@@ -31,7 +31,7 @@ from vidx.errors import (
     VidxError,
 )
 from vidx.models import bench, check_model, licence_of, list_models
-from vidx.options import CommitPolicy, EmbedOptions, SearchOptions
+from vidx.options import CommitPolicy, EmbedOptions, IndexOptions, SearchOptions
 from vidx.records import (
     Clip,
     CollectionInfo,
@@ -41,6 +41,8 @@ from vidx.records import (
     FileFinding,
     FileStatus,
     Hit,
+    IndexProgress,
+    IndexReport,
     Label,
     MetadataColumn,
     MetadataReport,
@@ -91,6 +93,9 @@ __all__ = [
     "FileStatus",
     "FingerprintMismatch",
     "Hit",
+    "IndexOptions",
+    "IndexProgress",
+    "IndexReport",
     "KnownModel",
     "Label",
     "LeftOut",

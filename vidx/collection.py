@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self, SupportsIndex, TypeAlias
 
 from vidx.errors import CollectionDamaged, FingerprintMismatch, UsageError
-from vidx.options import EmbedOptions, SearchOptions
+from vidx.options import EmbedOptions, IndexOptions, SearchOptions
 from vidx.records import (
     CollectionInfo,
     CompactReport,
@@ -20,6 +20,8 @@ from vidx.records import (
     EmbedReport,
     FileFinding,
     Hit,
+    IndexProgress,
+    IndexReport,
     MetadataReport,
     RebuildReport,
     RemoveReport,
@@ -156,11 +158,13 @@ class Collection:
             if named:
                 check_same_space(named.space, writer.manifest.space, str(self.path))
             catalogue = self._views.catalogue()
-            return Ingest(writer, asked, lambda: extend_index(catalogue), progress).run(
+            report = Ingest(writer, asked, lambda: extend_index(catalogue), progress).run(
                 files,
                 lambda: self._encoder(choice, writer.manifest.space),
                 workers=_default_workers() if asked.workers is None else asked.workers,
             )
+            self._tend_index()
+            return report
 
     def survey(self, paths: Paths, options: EmbedOptions | None = None) -> list[FileFinding]:
         """Say what `embed` would do with some files, and change nothing.
@@ -380,6 +384,7 @@ class Collection:
 
     def info(self) -> CollectionInfo:
         """How much the collection holds, in which embedding space, and what made its vectors."""
+        from vidx.indexing import report
         from vidx.views import fits, open_index
 
         manifest, catalogue = self._manifest(), self._catalogue()
@@ -394,6 +399,7 @@ class Collection:
                 **{f"num_{name}": counts[name] for name in _COUNTS},
                 num_indexed_clips=len(index) if covered else 0,
                 num_newer_clips=still.count_clips(since=end),
+                index=report(index),
                 metadata=tuple(still.metadata_columns()),
                 origins=tuple(still.origins()),
             )
@@ -565,6 +571,52 @@ class Collection:
         from vidx.views import build_index
 
         build_index(self._catalogue())
+        self._tend_index()
+
+    def _tend_index(self) -> None:
+        from vidx.indexing import tend_index
+
+        with stage("make the index"):
+            tend_index(self._catalogue())
+
+    def index(
+        self,
+        options: IndexOptions | None = None,
+        *,
+        progress: Callable[[IndexProgress], None] | None = None,
+    ) -> IndexReport:
+        """Make the index that finds as often as asked, from scratch; searches go on meanwhile.
+
+        `embed` does this by itself when it pays, as was last asked.
+
+        Args:
+            options: What kind, how well it is to find, and in how much memory. None: by the number
+                of clips, 0.95.
+            progress: Called with an `IndexProgress` at each step.
+
+        Returns:
+            What was made, and how well it finds.
+
+        Raises:
+            UsageError: What is asked cannot be had, with the numbers.
+            CollectionLocked: Another process is writing.
+        """
+        from vidx.indexing import make_index
+
+        with self._writer(None):
+            asked = options or IndexOptions()
+            return make_index(self._catalogue(), asked, progress or (lambda _step: None))
+
+    def check_index(self) -> IndexReport:
+        """Search with clips of the collection, and compare with what should be found.
+
+        Returns:
+            As for `index`, with the recalls and times of now.
+        """
+        from vidx.indexing import check_index
+
+        with self._look() as (_, view):
+            return check_index(view)
 
     def export(self, path: str | os.PathLike[str]) -> int:
         """Write all clips with their vectors, labels and metadata to one Parquet file.

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from vidx.errors import UsageError
+from vidx.records import Likeness
 
 if TYPE_CHECKING:
     from vidx.selection import Selection
@@ -78,6 +79,36 @@ class EmbedOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class IndexOptions:
+    """What kind of index is made, and how well it is to find. Later clips are added to it.
+
+    Attributes:
+        kind: `exact` compares every clip; `ivf` has codes of one bit a dimension find candidates,
+            which are then compared; `auto` chooses by the number of clips.
+        target_recall: Share of the ten true neighbours that a search is to find, above 0 and at
+            most 1; 1 is for `exact` alone.
+        max_memory_bytes: What codes may take of memory, beside the vectors mapped from disk. None:
+            what they need.
+
+    Raises:
+        UsageError: A value is out of range.
+    """
+
+    kind: Literal["auto", "exact", "ivf"] = "auto"
+    target_recall: float = 0.95
+    max_memory_bytes: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("auto", "exact", "ivf"):
+            raise UsageError(f"kind={self.kind!r}: it is 'auto', 'exact' or 'ivf'.")
+        if not 0 < self.target_recall <= 1:
+            raise UsageError(
+                f"target_recall={self.target_recall}: it takes a number above 0, at most 1."
+            )
+        _check(1, max_memory_bytes=self.max_memory_bytes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SearchOptions:
     """Which clips may be hits, and how a file is read that is searched for.
 
@@ -93,6 +124,9 @@ class SearchOptions:
             begins with neither `/` nor `*` may begin at any folder. None: any. Short for
             `path GLOB '...'`.
         exclude_self: Whether to leave out the query's own content, under whatever path.
+        likeness: `similar` compares vectors as they are, for meaning; `copy` after whitening by
+            the collection's own principal axes, for the same footage. Scores of one are not
+            comparable with those of the other.
         model: Where the collection's model lies now, if it has moved.
         device: As for `EmbedOptions`, but `cuda` is one device.
         dtype: As for `EmbedOptions`.
@@ -108,6 +142,7 @@ class SearchOptions:
     labels: str | Sequence[str] | None = None
     path_glob: str | None = None
     exclude_self: bool = False
+    likeness: Likeness = "similar"
     model: str | os.PathLike[str] | None = None
     device: str | None = None
     dtype: str | None = None
@@ -115,6 +150,8 @@ class SearchOptions:
     def __post_init__(self) -> None:
         if self.by not in ("clip", "video"):
             raise UsageError(f"by={self.by!r}: it is 'clip' or 'video'.")
+        if self.likeness not in ("similar", "copy"):
+            raise UsageError(f"likeness={self.likeness!r}: it is 'similar' or 'copy'.")
         if self.path_glob is not None and not self.path_glob:
             raise UsageError("path_glob='': an empty pattern matches no path; leave it out.")
         _check(0, start_seconds=self.start_seconds)

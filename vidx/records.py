@@ -5,13 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from os.path import splitext
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 SHOWN_ENDINGS = 10  # in a line
+
+# By what vectors are compared: the cosine as they are, for meaning; or the cosine after whitening
+# by the collection's own PCA, for the same footage.
+Likeness: TypeAlias = Literal["similar", "copy"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +155,7 @@ class Hit:
         query_start_seconds: Start of the clip of the query that matched best; None of a vector.
         query_end_seconds: Its end; None of a vector.
         labels: The stored clip's predicted labels, best first.
+        likeness: By what the vectors were compared.
         query_problem: Why the file that was searched for gave a part of its clips only; None where
             it is whole, and of a stored clip or a vector.
     """
@@ -166,6 +171,7 @@ class Hit:
     query_start_seconds: float | None
     query_end_seconds: float | None
     labels: tuple[Label, ...]
+    likeness: Likeness = "similar"
     query_problem: Problem | None = None
 
 
@@ -387,6 +393,7 @@ class CollectionInfo:
         num_shards: Parquet files.
         num_indexed_clips: Vectors in the index on disk, those of removed clips included.
         num_newer_clips: Clips that are not in it yet; they are searched beside it.
+        index: How it is searched, and how well that finds.
         metadata: What is known of videos, and then of clips.
         origins: What made the vectors, the oldest first.
     """
@@ -402,8 +409,58 @@ class CollectionInfo:
     num_shards: int
     num_indexed_clips: int
     num_newer_clips: int
+    index: IndexReport
     metadata: tuple[MetadataColumn, ...]
     origins: tuple[Origin, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class IndexProgress:
+    """How far the making of an index is.
+
+    Attributes:
+        likeness: Whose vectors.
+        stage: `training`, `adding` or `tuning`.
+        done: Of this stage.
+        total: Clips, or 1.
+    """
+
+    likeness: Likeness
+    stage: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class IndexReport:
+    """How one likeness is searched, and how well that finds.
+
+    Attributes:
+        kind: `exact` compares every clip; `ivf` compares the best by codes in inverted lists.
+        parameters: Of `ivf`: `num_lists`, `num_probes` (lists that are looked through) and
+            `refine` (candidates compared exactly for each clip asked for).
+        clips: Vectors in the index, those of removed clips included.
+        target_recall: Of the first ten, as asked for.
+        recall_at_1, recall_at_10, recall_at_100: Share of the true neighbours that are found, by
+            clips of the collection that the parameters were not chosen with.
+        p50_ms, p99_ms: Time of one query for ten, in milliseconds; None where none was timed.
+        bytes_per_vector: In memory, beside the vectors mapped from disk.
+        build_seconds: What the last build from scratch took.
+        copy: The same of the likeness `copy`; None in its own report.
+    """
+
+    kind: str
+    parameters: dict[str, int]
+    clips: int
+    target_recall: float
+    recall_at_1: float
+    recall_at_10: float
+    recall_at_100: float
+    p50_ms: float | None
+    p99_ms: float | None
+    bytes_per_vector: float
+    build_seconds: float
+    copy: IndexReport | None = None
 
 
 @dataclass(frozen=True, slots=True)

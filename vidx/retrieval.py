@@ -17,7 +17,7 @@ from vidx.embedder.pipeline import embed_videos
 from vidx.errors import CollectionDamaged, UsageError, VideoError
 from vidx.masks import allowed_rows
 from vidx.options import SearchOptions
-from vidx.records import Clip, Hit, Problem
+from vidx.records import Clip, Hit, Likeness, Problem
 from vidx.stages import logger
 from vidx.store.catalogue import Catalogue
 from vidx.store.survey import content_id
@@ -159,10 +159,10 @@ def search(
     if not k:
         return []
     if options.by == "video":
-        found = _best_of_each_video(view, query.vectors, k, allowed)
+        found = _best_of_each_video(view, query.vectors, k, allowed, options.likeness)
     else:
-        found = _best_clips(view, query.vectors, k, allowed)
-    return _hits(catalogue, query, found)
+        found = _best_clips(view, query.vectors, k, allowed, options.likeness)
+    return _hits(catalogue, query, found, options.likeness)
 
 
 def _allowed_rows(
@@ -178,10 +178,14 @@ def _allowed_rows(
 
 
 def _best_clips(
-    view: View, queries: NDArray[np.float32], k: int, allowed: NDArray[np.bool_] | None
+    view: View,
+    queries: NDArray[np.float32],
+    k: int,
+    allowed: NDArray[np.bool_] | None,
+    likeness: Likeness,
 ) -> list[_Match]:
     """The k stored clips that are closest to any clip of the query, best first."""
-    scores, rows = view.index.search(queries, k, allowed)  # (m, k)
+    scores, rows = view.index.search(queries, k, allowed, likeness)  # (m, k)
     of_query = np.broadcast_to(np.arange(len(queries))[:, None], rows.shape)
     order = np.lexsort((of_query.ravel(), rows.ravel(), -scores.ravel()))
     _, first = np.unique(rows.ravel()[order], return_index=True)
@@ -193,7 +197,11 @@ def _best_clips(
 
 
 def _best_of_each_video(
-    view: View, queries: NDArray[np.float32], k: int, allowed: NDArray[np.bool_] | None
+    view: View,
+    queries: NDArray[np.float32],
+    k: int,
+    allowed: NDArray[np.bool_] | None,
+    likeness: Likeness,
 ) -> list[_Match]:
     """The best clips of the k closest videos.
 
@@ -202,7 +210,7 @@ def _best_of_each_video(
     """
     best: dict[int, _Match] = {}
     while len(best) < k:
-        matches = _best_clips(view, queries, k, allowed)
+        matches = _best_clips(view, queries, k, allowed, likeness)
         if not matches:
             break
         for match in matches:
@@ -212,7 +220,9 @@ def _best_of_each_video(
     return list(best.values())[:k]
 
 
-def _hits(catalogue: Catalogue, query: Query, matches: list[_Match]) -> list[Hit]:
+def _hits(
+    catalogue: Catalogue, query: Query, matches: list[_Match], likeness: Likeness
+) -> list[Hit]:
     """Put words to the ids."""
     rows = catalogue.clip_rows([match.clip_id for match in matches])
     known = [(match, rows[match.clip_id], query.clips[match.query_row]) for match in matches]
@@ -222,6 +232,7 @@ def _hits(catalogue: Catalogue, query: Query, matches: list[_Match]) -> list[Hit
             clip_id=row.clip_id,
             video_id=row.video_id,
             score=match.score,
+            likeness=likeness,
             path=row.locations[0],
             locations=row.locations,
             start_seconds=row.start_seconds,

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,7 +74,7 @@ class Views:
         self.layout = layout
         self._lock = threading.Lock()
         self._catalogue: tuple[object, Catalogue] | None = None
-        self._view: tuple[Catalogue, View] | None = None
+        self._view: tuple[Catalogue, object, View] | None = None
 
     def catalogue(self) -> Catalogue:
         """The catalogue, opened anew where another file has taken its place.
@@ -82,7 +83,7 @@ class Views:
             CollectionNotFound, CollectionDamaged, CollectionTooNew: As their names say.
         """
         with self._lock:
-            which = _identity(self.layout)
+            which = _identity(self.layout.catalogue)
             if self._catalogue is None or self._catalogue[0] != which or which is None:
                 opened = Catalogue(self.layout, read_manifest(self.layout))
                 self._let_go()
@@ -93,15 +94,15 @@ class Views:
     def now(self) -> Iterator[tuple[Catalogue, View]]:
         """The catalogue at this moment and its view, to one thread."""
         catalogue = self.catalogue()
-        kept = self._view
+        kept, which = self._view, _stamp(self.layout.index / "index.json")
         with catalogue.now() as still:
-            if kept and kept[0] is catalogue and kept[1].state == still.state():
-                yield still, kept[1]
+            if kept and kept[:2] == (catalogue, which) and kept[2].state == still.state():
+                yield still, kept[2]
                 return
         index = open_index(catalogue)  # before the look: so it is never ahead of the catalogue
         with catalogue.now() as still:
             view = _view(still, index)
-            self._view = (catalogue, view)
+            self._view = (catalogue, which, view)
             yield still, view
 
     def close(self) -> None:
@@ -183,10 +184,19 @@ def _view(catalogue: Catalogue, index: Index) -> View:
     return View(state, index, live)
 
 
-def _identity(layout: Layout) -> object:
-    """Which file the catalogue is; None where there is none."""
+def _identity(path: Path) -> object:
+    """Which file the catalogue is, however often it is written to; None where there is none."""
     try:
-        status = os.stat(layout.catalogue)
+        status = os.stat(path)
     except OSError:
         return None
     return status.st_dev, status.st_ino
+
+
+def _stamp(path: Path) -> object:
+    """Which index it is: a file that is replaced at each change; None where there is none."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns

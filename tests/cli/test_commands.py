@@ -29,7 +29,8 @@ EMBED_KEYS = [
 ]  # fmt: skip
 HIT_KEYS = [
     "rank", "clip_id", "video_id", "score", "path", "locations", "start_seconds", "end_seconds",
-    "query_start_seconds", "query_end_seconds", "labels", "query_problem",
+    "query_start_seconds", "query_end_seconds", "labels", "likeness",
+    "query_problem",
 ]  # fmt: skip
 
 

@@ -13,7 +13,8 @@ import shutil
 import sqlite3
 import sys
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -41,7 +42,8 @@ def main() -> None:
         assert collection.verify() == []
         expected = content(collection)
     settle(FOLDER)
-    EXPECTED.write_text(json.dumps(expected, indent=1) + "\n", encoding="utf-8")
+    text = json.dumps(expected, indent=1, default=datetime.isoformat)
+    EXPECTED.write_text(text + "\n", encoding="utf-8")
 
 
 def fill(layout: Layout) -> None:
@@ -54,12 +56,25 @@ def fill(layout: Layout) -> None:
     commit(layout, draw_video("dance", 2), failed=[broken], places=[copy])
     with vidx.open(layout.root) as collection:
         collection.remove(path_of("rain"))
+        collection.set_metadata({"path": [path_of("bowl")], "split": ["test"], "views": [2**40]})
         removal = collection.remove(path_of(RESTORED))
         collection.restore(removal.commit)
         collection.compact()
         commit(layout, draw_video("orbit", 2), draw_video("drift", 1))
         commit(layout, replace(draw_video("long"), last_part=False))
         collection.remove(path_of("orbit"))
+        tell(collection)
+
+
+def tell(collection: vidx.Collection) -> None:
+    """Metadata of each type, of videos and of clips; some of it is cleared again."""
+    at = datetime(2024, 5, 1, 12, 30, 0, 250_000, tzinfo=UTC)
+    paths = [path_of("bowl"), path_of("dance")]
+    collection.set_metadata({"path": paths, "split": ["train", None], "taken at": [None, at]})
+    of_clips = {"clip_id": [0, 1, 2], "good": [True, False, None], "quality": [0.5, None, 1]}
+    collection.set_metadata(of_clips, on="clip_id")
+    empty = {"clip_id": [0, 1], "good": [None, True]}
+    collection.set_metadata(empty, on="clip_id", clear_empty=True)
 
 
 def content(collection: vidx.Collection) -> dict[str, object]:
@@ -70,6 +85,7 @@ def content(collection: vidx.Collection) -> dict[str, object]:
         "vectors": {"ids": ids.tolist(), "vectors": vectors.tolist()},
         "videos": collection.videos().to_pylist(),
         "failures": collection.failures().to_pylist(),
+        "metadata": [asdict(column) for column in collection.info().metadata],
         "commits": collection.commits().to_pylist(),
         "hits": {clip: hits(collection, clip) for clip in ("0", "9")},
     }

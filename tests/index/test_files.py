@@ -30,7 +30,7 @@ def is_sound(folder: Path, end: int) -> bool:
     index = Index(folder, "u", DIM)
     ids, vectors, videos = part(0, end)
     generation = index.header.generation
-    names = {"index.json"} | {
+    names = {"index.json", index.header.copy.file, index.header.copy.transform} | {
         f"{name}-{generation}.{kind}"
         for name, kind in (("ids", "i64"), ("vectors", "f32"), ("videos", "i32"))
     }
@@ -42,6 +42,7 @@ def is_sound(folder: Path, end: int) -> bool:
         and {path.name for path in folder.iterdir()} == names
         and (folder / f"ids-{generation}.i64").stat().st_size == end * 8
         and (folder / f"vectors-{generation}.f32").stat().st_size == end * 4 * DIM
+        and (folder / index.header.copy.file).stat().st_size == end * 4 * DIM
     )
 
 
@@ -74,15 +75,26 @@ def test_the_files_are_what_they_are_said_to_be(folder: Path) -> None:
     assert json.loads((folder / "index.json").read_text()) == {
         "format_version": 1,
         "collection": "u",
-        "kind": "exact",
-        "recall": 1.0,
         "dim": DIM,
         "rows": 10,
         "end_clip_id": 10,
         "commit": 1,
         "numbering": "n",
         "generation": 1,
+        "copy": {
+            "file": "copy-1.f32",
+            "transform": "whitening-1.npy",
+            "dim": DIM,
+            "fitted_rows": 10,
+        },
+        "asked": {"kind": "auto", "target_recall": 0.95, "max_memory_bytes": None},
+        "codes": {},
     }
+    stored = np.load(folder / "whitening-1.npy")
+    whitened = (normalized(vectors) - stored[0]) @ stored[1:].T
+    assert np.allclose(
+        np.fromfile(folder / "copy-1.f32", "<f4").reshape(-1, DIM), normalized(whitened), atol=1e-6
+    )
     assert isinstance(Index(folder, "u", DIM).indexed.vectors, np.memmap)
 
 
@@ -105,7 +117,7 @@ def test_what_a_crash_left_behind_the_end_is_overwritten(folder: Path) -> None:
     assert is_sound(folder, 20)
 
 
-@pytest.mark.parametrize("step", ["_write_behind", "_replace_header", "_drop_other_generations"])
+@pytest.mark.parametrize("step", ["_write_behind", "_with_copy", "write_header", "_drop_others"])
 @pytest.mark.parametrize("anew", [False, True])
 def test_an_end_at_any_step_leaves_the_old_index_or_the_new_one(
     folder: Path, monkeypatch: pytest.MonkeyPatch, step: str, anew: bool
@@ -113,7 +125,7 @@ def test_an_end_at_any_step_leaves_the_old_index_or_the_new_one(
     original = getattr(files, step)
 
     def interrupted(*arguments: Any) -> None:
-        if step == "_write_behind":
+        if step in ("_write_behind", "_with_copy"):
             original(*arguments)
         raise KeyboardInterrupt
 
@@ -124,7 +136,7 @@ def test_an_end_at_any_step_leaves_the_old_index_or_the_new_one(
         else:
             Index(folder, "u", DIM).extend([part(10, 20)], 20, 2)
     index = Index(folder, "u", DIM)
-    assert len(index) == index.end_clip_id == (20 if step == "_drop_other_generations" else 10)
+    assert len(index) == index.end_clip_id == (20 if step == "_drop_others" else 10)
     index.extend([part(index.end_clip_id, 30)], 30, 2)
     assert is_sound(folder, 30)
 
@@ -193,7 +205,7 @@ def test_a_header_that_cannot_be_read_just_now_is_neither_none_nor_damage(
         assert type(caught.value) is VidxError
 
 
-@pytest.mark.parametrize("name", ["ids-1.i64", "vectors-1.f32", "videos-1.i32"])
+@pytest.mark.parametrize("name", ["ids-1.i64", "vectors-1.f32", "videos-1.i32", "copy-1.f32"])
 @pytest.mark.parametrize("size", [None, 0, 30])
 def test_a_lost_or_short_file_is_damage(folder: Path, name: str, size: int | None) -> None:
     path = folder / name

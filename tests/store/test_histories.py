@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+import pyarrow as pa
 import pytest
 from made_collections import PROVENANCE, SPACE, draw_video, video_id
 
@@ -13,8 +14,10 @@ from vidx.errors import UsageError
 from vidx.records import Source
 from vidx.store.catalogue import Catalogue
 from vidx.store.compact import compact, purge
+from vidx.store.export import videos_table
 from vidx.store.layout import Layout, read_manifest
 from vidx.store.lock import writing
+from vidx.store.metadata.files import schema
 from vidx.store.rebuild import rebuild
 from vidx.store.shards import NewVideo
 from vidx.store.writer import Batch, Writer, open_writer
@@ -52,15 +55,17 @@ class Model:
     now: dict[str, str] = field(default_factory=dict)
     plans: dict[str, str] = field(default_factory=dict)
     removals: dict[int, tuple[dict[str, str], dict[str, str]]] = field(default_factory=dict)
+    known: dict[str, dict[str, int | str]] = field(default_factory=dict)  # metadata, by content
 
     def settle(self) -> None:
         """A content without a path is gone."""
         self.plans = {n: plan for n, plan in self.plans.items() if n in self.now.values()}
 
-    def expected(self) -> dict[str, tuple[str, list[str]]]:
-        found: dict[str, tuple[str, list[str]]] = {}
+    def expected(self) -> dict[str, tuple[str, list[str], dict[str, int | str]]]:
+        found: dict[str, tuple[str, list[str], dict[str, int | str]]] = {}
         for path, name in sorted(self.now.items()):
-            found.setdefault(video_id(name), (self.plans[name], []))[1].append(path)
+            told = (self.plans[name], [], self.known.get(name, {}))
+            found.setdefault(video_id(name), told)[1].append(path)
         return found
 
 
@@ -72,7 +77,8 @@ class History:
         self.plan = 0
 
     def step(self) -> None:
-        kinds = (self.embed, self.embed, self.recut, self.remove, self.restore, self.compact)
+        kinds = (self.embed, self.embed, self.recut, self.remove, self.restore, self.compact,
+                 self.tell, self.tell)  # fmt: skip
         with open_writer(self.layout, SPACE) as writer:
             self.draw.choice(kinds)(writer)
         if self.draw.random() < 0.15:
@@ -140,11 +146,36 @@ class History:
         except UsageError:
             assert not back
 
+    def tell(self, writer: Writer) -> None:
+        """Somebody sets metadata of some videos; some values are empty."""
+        model, draw = self.model, self.draw
+        if not model.plans:
+            return
+        names = draw.sample(sorted(model.plans), min(2, len(model.plans)))
+        rows = {
+            name: {"n": draw.choice([None, 1, 2]), "t": draw.choice([None, "x", "y"])}
+            for name in names
+        }
+        clears = draw.random() < 0.3
+        for name, row in rows.items():
+            known = model.known.setdefault(name, {})
+            known |= {key: value for key, value in row.items() if value is not None}
+            if clears:
+                model.known[name] = {key: value for key, value in known.items() if row[key]}
+        types = {"n": "integer", "t": "text"}
+        table = pa.Table.from_pylist(
+            [{"video_id": video_id(name), **row} for name, row in rows.items()],
+            schema=schema("video", types),
+        )
+        writer.set_metadata(table.to_batches(), of="video", types=types, clears=clears)
+
     def compact(self, writer: Writer) -> None:
         for _ in compact(writer, Catalogue(self.layout, writer.manifest)):
             pass
         purge(writer)
         self.model.removals.clear()
+        kept = self.model.known.items()
+        self.model.known = {name: told for name, told in kept if name in self.model.plans}
 
     def lose_catalogue(self) -> None:
         for path in self.layout.root.glob("catalogue.sqlite*"):
@@ -153,10 +184,20 @@ class History:
             assert rebuild(self.layout, read_manifest(self.layout), 0).ignored == ()
 
 
-def found_in(catalogue: Catalogue) -> dict[str, tuple[str, list[str]]]:
+def found_in(catalogue: Catalogue) -> dict[str, tuple[str, list[str], dict[str, int | str]]]:
     rows = catalogue.clip_rows(catalogue.live_clip_ids().tolist()).values()
+    names = [column.name for column in catalogue.metadata_columns()]
+    known = {
+        video["video_id"]: {name: video[name] for name in names if video[name] is not None}
+        for video in videos_table(catalogue).to_pylist()
+    }
     return {
-        row.video_id: (catalogue.take_of(row.video_id).plan, list(row.locations)) for row in rows
+        row.video_id: (
+            catalogue.take_of(row.video_id).plan,
+            list(row.locations),
+            known[row.video_id],
+        )
+        for row in rows
     }
 
 

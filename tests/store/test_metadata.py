@@ -12,6 +12,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from made_collections import commit, draw_video, path_of, video_id
 from sqlalchemy import select
 
@@ -20,7 +22,9 @@ from vidx.errors import CollectionDamaged, UsageError, VidxError
 from vidx.store.catalogue import Catalogue
 from vidx.store.layout import Layout
 from vidx.store.metadata import sql_columns
+from vidx.store.metadata.files import ARROW_TYPES
 from vidx.store.metadata.given import MAX_COLUMNS, RESERVED
+from vidx.store.writer import Batch, open_writer
 
 A, B, C = map(video_id, "abc")
 AT_NOON = datetime(2024, 5, 1, 12, 0, 0, 250_000, tzinfo=UTC)
@@ -337,19 +341,24 @@ def test_a_shard_put_back_has_its_values_again(collection: vidx.Collection) -> N
 
 
 def test_an_older_catalogue_put_back_learns_what_was_set_since(
-    collection: vidx.Collection,
+    filled: Layout, collection: vidx.Collection
 ) -> None:
-    collection.set_metadata({"video_id": [A, B], "n": [1, 2]}, on="video_id")
+    with open_writer(filled) as writer:  # a shard that compacting leaves alone
+        writer.commit(Batch(videos=[draw_video("d")]), {"model": "another"})
+    paths = [path_of("a"), path_of("d")]
+    collection.set_metadata({"path": paths, "n": [1, 2], "m": [3, 4]})
     collection.close()
     catalogue = collection.path / "catalogue.sqlite"
     older = shutil.copy(catalogue, collection.path / "older")
-    collection.set_metadata({"video_id": [A], "n": pa.nulls(1)}, on="video_id", clear_empty=True)
-    collection.remove(path_of("c"))
-    collection.compact()
-    collection.close()
-    shutil.copy(older, catalogue)
-    collection.rebuild()
-    assert of_videos(collection, "n") == {A: None, B: 2}
+    collection.set_metadata({"path": paths, "n": [None, None], "m": [5, 6]}, clear_empty=True)
+    for step in (lambda: None, lambda: collection.remove(path_of("c")), collection.compact):
+        step()
+        before = collection.clips()
+        collection.close()
+        shutil.copy(older, catalogue)
+        collection.rebuild()
+        assert collection.clips().equals(before)
+        assert collection.verify() == []
 
 
 def test_a_damaged_or_missing_file_of_values_is_told_and_nothing_else_is_lost(
@@ -441,3 +450,46 @@ def test_a_part_that_is_damaged_stops_writers_until_it_is_mended(
     collection.remove(path_of("a"))
     collection.restore(collection.commits(1)["number"][0].as_py())
     assert list(of_clips(collection, "n").values())[:2] == [1, 2]
+
+
+TEXTS = st.text(max_size=20) | st.sampled_from(HOSTILE)
+VALUES = {
+    "text": st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")),
+    "integer": st.integers(-(2**63), 2**63 - 1),
+    "real": st.floats(allow_nan=False, allow_infinity=False),
+    "boolean": st.booleans(),
+    "timestamp": st.datetimes(timezones=st.just(UTC)),
+}
+
+
+@given(data=st.data())
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_any_name_and_any_values_are_kept_or_refused(filled: Layout, data: st.DataObject) -> None:
+    """And what is kept comes back from a lost catalogue; what is refused changes nothing."""
+    drawn = st.dictionaries(TEXTS, st.sampled_from([*VALUES]), min_size=1, max_size=3)
+    kinds = data.draw(drawn)
+    ids = data.draw(st.lists(st.integers(0, 9), unique=True, min_size=1))
+    table = {"clip_id": ids} | {
+        name: pa.array(
+            data.draw(st.lists(st.none() | VALUES[kind], min_size=len(ids), max_size=len(ids))),
+            ARROW_TYPES[kind],
+        )
+        for name, kind in kinds.items()
+    }
+    with vidx.open(filled.root) as collection:
+        before = collection.clips()
+        try:
+            report = collection.set_metadata(table, on="clip_id")
+        except VidxError:
+            assert collection.clips().equals(before)
+            return
+        assert {*report.columns, *report.left_out} == kinds.keys() - {"clip_id"}
+        lose_catalogue(collection)
+        rows = {row["clip_id"]: row for row in collection.clips().to_pylist()}
+        for name in report.columns:
+            for clip_id, value in zip(ids, table[name].to_pylist(), strict=True):
+                if clip_id in rows and value is not None:
+                    assert rows[clip_id][name] == value
+        assert collection.verify() == []

@@ -26,6 +26,8 @@ import vidx
 from vidx.errors import UsageError
 from vidx.records import Problem, Source
 from vidx.store.layout import Layout
+from vidx.store.metadata.given import RESERVED
+from vidx.store.where.columns import BUILT_IN
 from vidx.store.writer import open_writer
 from vidx.views import extend_index
 
@@ -400,9 +402,8 @@ def test_a_test_of_labels_that_is_null_for_one_clip_and_true_of_those_without(ma
 
 
 def test_every_column_can_be_asked_for_and_is_documented(made, checkout: Path) -> None:
-    from vidx.store.where.columns import BUILT_IN
-
     collection, rows = made
+    assert RESERVED.issuperset(BUILT_IN), "no metadata is called like a column of ours"
     page = (checkout / "docs/where.md").read_text(encoding="utf-8")
     assert re.findall(r"^\| `(\w+)` \| [a-z]+ \|", page, re.MULTILINE) == list(BUILT_IN)
     for name, one in BUILT_IN.items():

@@ -11,6 +11,7 @@ import click
 
 from vidx.cli.bench import bench
 from vidx.cli.embed import embed
+from vidx.cli.index import index
 from vidx.cli.inspect import failures, info, videos
 from vidx.cli.maintain import commits, compact, export, rebuild, remove, restore, verify
 from vidx.cli.metadata import metadata
@@ -53,7 +54,7 @@ def cli() -> None:
 
 COMMANDS = (
     *(embed, search, info, videos, failures, metadata, remove, restore, commits),
-    *(verify, rebuild, compact, export),
+    *(index, verify, rebuild, compact, export),
     *(models, bench, train, adapt),
 )
 for command in COMMANDS:

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from vidx.cli.embed import print_failures
+from vidx.cli.index import described
 from vidx.cli.options import collection_option, json_option, limit_option, where_option
 from vidx.cli.render import clock, count, print_json, print_table, printable, shown_path
 from vidx.collection import open_collection
@@ -29,7 +30,8 @@ def info(collection: str | None, as_json: bool) -> None:
         ("videos", f"{found.num_videos} ({found.num_partial} partial)"),
         ("files", str(found.num_locations)),
         ("clips", f"{found.num_clips} in {count(found.num_shards, 'shard')}"),
-        ("index", f"exact, {count(found.num_indexed_clips, 'vector')}"),
+        ("index", described(found.index)),
+        *((("index, copies", described(found.index.copy)),) if found.index.copy else ()),
         ("newer clips", f"{found.num_newer_clips}, searched beside the index"),
         ("failures", str(found.num_failures)),
         ("model", space.source),

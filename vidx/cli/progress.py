@@ -12,7 +12,7 @@ import click
 
 from vidx.cli.interrupt import remembering_interrupts
 from vidx.cli.render import shown_path
-from vidx.records import EmbedProgress
+from vidx.records import EmbedProgress, IndexProgress
 from vidx.training.telling import READING, TrainingStep
 
 SECONDS_BETWEEN_LINES = 5.0
@@ -26,6 +26,13 @@ def showing_files(*, quiet: bool) -> Iterator[Callable[[EmbedProgress], None]]:
     """Give a function to call with each step of `embed`."""
     with showing(quiet=quiet) as show:
         yield lambda step: show(step.num_files_done, step.num_files, of_files(step))
+
+
+@contextmanager
+def showing_index(*, quiet: bool) -> Iterator[Callable[[IndexProgress], None]]:
+    """Give a function to call with each step of the making of an index."""
+    with showing(quiet=quiet) as show:
+        yield lambda step: show(step.done, step.total, f"{step.stage} for {step.likeness!r}")
 
 
 @contextmanager

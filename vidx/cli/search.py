@@ -74,6 +74,13 @@ SHOWN_LABELS = 2
 @click.option(
     "--exclude-self", is_flag=True, help="Leave out the query's own content, under whatever path."
 )
+@click.option(
+    "--copies",
+    "likeness",
+    flag_value="copy",
+    default="similar",
+    help="Search for the same footage, not for the same kind: compare vectors after whitening.",
+)
 @model_options
 @json_option
 @verbose_option

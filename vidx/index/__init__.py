@@ -1,21 +1,34 @@
 """Nearest neighbours among the vectors of a collection.
 
-`Index.search` is the one question; later kinds of index answer it too.
+`Index.search` is the one question, whether all vectors are compared or codes find candidates first.
 """
 
 from __future__ import annotations
 
+import logging
+import threading
+from dataclasses import asdict, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vidx.errors import CollectionDamaged
-from vidx.index import files
+from vidx.index import building, files, header, tuning
+from vidx.index.building import Progress
+from vidx.index.codes import Codes
 from vidx.index.exact import merge, normalized, search_exact
 from vidx.index.files import Matrix, Parts
+from vidx.index.header import CodesFile, Measured
+from vidx.index.space import Space
+from vidx.index.whitening import Whitening
+from vidx.options import IndexOptions
+from vidx.records import IndexReport, Likeness
 
 __all__ = ["Index", "build", "normalized", "reach"]
+
+logger = logging.getLogger("vidx")
 
 
 class Index:
@@ -43,6 +56,9 @@ class Index:
         self.header = opened[0] if opened else None
         self.indexed = opened[1] if opened else files.empty_matrix(dim)
         self.newer = files.empty_matrix(dim)
+        self._whitened = opened[2] if opened else None
+        self._lock = threading.Lock()
+        self._parts: dict[Likeness, tuple[Space, NDArray[np.float32]]] = {}
 
     @property
     def end_clip_id(self) -> int:
@@ -60,7 +76,7 @@ class Index:
 
     def leave_out_disk(self) -> None:
         """Have no rows of what is on disk, which is of no use."""
-        self.header, self.indexed = None, files.empty_matrix(self.dim)
+        self.header, self.indexed, self._whitened = None, files.empty_matrix(self.dim), None
 
     def add_newer(self, parts: Parts) -> None:
         """Hold vectors that are not on disk in the index, so that a search misses none.
@@ -80,26 +96,106 @@ class Index:
         queries: NDArray[np.float32],
         k: int,
         allowed: NDArray[np.bool_] | None = None,
+        likeness: Likeness = "similar",
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Find the closest vectors by cosine similarity.
+        """Find the closest vectors by cosine similarity; each score is exact.
+
+        Where there are codes, the k best are found as often as their recall says; else always.
 
         Args:
             queries: Float32, shape (m, dim); need not be normalised.
             k: Neighbours wanted for each query.
             allowed: Shape (rows,): which may be answers; None allows all.
+            likeness: In which space.
 
         Returns:
             Scores float32 (m, k) in [-1, 1], best first, equal ones by row; and rows int64 (m, k).
             Where fewer than k are allowed, the rest is -inf and -1.
         """
-        queries, old = normalized(queries), len(self.indexed.ids)
+        queries, old = self.project(queries, likeness), len(self.indexed.ids)
+        space, newer = self._part(likeness)
         masks = (None, None) if allowed is None else (allowed[:old], allowed[old:])
-        answers = [
-            search_exact(part.vectors, queries, k, mask)
-            for part, mask in zip((self.indexed, self.newer), masks, strict=True)
-        ]
-        scores, rows = answers[1]
-        return merge(k, answers[0], (scores, np.where(rows < 0, rows, rows + old)))
+        late, rows = search_exact(newer, queries, k, masks[1])
+        late_ones = (late, np.where(rows < 0, rows, rows + old))
+        return merge(k, space.search(queries, k, masks[0]), late_ones)
+
+    def project(
+        self, vectors: NDArray[np.float32], likeness: Likeness = "similar"
+    ) -> NDArray[np.float32]:
+        """Vectors as they are compared: of length 1, and whitened where that is the likeness.
+
+        Args:
+            vectors: Shape (m, dim).
+            likeness: In which space.
+
+        Returns:
+            Float32, shape (m, d).
+        """
+        normal = normalized(vectors)
+        return normal if likeness == "similar" else self._whitening.apply(normal)
+
+    def vectors_of(
+        self, rows: NDArray[np.int64], likeness: Likeness = "similar"
+    ) -> NDArray[np.float32]:
+        """The vectors of some rows, of length 1: float32, shape (n, d)."""
+        space, newer = self._part(likeness)
+        old = len(self.indexed.ids)
+        found = np.empty((len(rows), newer.shape[1]), np.float32)
+        late = rows >= old
+        found[~late], found[late] = space.vectors[rows[~late]], newer[rows[late] - old]
+        return found
+
+    def _part(self, likeness: Likeness) -> tuple[Space, NDArray[np.float32]]:
+        """The rows on disk and the newer vectors, of one likeness; made when first asked for."""
+        with self._lock:
+            if likeness not in self._parts:
+                self._parts[likeness] = self._opened(likeness)
+            return self._parts[likeness]
+
+    def _opened(self, likeness: Likeness) -> tuple[Space, NDArray[np.float32]]:
+        if likeness == "similar":
+            vectors, newer = self.indexed.vectors, self.newer.vectors
+        else:
+            whitened = self._whitened
+            newer = self._whitening.apply(self.newer.vectors)
+            vectors = newer[:0] if whitened is None else whitened
+        codes_file = self.header.codes.get(likeness) if self.header else None
+        if codes_file is None:
+            return Space(vectors), newer
+        return Space(vectors, self._codes(codes_file), codes_file.settings), newer
+
+    def _codes(self, codes_file: CodesFile) -> Codes | None:
+        """The codes, mapped; None where they are gone, or damaged, which is told."""
+        path = self.folder / codes_file.file
+        try:
+            codes = Codes.open(path)
+            if (codes.rows, path.stat().st_size) != (codes_file.rows, codes_file.num_bytes):
+                raise ValueError(f"{path.name} is not what index.json says")
+            return codes
+        except FileNotFoundError as error:
+            if header.read_header(self.folder, self.collection) != self.header:
+                return None  # a writer has put others in their place: the next look finds them
+            problem: Exception = error
+        except (OSError, ValueError) as error:
+            problem = error
+        logger.warning(
+            "codes of the index cannot be read, so every clip is compared: %s. `vidx index` makes "
+            "them anew.",
+            problem,
+        )
+        return None
+
+    @cached_property
+    def _whitening(self) -> Whitening:
+        """The map on disk; where there is none yet, one of the newer vectors."""
+        if self.header and self.header.copy:
+            try:
+                return files.open_whitening(self.folder, self.header.copy)
+            except (OSError, ValueError) as error:
+                raise header.broken(self.folder, str(error)) from error
+        if not len(self.newer.vectors):
+            return Whitening(np.zeros(self.dim, np.float32), np.eye(self.dim, dtype=np.float32))
+        return files.fit(self.newer.vectors)
 
     def of_rows(self, rows: NDArray[np.int64]) -> Matrix:
         """Some rows: their clip_ids, normalised vectors and the numbers of their videos."""
@@ -139,6 +235,28 @@ class Index:
         """What the numbers of videos in the index on disk belong to; empty without one."""
         return self.header.numbering if self.header else ""
 
+    def make_codes(self, asked: IndexOptions, progress: Progress) -> None:
+        """Make on disk what finds candidates, as asked; it holds for later codes too.
+
+        Args:
+            asked: What is wanted.
+            progress: Called with an `IndexProgress` at each step.
+
+        Raises:
+            UsageError: Codes are insisted on, and cannot be had.
+            VidxError: The disk is full or the folder cannot be written; the index is as before.
+        """
+        if self.header:
+            self.header = building.make(self.folder, self.header, asked, progress)
+
+    def tend_codes(self, progress: Progress) -> None:
+        """Make codes on disk where they pay and are missing, or are of far fewer clips.
+
+        Args, Raises: As for `make_codes`.
+        """
+        if self.header:
+            self.header = building.tend(self.folder, self.header, progress)
+
     def extend(self, parts: Parts, end_clip_id: int, commit: int) -> None:
         """Bring the index on disk, of which there is one, up to date with newer vectors.
 
@@ -149,6 +267,41 @@ class Index:
         """
         assert self.header is not None  # noqa: S101 - `build` makes the first one
         self.header = files.append(self.folder, self.header, parts, end_clip_id, commit)
+        self.header = building.grow_codes(self.folder, self.header)
+
+    def report(self, likeness: Likeness = "similar") -> IndexReport:
+        """How the vectors on disk are searched, and what was measured when codes were made."""
+        asked = self.header.asked if self.header else IndexOptions()
+        codes = self.header.codes.get(likeness) if self.header else None
+        if codes is None:
+            measured, parameters = Measured(1.0, 1.0, 1.0, None, None), {}
+        else:
+            measured, parameters = codes.measured, asdict(codes.settings)
+        return IndexReport(
+            kind="ivf" if codes else "exact",
+            parameters=parameters,
+            clips=len(self.indexed.ids),
+            target_recall=asked.target_recall,
+            bytes_per_vector=codes.num_bytes / codes.rows if codes else 0.0,
+            build_seconds=codes.build_seconds if codes else 0.0,
+            **asdict(measured),
+        )
+
+    def check(
+        self, likeness: Likeness = "similar", live: NDArray[np.bool_] | None = None
+    ) -> IndexReport:
+        """The report, with what clips of the collection find now in place of what they found.
+
+        Args:
+            likeness: In which space.
+            live: Which rows live, shape (rows,); None: all.
+        """
+        report, space = self.report(likeness), self._part(likeness)[0]
+        mask = None if live is None else live[: len(self.indexed.ids)]
+        measured = tuning.checked(space, self.indexed.videos, mask)
+        if space.codes is None:  # also where its file is damaged
+            report = replace(report, kind="exact", parameters={})
+        return replace(report, **asdict(measured))
 
     def disagreements(self, parts: Parts) -> list[str]:
         """Compare the index on disk with the vectors that it should hold.
@@ -181,10 +334,10 @@ class Index:
 def reach(folder: Path, collection: str) -> int:
     """The id after the last clip that the index on disk has ever covered, 0 without an index."""
     try:
-        header = files.read_header(folder, collection)
+        found = header.read_header(folder, collection)
     except CollectionDamaged:
         return 0
-    return header.end_clip_id if header else 0
+    return found.end_clip_id if found else 0
 
 
 def build(
@@ -208,5 +361,6 @@ def build(
         commit: The one that this is the state of.
         numbering: What the numbers of videos belong to.
     """
-    header = files.create(folder, collection, dim, numbering)
-    files.append(folder, header, parts, end_clip_id, commit)
+    asked = files.asked_before(folder, collection)
+    empty = replace(files.create(folder, collection, dim, numbering), asked=asked)
+    files.append(folder, empty, parts, end_clip_id, commit)

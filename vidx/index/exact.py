@@ -6,6 +6,8 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
+from vidx.index.threads import threads_for
+
 
 def normalized(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     """Scale vectors to length 1, so that their inner product is the cosine similarity.
@@ -66,17 +68,18 @@ def _compare(
     if allowed is not None:
         bits = np.packbits(allowed, bitorder="little")
         selector = faiss.IDSelectorBitmap(len(allowed), faiss.swig_ptr(bits))
-    faiss.knn_inner_product(
-        faiss.swig_ptr(queries),
-        faiss.swig_ptr(vectors),
-        queries.shape[1],
-        len(queries),
-        len(vectors),
-        rows.shape[1],
-        faiss.swig_ptr(scores),
-        faiss.swig_ptr(rows),
-        selector,
-    )
+    with threads_for(len(queries)):
+        faiss.knn_inner_product(
+            faiss.swig_ptr(queries),
+            faiss.swig_ptr(vectors),
+            queries.shape[1],
+            len(queries),
+            len(vectors),
+            rows.shape[1],
+            faiss.swig_ptr(scores),
+            faiss.swig_ptr(rows),
+            selector,
+        )
 
 
 def merge(

@@ -1,64 +1,53 @@
-"""The index on disk: normalised vectors in clip_id order, their ids, and the JSON that says so.
+"""The index on disk: vectors in clip_id order, their ids, and the JSON that says so.
 
     index/
       index.json          what the others hold; replaced last, so that it never lies
-      vectors-<n>.f32     float32, (rows, dim), little-endian, nothing else
+      vectors-<n>.f32     float32, (rows, dim), of length 1, little-endian, nothing else
       ids-<n>.i64         int64, (rows,), ascending
       videos-<n>.i32      int32, (rows,): the catalogue's numbers of their videos
+      copy-<n>.f32        float32, (rows, d): the vectors whitened, of length 1
+      whitening-<n>.npy   float32, (1 + d, dim): the mean, and the axes divided by their deviations
+      similar-<n>.faiss   codes of the vectors; copy-<n>.faiss of the whitened ones
 
-A file only ever grows, and readers map as many rows as the JSON says: adding to an index does not
-disturb them. `<n>` goes up when an index is made anew.
+Files of vectors only ever grow, and readers map as many rows as the JSON says: adding to an index
+does not disturb them. The others are never changed: a new one has another `<n>`. What the JSON no
+longer names is deleted; who has it open keeps it.
 """
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Iterable
-from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vidx.durable import replacing, sync_folder
-from vidx.errors import CollectionDamaged, CollectionTooNew, VidxError
+from vidx.durable import replacing
+from vidx.errors import CollectionDamaged, VidxError
 from vidx.index.exact import normalized
+from vidx.index.header import (
+    INDEX_FORMAT_VERSION,
+    CopySpace,
+    Header,
+    broken,
+    matrix_names,
+    read_header,
+    unreadable,
+    write_header,
+)
+from vidx.index.whitening import Whitening
+from vidx.options import IndexOptions
 
-INDEX_FORMAT_VERSION = 1
+BLOCK_ROWS = 65_536  # what is whitened at a time
+FITTED_ROWS = 65_536  # that the whitening is learned from
+FIT_AGAIN = 2  # when there are so many times as many rows
+_PATTERNS = ("vectors-*", "ids-*", "videos-*", "copy-*", "whitening-*", "similar-*", ".*.tmp")
 
 Parts: TypeAlias = Iterable[tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int32]]]
-
-
-@dataclass(frozen=True, slots=True)
-class Header:
-    """What `index.json` says.
-
-    Attributes:
-        format_version: Of these files.
-        collection: The collection's uuid.
-        kind: How neighbours are found; `exact` compares with every vector.
-        recall: Share of the true neighbours that a search finds; 1.0 for `exact`.
-        dim: Length of a vector.
-        rows: Vectors in the files.
-        end_clip_id: Every clip with a smaller id is in the index, whether it lives or not.
-        commit: The collection's commit at which that was so.
-        numbering: What the numbers of videos belong to.
-        generation: The `<n>` of the files' names.
-    """
-
-    format_version: int
-    collection: str
-    kind: str
-    recall: float
-    dim: int
-    rows: int
-    end_clip_id: int
-    commit: int
-    numbering: str
-    generation: int
 
 
 class Matrix(NamedTuple):
@@ -80,11 +69,14 @@ def empty_matrix(dim: int) -> Matrix:
     return Matrix(np.empty(0, np.int64), np.empty((0, dim), np.float32), np.empty(0, np.int32))
 
 
-def open_index(folder: Path, collection: str, dim: int) -> tuple[Header, Matrix] | None:
+def open_index(
+    folder: Path, collection: str, dim: int
+) -> tuple[Header, Matrix, NDArray[np.float32] | None] | None:
     """Read what the index says of itself and map its vectors into memory, read-only.
 
     Returns:
-        None where there is no index.
+        The header, the rows, and their whitened vectors, None before the first row. None where
+        there is no index.
 
     Raises:
         CollectionDamaged: A file is missing, broken or shorter than the JSON says.
@@ -97,59 +89,29 @@ def open_index(folder: Path, collection: str, dim: int) -> tuple[Header, Matrix]
     try:
         if header.dim != dim:
             raise ValueError(f"it has {header.dim} dimensions, not {dim}")
-        return header, _open_matrix(folder, header)
+        return header, _open_matrix(folder, header), _open_copy(folder, header)
     except (OSError, ValueError) as error:
         if read_header(folder, collection) != header:  # a writer made the index anew meanwhile
             return open_index(folder, collection, dim)
         if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
-            raise _unreadable(folder, error) from error
-        raise _broken(folder, str(error)) from error
+            raise unreadable(folder, error) from error
+        raise broken(folder, str(error)) from error
 
 
-def read_header(folder: Path, collection: str) -> Header | None:
-    """What the index says of itself; None where there is none.
+def open_whitening(folder: Path, copy: CopySpace) -> Whitening:
+    """The map to the whitened vectors.
 
     Raises:
-        CollectionDamaged: It is broken, or another collection's.
-        CollectionTooNew: A later vidx wrote it.
-        VidxError: It cannot be read for another reason, which may pass.
+        OSError, ValueError: The file is not there, or is broken.
     """
-    try:
-        values = json.loads((folder / "index.json").read_text(encoding="utf-8"))
-        if values["format_version"] > INDEX_FORMAT_VERSION:
-            raise CollectionTooNew(
-                f"the index in {folder} has format version {values['format_version']}, this vidx "
-                f"knows {INDEX_FORMAT_VERSION}",
-                "Upgrade vidx: pip install --upgrade vidx",
-            )
-        header = Header(**values)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise _unreadable(folder, error) from error
-    except (ValueError, TypeError, KeyError) as error:
-        raise _broken(folder, f"index.json is not what it should be: {error}") from error
-    if header.collection != collection:
-        raise _broken(folder, f"it belongs to collection {header.collection}")
-    return header
-
-
-def _broken(folder: Path, problem: str) -> CollectionDamaged:
-    return CollectionDamaged(
-        f"the index in {folder} cannot be read: {problem}",
-        "Run `vidx rebuild`: it makes the index anew from the shards.",
-    )
-
-
-def _unreadable(folder: Path, error: OSError) -> VidxError:
-    return VidxError(
-        f"the index in {folder} cannot be read now: {error.strerror or error}",
-        "It may be sound: nothing was changed. Run the same command again.",
-    )
+    stored = np.load(folder / copy.transform)
+    if stored.shape[0] != 1 + copy.dim or stored.dtype != np.float32:
+        raise ValueError(f"{copy.transform} is not what index.json says")
+    return Whitening.from_array(stored)
 
 
 def _open_matrix(folder: Path, header: Header) -> Matrix:
-    ids, vectors, videos = _paths(folder, header.generation)
+    ids, vectors, videos = (folder / name for name in matrix_names(header.generation))
     return Matrix(
         _mapped(ids, np.dtype("<i8"), (header.rows,)),
         _mapped(vectors, np.dtype("<f4"), (header.rows, header.dim)),
@@ -157,21 +119,34 @@ def _open_matrix(folder: Path, header: Header) -> Matrix:
     )
 
 
+def _open_copy(folder: Path, header: Header) -> NDArray[np.float32] | None:
+    if header.copy is None:
+        return None
+    shape = (header.rows, header.copy.dim)
+    return _mapped(folder / header.copy.file, np.dtype("<f4"), shape)
+
+
 def create(folder: Path, collection: str, dim: int, numbering: str) -> Header:
     """Begin an empty index; what was there stays until the first `append` has succeeded."""
-    taken = [int(path.stem.rsplit("-", 1)[1]) for path in folder.glob("vectors-*.f32")]
     return Header(
         format_version=INDEX_FORMAT_VERSION,
         collection=collection,
-        kind="exact",
-        recall=1.0,
         dim=dim,
         rows=0,
         end_clip_id=0,
         commit=0,
         numbering=numbering,
-        generation=max(taken, default=0) + 1,
+        generation=next_number(folder, "vectors"),
     )
+
+
+def asked_before(folder: Path, collection: str) -> IndexOptions:
+    """What was wanted of the index that is there, readable or not."""
+    try:
+        found = read_header(folder, collection)
+    except CollectionDamaged:
+        return IndexOptions()
+    return found.asked if found else IndexOptions()
 
 
 def append(
@@ -197,19 +172,43 @@ def append(
     Raises:
         VidxError: The disk is full or the folder cannot be written; the index is as before.
     """
-    try:
-        folder.mkdir(exist_ok=True)
+    with writing(folder):
         rows = header.rows + _write_behind(folder, header, parts)
         grown = replace(header, rows=rows, end_clip_id=end_clip_id, commit=commit)
-        _replace_header(folder, grown)
-        _drop_other_generations(folder, grown.generation)
+        if rows > header.rows:
+            grown = _with_copy(folder, grown, header.rows)
+        switch(folder, grown)
+    return grown
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Make the folder, and say what to do where it cannot be written.
+
+    Raises:
+        VidxError: The disk is full or the folder cannot be written; the index is as before.
+    """
+    try:
+        folder.mkdir(exist_ok=True)
+        yield
     except OSError as error:
         raise VidxError(
             f"the index in {folder} cannot be written: {error.strerror or error}",
             "Free some space there, then run the same command again. Searches miss nothing "
             "meanwhile: what the index lacks they read from the shards.",
         ) from error
-    return grown
+
+
+def switch(folder: Path, header: Header) -> None:
+    """Let the index be what a header says, whose files are all there."""
+    write_header(folder, header)
+    _drop_others(folder, header)
+
+
+def next_number(folder: Path, name: str) -> int:
+    """The number for another file of this name."""
+    taken = [int(path.stem.rsplit("-", 1)[1]) for path in folder.glob(f"{name}-*")]
+    return max(taken, default=0) + 1
 
 
 def _write_behind(folder: Path, header: Header, parts: Parts) -> int:
@@ -218,8 +217,8 @@ def _write_behind(folder: Path, header: Header, parts: Parts) -> int:
     sizes = (8, 4 * header.dim, 4)  # bytes a row
     with ExitStack() as stack:
         ids_file, vectors_file, videos_file = (
-            stack.enter_context(_open_behind(path, header.rows * size))
-            for path, size in zip(_paths(folder, header.generation), sizes, strict=True)
+            stack.enter_context(_open_behind(folder / name, header.rows * size))
+            for name, size in zip(matrix_names(header.generation), sizes, strict=True)
         )
         for ids, vectors, videos in parts:
             ids_file.write(ids.astype("<i8").tobytes())
@@ -227,9 +226,42 @@ def _write_behind(folder: Path, header: Header, parts: Parts) -> int:
             videos_file.write(videos.astype("<i4").tobytes())
             rows += len(ids)
         for file in (ids_file, vectors_file, videos_file):
-            file.flush()
-            os.fsync(file.fileno())
+            _to_disk(file)
     return rows
+
+
+def _with_copy(folder: Path, header: Header, old_rows: int) -> Header:
+    """Whiten the rows from `old_rows` on; all of them, by a new map, once there are many more."""
+    vectors = _open_matrix(folder, header).vectors
+    copy = header.copy
+    if copy and header.rows < FIT_AGAIN * copy.fitted_rows:
+        whitening = open_whitening(folder, copy)
+    else:
+        whitening, old_rows = fit(vectors), 0
+        copy = _new_copy(folder, whitening, header.rows)
+    with _open_behind(folder / copy.file, old_rows * 4 * copy.dim) as file:
+        for start in range(old_rows, header.rows, BLOCK_ROWS):
+            block = vectors[start : min(start + BLOCK_ROWS, header.rows)]
+            file.write(whitening.apply(block).astype("<f4").tobytes())
+        _to_disk(file)
+    if copy == header.copy:
+        return header
+    return replace(header, copy=copy).without_codes("copy")
+
+
+def fit(vectors: NDArray[np.float32]) -> Whitening:
+    """Learn the whitening from rows all over."""
+    some = np.unique(np.linspace(0, len(vectors) - 1, FITTED_ROWS).astype(np.int64))
+    return Whitening.fit(vectors[some])
+
+
+def _new_copy(folder: Path, whitening: Whitening, rows: int) -> CopySpace:
+    """Write the map; the vectors are to follow."""
+    number, stored = next_number(folder, "whitening"), whitening.to_array()
+    transform = f"whitening-{number}.npy"
+    with replacing(folder / transform) as file:
+        np.save(file, stored)
+    return CopySpace(f"copy-{number}.f32", transform, len(stored) - 1, rows)
 
 
 def _mapped(path: Path, dtype: np.dtype[Any], shape: tuple[int, ...]) -> NDArray[Any]:
@@ -245,29 +277,19 @@ def _open_behind(path: Path, size: int) -> BinaryIO:
     return file
 
 
-def _replace_header(folder: Path, header: Header) -> None:
-    """Let readers know, once what they will open is on disk under its name."""
-    sync_folder(folder)
-    with replacing(folder / "index.json") as file:
-        file.write(json.dumps(asdict(header), indent=1).encode())
+def _to_disk(file: BinaryIO) -> None:
+    file.flush()
+    os.fsync(file.fileno())
 
 
-def _drop_other_generations(folder: Path, generation: int) -> None:
-    """Delete the files of indexes made before.
+def _drop_others(folder: Path, header: Header) -> None:
+    """Delete the files that the header does not name.
 
     Readers that have them mapped keep them; one that is just about to open them finds them gone,
     and looks again.
     """
-    for pattern in ("vectors-*.f32", "ids-*.i64", "videos-*.i32", ".index.json.*.tmp"):
+    named = header.names()
+    for pattern in _PATTERNS:
         for path in folder.glob(pattern):
-            if path.stem.rsplit("-", 1)[-1] != str(generation):
+            if path.name not in named:
                 path.unlink()
-
-
-def _paths(folder: Path, generation: int) -> tuple[Path, Path, Path]:
-    """Of ids, vectors and numbers of videos."""
-    return (
-        folder / f"ids-{generation}.i64",
-        folder / f"vectors-{generation}.f32",
-        folder / f"videos-{generation}.i32",
-    )

@@ -4,7 +4,7 @@
   collection.json     format version, uuid, embedding space; written once
   catalogue.sqlite    the SQL catalogue
   shards/             clips-<first_clip_id>.parquet, immutable
-  journal/            commit-<number>.parquet: what was done beside adding clips
+  journal/            commit-<number>.parquet: what was done beside adding clips; values of metadata
   staging/            files being written; the only files vidx ever deletes by itself
   index/              vectors in clip_id order for search
   writer.lock         held by the one process that writes; writer.json names it

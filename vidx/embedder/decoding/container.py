@@ -10,7 +10,7 @@ A file that gives no clip, or not all of them, has a reason:
 | `not_a_video` | not a regular file, not media, or a playlist or a text that points elsewhere |
 | `no_video_stream` | audio, subtitles or data only |
 | `still_image` | a picture: HEIC, AVIF, JPEG ..., or the cover art of a sound file |
-| `no_decoder` | a codec that FFmpeg does not know, or was built without |
+| `no_decoder` | a codec that FFmpeg does not know, or was built without; animated WebP |
 | `encrypted` | the stream says that it takes a key |
 | `too_large` | a side over 16384 pixels, or more memory than the limit allows |
 | `no_frames` | media without a single picture, and without an error |
@@ -41,7 +41,7 @@ from av.video.stream import VideoStream
 from vidx.embedder.decoding.ffmpeg_log import Line, Listening
 from vidx.embedder.decoding.signatures import PICTURE_BRANDS
 from vidx.embedder.decoding.source import Source
-from vidx.embedder.decoding.structure import lacks_index
+from vidx.embedder.decoding.structure import is_animated_webp, lacks_index
 from vidx.errors import VideoError
 
 MAX_SIDE = 16384
@@ -212,6 +212,13 @@ def _is_picture(container: av.container.InputContainer) -> bool:
 def is_sequence_of_pictures(container: av.container.InputContainer) -> bool:
     """Whether it is a file of pictures one after the other: with two or more it is a video."""
     return container.format.name.endswith("_pipe")
+
+
+def lone_picture(media: Media) -> VideoError:
+    """The error for such a file with one picture, which may be all that FFmpeg makes of it."""
+    if is_animated_webp(media.source):
+        return VideoError("no_decoder", "FFmpeg cannot decode animated WebP")
+    return still_image(media.container)
 
 
 def still_image(container: av.container.InputContainer) -> VideoError:

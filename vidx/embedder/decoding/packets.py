@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import TypeVar, cast
 
 import av.error
@@ -51,27 +51,15 @@ def packets(
     reached = -1
     while media.source.tell() > reached:
         reached = media.source.tell()
-        demuxing = media.container.demux(tuple(streams))
+        demuxing = cast("Iterator[Packet[S]]", media.container.demux(tuple(streams)))
         while True:
-            try:
-                with hearing:
-                    packet = cast("Packet[S] | None", next(demuxing, None))
-            except MemoryError as error:
-                # Damage can ask for any amount: is there room for what a file may need?
-                bytearray(SPARE_BYTES)
-                lines += listening.lines
-                note(error)
-                break
-            except IndexError:  # PyAV, at the end, over streams that appeared meanwhile
-                packet = None
-            except (av.error.FFmpegError, OSError) as error:
-                media.source.check()
-                lines += listening.lines
-                note(error)
-                break
+            packet = _next(demuxing, hearing)
             media.source.check()
-            tick()
             lines += listening.lines
+            if isinstance(packet, Exception):
+                note(packet)
+                break
+            tick()
             if packet is None:
                 yield None, lines
                 return
@@ -81,3 +69,20 @@ def packets(
                 yield packet, lines
                 lines = []
     yield None, lines
+
+
+def _next(
+    demuxing: Iterator[Packet[S]], hearing: AbstractContextManager[object]
+) -> Packet[S] | Exception | None:
+    """The next packet, the damage in its place, or None at the end."""
+    try:
+        with hearing:
+            return next(demuxing, None)
+    except MemoryError as error:
+        # Damage can ask for any amount: is there room for what a file may need?
+        bytearray(SPARE_BYTES)
+        return error
+    except IndexError:  # PyAV, at the end, over streams that appeared meanwhile
+        return None
+    except (av.error.FFmpegError, OSError) as error:
+        return error

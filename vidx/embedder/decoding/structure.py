@@ -1,4 +1,4 @@
-"""What a file's outermost structure says of its end, for the containers that say it."""
+"""What a file's outermost structure says of its end, and of what FFmpeg cannot read."""
 
 from __future__ import annotations
 
@@ -66,6 +66,13 @@ def lacks_index(source: Source) -> bool:
     names = [name for name, _, _ in boxes]
     is_cut = bool(boxes) and boxes[-1][2] > source.size
     return names[:1] == [b"ftyp"] and names[-1:] == [b"mdat"] and b"moov" not in names and is_cut
+
+
+def is_animated_webp(source: Source) -> bool:
+    """Whether a file is a WebP of several pictures, by the flag in its header (RFC 9649, 2.7)."""
+    head = source.read_at(0, 21)
+    is_extended = head[:4] == b"RIFF" and head[8:16] == b"WEBPVP8X"
+    return is_extended and len(head) == 21 and bool(head[20] & 2)
 
 
 def _of_boxes(source: Source) -> Structure:

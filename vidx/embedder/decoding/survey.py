@@ -11,7 +11,7 @@ from vidx.embedder.decoding.avi import frames_held_at_end
 from vidx.embedder.decoding.container import (
     Media,
     is_sequence_of_pictures,
-    still_image,
+    lone_picture,
     video_streams,
 )
 from vidx.embedder.decoding.endings import Ending, missing
@@ -84,7 +84,7 @@ def survey(media: Media, tick: Tick) -> Survey:
     videos = [tallies[stream.index] for stream in candidates]
     chosen = next((tally for tally in videos if tally.num_shown), videos[0])
     if is_sequence_of_pictures(media.container) and chosen.num_shown < 2:
-        raise still_image(media.container)
+        raise lone_picture(media)
     ending = Ending(media, structure(media.source), chosen, videos, list(tallies.values()))
     losses = chosen.losses()
     last, last_seconds = chosen.last_picture()

@@ -1,0 +1,300 @@
+"""An index with codes finds as often as it says, whatever is filtered, added or damaged."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from vidx import index as indexes
+from vidx.errors import UsageError
+from vidx.index import Index
+from vidx.index.exact import normalized
+from vidx.options import IndexOptions
+from vidx.records import IndexProgress, Likeness
+
+DIM, ROWS, CLIPS_A_VIDEO = 40, 6000, 6
+IVF = IndexOptions(kind="ivf", target_recall=0.9)
+Part = tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int32]]
+
+
+def clustered(rows: int, seed: int = 0) -> NDArray[np.float32]:
+    """Clips of one video are alike, and videos of one kind are; some directions rule."""
+    random = np.random.default_rng(seed)
+    widths = np.arange(1, DIM + 1) ** -0.5
+    kinds = np.random.default_rng(9).standard_normal((30, DIM))
+    videos = kinds[random.integers(0, 30, rows // CLIPS_A_VIDEO + 1)]
+    videos = videos + 0.6 * random.standard_normal(videos.shape)
+    clips = np.repeat(videos, CLIPS_A_VIDEO, axis=0)[:rows]
+    return ((clips + 0.5 * random.standard_normal(clips.shape)) * widths).astype(np.float32)
+
+
+VECTORS = clustered(ROWS)
+
+
+def part(start: int, end: int) -> Part:
+    ids = np.arange(start, end)
+    return ids, VECTORS[start:end], (ids // CLIPS_A_VIDEO).astype(np.int32)
+
+
+def make(folder: Path, rows: int, asked: IndexOptions = IVF) -> Index:
+    """An index of the first rows, with codes of both likenesses."""
+    parts = [part(i, min(i + 1000, rows)) for i in range(0, rows, 1000)]
+    indexes.build(folder, "u", DIM, parts, end_clip_id=rows, commit=1, numbering="n")
+    index = Index(folder, "u", DIM)
+    index.make_codes(asked, lambda _step: None)
+    return Index(folder, "u", DIM)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Index:
+    return make(tmp_path_factory.mktemp("index"), ROWS)
+
+
+def true_scores(
+    index: Index,
+    queries: NDArray[np.float32],
+    k: int,
+    allowed: NDArray[np.bool_] | None,
+    likeness: Likeness,
+) -> NDArray[np.float64]:
+    """The best scores of all rows, by float64 and a full sort."""
+    rows = np.arange(len(index)) if allowed is None else np.flatnonzero(allowed)
+    asked = index.project(queries, likeness).astype(np.float64)
+    scores = asked @ index.vectors_of(rows, likeness).astype(np.float64).T
+    return -np.sort(-scores, axis=1)[:, :k]
+
+
+@pytest.mark.parametrize("likeness", ["similar", "copy"])
+def test_the_recall_that_was_asked_for_is_met_by_queries_from_outside(
+    made: Index, likeness: Likeness
+) -> None:
+    queries = clustered(300, seed=5)
+    scores, rows = made.search(queries, 10, None, likeness)
+    wanted = true_scores(made, queries, 10, None, likeness)
+    found = np.mean(scores >= wanted[:, -1:] - 1e-6)
+    assert found >= IVF.target_recall - 0.01
+    assert found < 1 or made.report(likeness).recall_at_10 > 0.98  # else nothing was left out
+    exact = np.einsum(
+        "md,mkd->mk",
+        made.project(queries, likeness),
+        made.vectors_of(rows.ravel(), likeness).reshape(*rows.shape, -1),
+    )
+    assert np.allclose(scores, exact, atol=1e-6)  # what is found is scored exactly
+
+
+@pytest.mark.parametrize("share", [1.0, 0.9, 0.3, 0.03, 0.001, 0.0])
+@pytest.mark.parametrize("likeness", ["similar", "copy"])
+def test_a_filter_gives_as_many_as_there_are_and_nothing_else(
+    made: Index, share: float, likeness: Likeness
+) -> None:
+    allowed = np.random.default_rng(3).random(ROWS) < share
+    queries = clustered(40, seed=6)
+    scores, rows = made.search(queries, 20, allowed, likeness)
+    there = min(20, np.count_nonzero(allowed))
+    assert np.count_nonzero(rows >= 0) == 40 * there
+    assert allowed[rows[rows >= 0]].all()
+    if there:
+        wanted = true_scores(made, queries, there, allowed, likeness)
+        assert np.mean(scores[:, :there] >= wanted[:, -1:] - 1e-6) >= IVF.target_recall - 0.02
+
+
+def test_a_filter_that_leaves_out_all_that_is_near_a_query_still_finds_the_closest(
+    made: Index,
+) -> None:
+    """Such as all clips but those of the query's kind: what there is lies in other lists."""
+    queries, found = VECTORS[::300], []
+    for query in queries:
+        near = normalized(VECTORS) @ normalized(query[None])[0]
+        allowed = near < np.quantile(near, 0.93)
+        allowed &= np.random.default_rng(1).random(ROWS) < 0.5
+        scores, rows = made.search(query[None], 10, allowed)
+        assert (rows >= 0).all()
+        wanted = true_scores(made, query[None], 10, allowed, "similar")
+        found.append(np.mean(scores >= wanted[:, -1:] - 0.02))
+    assert np.mean(found) >= IVF.target_recall
+
+
+def test_many_neighbours_of_many_queries_are_found(made: Index) -> None:
+    queries = clustered(12, seed=8)
+    for k in (1, 10, 500, ROWS, ROWS + 5):
+        scores, rows = made.search(queries, k)
+        there = min(k, ROWS)
+        assert all(len(set(row[:there])) == there for row in rows.tolist())
+        assert (rows[:, there:] == -1).all()
+        wanted = true_scores(made, queries, there, None, "similar")
+        assert np.mean(scores[:, :there] >= wanted[:, -1:] - 1e-6) >= IVF.target_recall - 0.03
+
+
+def test_clips_behind_the_codes_are_found_at_once_and_get_codes_when_they_are_many(
+    tmp_path: Path,
+) -> None:
+    index = make(tmp_path, 3000)
+    first = index.header
+    index.extend([part(3000, 3500)], 3500, 2)
+    assert index.header.codes == first.codes  # so few are compared one by one
+    grown = Index(tmp_path, "u", DIM)
+    grown.add_newer([part(3500, 3600)])
+    for likeness in ("similar", "copy"):
+        _, rows = grown.search(VECTORS[3000:3600], 1, likeness=likeness)
+        assert rows[:, 0].tolist() == list(range(3000, 3600))
+
+    index.extend([part(3500, 5600)], 5600, 3)
+    assert [one.rows for one in index.header.codes.values()] == [5600, 5600]
+    assert [one.trained_rows for one in index.header.codes.values()] == [3000, 3000]
+    assert index.header.codes["similar"].measured == first.codes["similar"].measured
+    _, rows = Index(tmp_path, "u", DIM).search(VECTORS[5000:5600], 1)
+    assert rows[:, 0].tolist() == list(range(5000, 5600))
+    # A reader of before has what it had, though the files it came from are gone.
+    _, rows = grown.search(VECTORS[:300], 1)
+    assert rows[:, 0].tolist() == list(range(300))
+    assert {path.name for path in tmp_path.iterdir()} == index.header.names() | {"index.json"}
+
+
+def test_codes_are_made_by_themselves_once_they_pay_and_anew_once_there_are_many_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def tended(rows: int) -> dict[Likeness, int]:
+        index = Index(tmp_path, "u", DIM)
+        if rows > index.end_clip_id:
+            index.extend([part(index.end_clip_id, rows)], rows, rows)
+        index.tend_codes(lambda _step: None)
+        codes = Index(tmp_path, "u", DIM).header.codes
+        return {likeness: one.trained_rows for likeness, one in codes.items()}
+
+    monkeypatch.setattr(indexes.building, "LEAST_BYTES", 1000 * DIM * 4)
+    indexes.build(tmp_path, "u", DIM, [part(0, 900)], end_clip_id=900, commit=1, numbering="n")
+    assert tended(900) == {}
+    assert tended(1100) == {"similar": 1100, "copy": 1100}
+    assert tended(1900) == {"similar": 1100, "copy": 1900}  # the whitening was of 900
+    assert tended(2300) == {"similar": 2300, "copy": 1900}
+
+
+def test_what_was_asked_for_holds_for_an_index_made_anew(tmp_path: Path) -> None:
+    make(tmp_path, 1000, IndexOptions(kind="ivf", target_recall=0.8))
+    indexes.build(tmp_path, "u", DIM, [part(0, 1500)], end_clip_id=1500, commit=2, numbering="n")
+    index = Index(tmp_path, "u", DIM)
+    assert index.header.codes == {}
+    index.tend_codes(lambda _step: None)
+    assert index.report().kind == "ivf"
+    assert index.report().target_recall == 0.8
+
+
+def test_exact_can_be_asked_for_again(tmp_path: Path) -> None:
+    index = make(tmp_path, 1000)
+    index.make_codes(IndexOptions(kind="exact"), lambda _step: None)
+    again = Index(tmp_path, "u", DIM)
+    assert (again.report().kind, again.report().recall_at_10) == ("exact", 1.0)
+    assert not list(tmp_path.glob("*.faiss"))
+    again.tend_codes(lambda _step: None)
+    assert again.report().kind == "exact"
+
+
+@pytest.mark.parametrize("damage", ["lost", "empty", "cut", "other"])
+def test_damaged_codes_cost_time_and_one_warning(
+    tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    index = make(tmp_path, 2000)
+    path = tmp_path / index.header.codes["similar"].file
+    size = path.stat().st_size
+    if damage == "lost":
+        path.unlink()
+    elif damage == "other":
+        path.write_bytes(os.urandom(size))
+    else:
+        os.truncate(path, 0 if damage == "empty" else size // 2)
+    opened = Index(tmp_path, "u", DIM)
+    with caplog.at_level(logging.WARNING, "vidx"):
+        for _ in range(2):
+            scores, _ = opened.search(VECTORS[:50], 10)
+    assert [record.message.count("vidx index") for record in caplog.records] == [1]
+    wanted = true_scores(opened, VECTORS[:50], 10, None, "similar")
+    assert np.allclose(scores, wanted, atol=1e-6)
+    assert opened.check().kind == "exact"
+
+    opened.extend([part(2000, 5000)], 5000, 2)  # an embed goes on
+    opened.make_codes(IVF, lambda _step: None)
+    caplog.clear()
+    with caplog.at_level(logging.WARNING, "vidx"):
+        mended = Index(tmp_path, "u", DIM)
+        mended.search(VECTORS[:50], 10)
+    assert not caplog.records
+    assert mended.check().kind == "ivf"
+
+
+def test_a_check_tells_what_is_found_now(made: Index) -> None:
+    live = np.random.default_rng(2).random(ROWS) < 0.8
+    report = made.check("similar", live)
+    assert report.recall_at_10 >= IVF.target_recall - 0.02
+    assert 0 < report.p50_ms <= report.p99_ms
+    assert (report.kind, report.clips) == ("ivf", ROWS)
+    assert report.parameters.keys() == {"num_lists", "num_probes", "refine"}
+
+
+def test_a_check_sees_codes_that_find_less_than_they_said(tmp_path: Path) -> None:
+    index = make(tmp_path, 3000)
+    codes = index.header.codes["similar"]
+    poor = indexes.header.replace(
+        codes, settings=indexes.header.Settings(codes.settings.num_lists, 1, 1)
+    )
+    indexes.header.write_header(
+        tmp_path, indexes.header.replace(index.header, codes={"similar": poor})
+    )
+    assert Index(tmp_path, "u", DIM).check().recall_at_10 < IVF.target_recall - 0.05
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        (IndexOptions(kind="ivf", max_memory_bytes=1000), "more than the 0.001 MB allowed"),
+        (IndexOptions(kind="ivf", target_recall=1), "never surely all"),
+    ],
+)
+def test_what_codes_cannot_give_is_refused_in_numbers(
+    tmp_path: Path, asked: IndexOptions, message: str
+) -> None:
+    before = make(tmp_path, 1000).header
+    with pytest.raises(UsageError, match=message):
+        Index(tmp_path, "u", DIM).make_codes(asked, lambda _step: None)
+    assert Index(tmp_path, "u", DIM).header == before
+
+
+def test_a_recall_out_of_reach_is_told_with_the_best_there_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(indexes.tuning, "MOST_REFINED", 1)
+    with pytest.raises(UsageError, match=r"codes find 0\.\d+ of the neighbours"):
+        make(tmp_path, 3000, IndexOptions(kind="ivf", target_recall=0.999))
+
+
+def test_a_small_budget_leaves_an_exact_index_and_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING, "vidx"):
+        index = make(tmp_path, 1000, IndexOptions(max_memory_bytes=1000))
+    assert index.report().kind == "exact"
+    assert "codes of 1000 clips take about" in caplog.text
+
+
+def test_progress_goes_through_all_stages_of_both_likenesses(tmp_path: Path) -> None:
+    steps: list[IndexProgress] = []
+    indexes.build(tmp_path, "u", DIM, [part(0, 500)], end_clip_id=500, commit=1, numbering="n")
+    Index(tmp_path, "u", DIM).make_codes(IVF, steps.append)
+    seen = list(dict.fromkeys((step.likeness, step.stage) for step in steps))
+    stages = ("training", "adding", "tuning")
+    assert seen == [(likeness, stage) for likeness in ("similar", "copy") for stage in stages]
+    assert all(step.done <= step.total for step in steps)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 99, 100, 101])
+def test_few_clips_are_searched_in_both_likenesses(tmp_path: Path, rows: int) -> None:
+    index = make(tmp_path, rows)
+    assert index.report().kind == ("ivf" if rows >= 100 else "exact")
+    for likeness in ("similar", "copy"):
+        scores, found = index.search(VECTORS[:rows], 1, likeness=likeness)
+        assert found[:, 0].tolist() == list(range(rows))
+        assert scores == pytest.approx(1, abs=1e-5)

@@ -1,0 +1,124 @@
+"""`vidx index`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from vidx.cli.options import collection_option, json_option, quiet_option
+from vidx.cli.progress import showing_index
+from vidx.cli.render import count, print_json, print_table
+from vidx.collection import open_collection
+from vidx.options import IndexOptions
+from vidx.records import IndexReport
+
+SIZES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
+MISSED = 0.01  # by how much a recall may miss its target before a new index is proposed
+
+
+class Size(click.ParamType[int]):
+    """A number of bytes, such as 500M or 2G."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The number of bytes."""
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)b?", str(value).strip().lower())
+        if not match:
+            self.fail(f"{value!r} is no size: write 500M or 2G.", param, ctx)
+        return int(float(match[1]) * SIZES[match[2]])
+
+
+@click.command()
+@collection_option
+@click.option(
+    "--target-recall",
+    metavar="R",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=IndexOptions().target_recall,
+    show_default=True,
+    help="Share of the ten closest clips that a search is to find.",
+)
+@click.option(
+    "--max-memory",
+    "max_memory_bytes",
+    metavar="SIZE",
+    type=Size(),
+    help="What codes may take of memory, such as 500M or 2G.",
+)
+@click.option(
+    "--kind",
+    type=click.Choice(["auto", "exact", "ivf"]),
+    default="auto",
+    show_default=True,
+    help="exact compares every clip; ivf has codes find candidates first; auto chooses by the "
+    "number of clips.",
+)
+@click.option("--check", is_flag=True, help="Change nothing: search, and compare with the truth.")
+@json_option
+@quiet_option
+def index(collection: str | None, check: bool, as_json: bool, quiet: bool, **options: Any) -> None:
+    """Make the index that finds as often as asked, or check the one there is.
+
+    `embed` makes one by itself when it pays, and adds to it; what was last asked here holds.
+    Searches go on meanwhile, and miss nothing without it.
+    """
+    opened = open_collection(collection)
+    if check:
+        report = opened.check_index()
+    else:
+        with showing_index(quiet=quiet or as_json) as progress:
+            report = opened.index(IndexOptions(**options), progress=progress)
+    if as_json:
+        print_json(asdict(report))
+    elif not quiet:
+        print_table(("", "similar", "copy"), _rows(report), right="similar copy")
+        _propose(report, check=check)
+
+
+def described(report: IndexReport) -> str:
+    """The kind and how well it finds, in a line.
+
+    >>> described(IndexReport("exact", {}, 5, 0.95, 1.0, 1.0, 1.0, None, None, 0.0, 0.0))
+    'exact, 5 vectors'
+    """
+    vectors = count(report.clips, "vector")
+    if report.kind == "exact":
+        return f"exact, {vectors}"
+    found = f"recall {report.recall_at_10:.3f} of the ten closest, {report.p50_ms:.2g} ms a query"
+    return f"{report.kind}, {vectors}, {found}"
+
+
+def _rows(report: IndexReport) -> list[tuple[str, str, str]]:
+    similar, copy = _column(report), _column(report.copy or report)
+    return [(name, similar.get(name, ""), copy.get(name, "")) for name in similar | copy]
+
+
+def _column(report: IndexReport) -> dict[str, str]:
+    return {
+        "kind": report.kind,
+        "clips": str(report.clips),
+        **{name.replace("_", " "): str(value) for name, value in report.parameters.items()},
+        "target recall": f"{report.target_recall:g}",
+        "recall at 1": f"{report.recall_at_1:.3f}",
+        "recall at 10": f"{report.recall_at_10:.3f}",
+        "recall at 100": f"{report.recall_at_100:.3f}",
+        "p50": _milliseconds(report.p50_ms),
+        "p99": _milliseconds(report.p99_ms),
+        "bytes a vector": f"{report.bytes_per_vector:.0f}",
+        "build": f"{report.build_seconds:.1f} s",
+    }
+
+
+def _milliseconds(number: float | None) -> str:
+    return "" if number is None else f"{number:.2f} ms"
+
+
+def _propose(report: IndexReport, *, check: bool) -> None:
+    """Say what to do where less is found than was asked for."""
+    found = [one.recall_at_10 for one in (report, report.copy) if one]
+    if check and min(found) < report.target_recall - MISSED:
+        click.echo("Less is found than was asked for: `vidx index` makes the index anew.")

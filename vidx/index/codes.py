@@ -1,0 +1,142 @@
+"""Codes: one bit a dimension for each vector, in inverted lists, to find candidates quickly.
+
+FAISS's RaBitQ (Gao and Long, "RaBitQ", SIGMOD 2024) after a random rotation, within an IVF index;
+what it finds is compared exactly afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import faiss as typed_faiss
+import numpy as np
+from numpy.typing import NDArray
+
+from vidx.index.threads import threads_for
+
+faiss: Any = typed_faiss  # its own types lack what is used here
+
+ROTATION_SEED = 1
+POINTS_A_LIST = 64  # that the lists' centres are found with
+ROUNDS = 8  # of k-means
+BLOCK_ROWS = 65_536  # what is held in memory at a time
+# What FAISS keeps of a vector beside its bits: three factors and its row number.
+BYTES_BESIDE_BITS = 20
+
+
+class Codes:
+    """The codes of the first rows of a matrix.
+
+    Args:
+        index: FAISS's `IndexPreTransform`: a rotation and then the inverted lists.
+    """
+
+    def __init__(self, index: Any) -> None:
+        self._index = index
+        self._lists = faiss.downcast_index(index.index)
+        self.rows: int = index.ntotal
+        self.dim: int = index.d
+        self.num_lists: int = self._lists.nlist
+
+    @classmethod
+    def train(cls, sample: NDArray[np.float32], num_lists: int) -> Codes:
+        """Begin codes: find the centres of the lists.
+
+        Args:
+            sample: Shape (n, dim), of length 1, about `POINTS_A_LIST` a list.
+            num_lists: How many lists.
+        """
+        dim = sample.shape[1]
+        rotation = faiss.RandomRotationMatrix(dim, dim)
+        rotation.init(ROTATION_SEED)
+        lists = faiss.IndexIVFRaBitQFastScan(
+            faiss.IndexFlatIP(dim), dim, num_lists, faiss.METRIC_INNER_PRODUCT
+        )
+        lists.cp.niter = ROUNDS
+        lists.cp.min_points_per_centroid = 1  # no word about a small collection
+        index = faiss.IndexPreTransform(rotation, lists)
+        index.train(np.ascontiguousarray(sample))
+        return cls(index)
+
+    @classmethod
+    def open(cls, path: Path, *, to_grow: bool = False) -> Codes:
+        """Map a file into memory, or read it so that rows can be added.
+
+        Raises:
+            FileNotFoundError: It is not there.
+            ValueError: It is no such file.
+        """
+        path.stat()  # FAISS tells of a missing file as of any other
+        try:
+            index = faiss.read_index(str(path), 0 if to_grow else faiss.IO_FLAG_MMAP_IFC)
+            codes = cls(index)
+            sizes = sum(codes._lists.invlists.list_size(i) for i in range(codes.num_lists))
+        except (RuntimeError, AttributeError) as error:
+            raise ValueError(f"{path.name} is no file of codes: {error}") from error
+        if sizes != codes.rows:
+            raise ValueError(f"{path.name} has {sizes} vectors, not {codes.rows}")
+        return codes
+
+    def add(self, blocks: Iterable[NDArray[np.float32]]) -> None:
+        """Add the next rows: blocks of shape (n, dim), of length 1."""
+        for block in blocks:
+            self._index.add(np.ascontiguousarray(block))
+            self.rows = self._index.ntotal
+
+    def write(self, path: Path) -> None:
+        """Write the file.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        try:
+            faiss.write_index(self._index, str(path))
+        except RuntimeError as error:  # FAISS keeps the number of the error to itself
+            path.touch()  # tells it where the folder or the file is to blame
+            raise OSError(None, f"{path.name} could not be written whole") from error
+
+    def candidates(
+        self,
+        queries: NDArray[np.float32],
+        count: int,
+        num_probes: int,
+        allowed: NDArray[np.bool_] | None,
+    ) -> NDArray[np.int64]:
+        """The rows that seem to be the closest.
+
+        Args:
+            queries: Shape (m, dim), of length 1.
+            count: How many for each query.
+            num_probes: Lists to look through.
+            allowed: Shape (rows,): which may be answers; None allows all.
+
+        Returns:
+            Shape (m, count), -1 where there are no more in these lists.
+        """
+        selector = None
+        if allowed is not None:
+            bits = np.packbits(allowed, bitorder="little")
+            selector = faiss.IDSelectorBitmap(bits)
+        inner = faiss.SearchParametersIVF(nprobe=num_probes, sel=selector)
+        parameters = faiss.SearchParametersPreTransform(index_params=inner)
+        with threads_for(len(queries)):
+            _, rows = self._index.search(np.ascontiguousarray(queries), count, params=parameters)
+        found: NDArray[np.int64] = rows
+        return found
+
+    def bytes_read(self, num_probes: int) -> int:
+        """About how much a search reads that looks through some of the lists."""
+        return round(self.rows * self.dim / 8 * num_probes / self.num_lists)
+
+
+def lists_for(rows: int) -> int:
+    """How many lists suit so many rows."""
+    return max(1, int(rows**0.5))
+
+
+def expected_bytes(rows: int, dim: int) -> int:
+    """About how large the file for so many rows will be."""
+    codes = rows * (dim // 8 + BYTES_BESIDE_BITS)
+    return codes + lists_for(rows) * dim * 4 + dim * dim * 4

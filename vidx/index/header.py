@@ -1,0 +1,203 @@
+"""What `index.json` says: which files the index has, what they hold, and how well it finds."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from vidx.durable import replacing, sync_folder
+from vidx.errors import CollectionDamaged, CollectionTooNew, UsageError, VidxError
+from vidx.options import IndexOptions
+from vidx.records import Likeness
+
+INDEX_FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """How well and how fast neighbours are found, by queries of the collection's own.
+
+    Attributes:
+        recall_at_1, recall_at_10, recall_at_100: Share of the true neighbours that are found.
+        p50_ms, p99_ms: Time of one query for ten neighbours, in milliseconds; None: not timed.
+    """
+
+    recall_at_1: float
+    recall_at_10: float
+    recall_at_100: float
+    p50_ms: float | None
+    p99_ms: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How codes are searched.
+
+    Attributes:
+        num_lists: Lists that the vectors are divided into.
+        num_probes: Lists that a search looks through.
+        refine: Candidates that are compared exactly, for each neighbour asked for.
+    """
+
+    num_lists: int
+    num_probes: int
+    refine: int
+
+
+@dataclass(frozen=True, slots=True)
+class CodesFile:
+    """Codes of one likeness: a FAISS file, how it is searched, and how well that was found to do.
+
+    Attributes:
+        file: Its name.
+        num_bytes: Its size.
+        rows: How many rows it has, from the first on.
+        trained_rows: How many there were when it was made from scratch.
+        settings: How it is searched.
+        measured: When it was made from scratch.
+        build_seconds: What that took.
+    """
+
+    file: str
+    num_bytes: int
+    rows: int
+    trained_rows: int
+    settings: Settings
+    measured: Measured
+    build_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class CopySpace:
+    """The whitened vectors.
+
+    Attributes:
+        file: Name of the file of vectors.
+        transform: Name of the file of the map from the raw ones.
+        dim: Length of a whitened vector.
+        fitted_rows: How many rows there were when the map was learned.
+    """
+
+    file: str
+    transform: str
+    dim: int
+    fitted_rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What `index.json` says.
+
+    Attributes:
+        format_version: Of these files.
+        collection: The collection's uuid.
+        dim: Length of a vector.
+        rows: Vectors in the files.
+        end_clip_id: Every clip with a smaller id is in the index, whether it lives or not.
+        commit: The collection's commit at which that was so.
+        numbering: What the numbers of videos belong to.
+        generation: The `<n>` in the names of vectors, ids and videos.
+        copy: The whitened vectors; None before the first clip.
+        asked: What kind of index is wanted; it holds until somebody asks for another.
+        codes: By likeness, for those that have codes.
+    """
+
+    format_version: int
+    collection: str
+    dim: int
+    rows: int
+    end_clip_id: int
+    commit: int
+    numbering: str
+    generation: int
+    copy: CopySpace | None = None
+    asked: IndexOptions = field(default_factory=IndexOptions)
+    codes: dict[Likeness, CodesFile] = field(default_factory=dict)
+
+    def dims(self) -> dict[Likeness, int]:
+        """The length of a vector of each likeness that there is."""
+        return {"similar": self.dim, "copy": self.copy.dim} if self.copy else {}
+
+    def without_codes(self, likeness: Likeness) -> Header:
+        """The header without the codes of one likeness."""
+        return replace(self, codes={k: v for k, v in self.codes.items() if k != likeness})
+
+    def names(self) -> set[str]:
+        """The files that belong to the index, beside `index.json`."""
+        named = set(matrix_names(self.generation))
+        if self.copy:
+            named |= {self.copy.file, self.copy.transform}
+        return named | {codes.file for codes in self.codes.values()}
+
+
+def matrix_names(generation: int) -> tuple[str, str, str]:
+    """The files of ids, vectors and numbers of videos."""
+    return (f"ids-{generation}.i64", f"vectors-{generation}.f32", f"videos-{generation}.i32")
+
+
+def read_header(folder: Path, collection: str) -> Header | None:
+    """What the index says of itself; None where there is none.
+
+    Raises:
+        CollectionDamaged: It is broken, or another collection's.
+        CollectionTooNew: A later vidx wrote it.
+        VidxError: It cannot be read for another reason, which may pass.
+    """
+    try:
+        values = json.loads((folder / "index.json").read_text(encoding="utf-8"))
+        if values["format_version"] > INDEX_FORMAT_VERSION:
+            raise CollectionTooNew(
+                f"the index in {folder} has format version {values['format_version']}, this vidx "
+                f"knows {INDEX_FORMAT_VERSION}",
+                "Upgrade vidx: pip install --upgrade vidx",
+            )
+        header = _header(values)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise unreadable(folder, error) from error
+    except (ValueError, TypeError, KeyError, AttributeError, UsageError) as error:
+        raise broken(folder, f"index.json is not what it should be: {error}") from error
+    if header.collection != collection:
+        raise broken(folder, f"it belongs to collection {header.collection}")
+    return header
+
+
+def write_header(folder: Path, header: Header) -> None:
+    """Let readers know, once what they will open is on disk under its name."""
+    sync_folder(folder)
+    with replacing(folder / "index.json") as file:
+        file.write(json.dumps(asdict(header), indent=1).encode())
+
+
+def _header(values: dict[str, Any]) -> Header:
+    copy, codes = values["copy"], values["codes"]
+    nested = {
+        "copy": CopySpace(**copy) if copy else None,
+        "asked": IndexOptions(**values["asked"]),
+        "codes": {likeness: _codes_file(one) for likeness, one in codes.items()},
+    }
+    return Header(**values | nested)
+
+
+def _codes_file(values: dict[str, Any]) -> CodesFile:
+    settings, measured = Settings(**values["settings"]), Measured(**values["measured"])
+    return CodesFile(**values | {"settings": settings, "measured": measured})
+
+
+def broken(folder: Path, problem: str) -> CollectionDamaged:
+    """The error for an index that cannot be read, now or ever."""
+    return CollectionDamaged(
+        f"the index in {folder} cannot be read: {problem}",
+        "Run `vidx rebuild`: it makes the index anew from the shards.",
+    )
+
+
+def unreadable(folder: Path, error: OSError) -> VidxError:
+    """The error for an index that may be sound."""
+    return VidxError(
+        f"the index in {folder} cannot be read now: {error.strerror or error}",
+        "It may be sound: nothing was changed. Run the same command again.",
+    )

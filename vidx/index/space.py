@@ -1,0 +1,160 @@
+"""One likeness of the rows on disk: their vectors in it, and the codes that find candidates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import faiss as typed_faiss
+import numpy as np
+from numpy.typing import NDArray
+
+from vidx.index.codes import Codes
+from vidx.index.exact import merge, search_exact
+from vidx.index.header import Settings
+from vidx.index.threads import threads_for
+
+faiss: Any = typed_faiss  # its own types lack what is used here
+
+MOST_WIDENED = 8  # times as many candidates where those near a query are not allowed
+LEAST_REFINED = 10  # neighbours whose candidates are looked at, where fewer are asked for
+SCATTERED = 4  # how much longer a vector here and there takes than one in a row
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """Vectors to search.
+
+    Attributes:
+        vectors: float32, shape (rows, d), of length 1; mapped from disk.
+        codes: Of the first rows; None where every vector is compared.
+        settings: How they are searched.
+    """
+
+    vectors: NDArray[np.float32]
+    codes: Codes | None = None
+    settings: Settings | None = None
+
+    def search(
+        self,
+        queries: NDArray[np.float32],
+        k: int,
+        allowed: NDArray[np.bool_] | None = None,
+        *,
+        widen: bool = True,
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Find the closest vectors; those behind the codes' end are compared one by one.
+
+        Args:
+            queries: Shape (m, d), of length 1.
+            k: Neighbours wanted for each query.
+            allowed: Shape (rows,): which may be answers; None allows all.
+            widen: Whether to look further where few rows near a query are allowed.
+
+        Returns:
+            As for `search_exact`.
+        """
+        coded = self.codes.rows if self.codes else 0
+        masks = (None, None) if allowed is None else (allowed[:coded], allowed[coded:])
+        late, rows = search_exact(self.vectors[coded:], queries, k, masks[1])
+        if not coded:
+            return late, rows
+        rows = np.where(rows < 0, rows, rows + coded)
+        return merge(k, self._search_coded(queries, k, masks[0], widen), (late, rows))
+
+    def _search_coded(
+        self,
+        queries: NDArray[np.float32],
+        k: int,
+        allowed: NDArray[np.bool_] | None,
+        widen: bool,
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """The closest of the rows that have codes, by whichever way reads less."""
+        codes, settings = self.codes, self.settings
+        assert codes and settings  # noqa: S101 - asked for only then
+        least = settings.refine * max(k, LEAST_REFINED)
+        num_allowed = codes.rows if allowed is None else int(np.count_nonzero(allowed))
+        probes = np.full(len(queries), settings.num_probes)
+        exact = self._reads_less(num_allowed, least, settings.num_probes)
+        if widen and allowed is not None and not exact:
+            probes = self._probes(queries, least, allowed)
+        scores = np.empty((len(queries), k), np.float32)
+        rows = np.empty((len(queries), k), np.int64)
+        for number in np.unique(probes).tolist():
+            some = probes == number
+            # Further away there is more that is about as close, and codes tell less of it.
+            count = least * min(MOST_WIDENED, number // settings.num_probes)
+            if self._reads_less(num_allowed, count, number):
+                found = search_exact(self.vectors[: codes.rows], queries[some], k, allowed)
+            else:
+                found = self._refined(queries[some], k, allowed, count, number, num_allowed)
+            scores[some], rows[some] = found
+        return scores, rows
+
+    def _reads_less(self, num_rows: int, count: int, num_probes: int) -> bool:
+        """Whether to compare all of some rows reads less than codes and candidates would."""
+        assert self.codes  # noqa: S101 - asked for only then
+        one = 4 * self.vectors.shape[1]
+        return bool(num_rows * one <= self.codes.bytes_read(num_probes) + count * one * SCATTERED)
+
+    def _probes(
+        self, queries: NDArray[np.float32], count: int, allowed: NDArray[np.bool_]
+    ) -> NDArray[np.int64]:
+        """Lists to look through for each query: the more, the fewer rows near it are allowed."""
+        codes, settings = self.codes, self.settings
+        assert codes and settings  # noqa: S101 - asked for only then
+        near = codes.candidates(queries, count, settings.num_probes, None)
+        num_allowed = np.count_nonzero(allowed[near] & (near >= 0), axis=1)
+        factors = count / np.maximum(num_allowed, 0.5)
+        probes = settings.num_probes * 2 ** np.ceil(np.log2(factors))
+        fewer: NDArray[np.int64] = np.minimum(probes, codes.num_lists).astype(np.int64)
+        return fewer
+
+    def _refined(
+        self,
+        queries: NDArray[np.float32],
+        k: int,
+        allowed: NDArray[np.bool_] | None,
+        count: int,
+        num_probes: int,
+        num_allowed: int,
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Candidates compared exactly; where a query has too few of them, more lists are tried."""
+        codes = self.codes
+        assert codes  # noqa: S101 - asked for only then
+        candidates = codes.candidates(queries, count, num_probes, allowed)
+        while num_probes < codes.num_lists:
+            there = np.count_nonzero(candidates >= 0, axis=1)
+            short = np.flatnonzero(there < min(k, num_allowed))
+            if not len(short):
+                break
+            num_probes = min(codes.num_lists, 4 * num_probes)
+            candidates[short] = codes.candidates(queries[short], count, num_probes, allowed)
+        return merge(k, (products(self.vectors, queries, candidates), candidates))
+
+
+def products(
+    vectors: NDArray[np.float32], queries: NDArray[np.float32], candidates: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """Compare each query with its candidates.
+
+    Args:
+        vectors: Shape (rows, d), of length 1.
+        queries: Shape (m, d), of length 1.
+        candidates: Rows, shape (m, n); -1 stands for none.
+
+    Returns:
+        Float32, shape (m, n); -inf for none.
+    """
+    queries, candidates = np.ascontiguousarray(queries), np.ascontiguousarray(candidates)
+    scores = np.empty(candidates.shape, np.float32)
+    with threads_for(len(queries)):
+        faiss.fvec_inner_products_by_idx(
+            faiss.swig_ptr(scores),
+            faiss.swig_ptr(queries),
+            faiss.swig_ptr(vectors),
+            faiss.swig_ptr(candidates),
+            vectors.shape[1],
+            *candidates.shape,
+        )
+    return np.where(candidates < 0, -np.inf, np.clip(scores, -1, 1)).astype(np.float32)

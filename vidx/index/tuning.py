@@ -1,0 +1,226 @@
+"""How well neighbours are found, by queries of the collection's own, and the settings for it.
+
+A query is a stored clip; clips of its own video are no answers, as they would be too easy to find.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vidx.index.codes import BLOCK_ROWS
+from vidx.index.exact import merge
+from vidx.index.header import Measured, Settings
+from vidx.index.space import Space, products
+
+DEPTHS = (1, 10, 100)
+MOST_REFINED = 64
+NUM_TUNED = 384  # queries for the settings
+NUM_MEASURED = 256  # and others to say how good they are
+NUM_TIMED = 64
+MARGIN = 0.005  # above the target, as other queries fare a little worse
+SAME_SCORE = 1e-6  # two ways of adding up the same products differ by less
+
+
+@dataclass(frozen=True, slots=True)
+class Questions:
+    """Queries and the scores of their true neighbours.
+
+    Attributes:
+        rows: Which rows ask, int64 (n,).
+        true_scores: float32 (n, 100), best first, -inf where there are no more.
+    """
+
+    rows: NDArray[np.int64]
+    true_scores: NDArray[np.float32]
+
+    def part(self, which: slice) -> Questions:
+        """Some of them."""
+        return Questions(self.rows[which], self.true_scores[which])
+
+
+def ask(
+    vectors: NDArray[np.float32],
+    videos: NDArray[np.int32],
+    count: int,
+    live: NDArray[np.bool_] | None = None,
+    seed: int = 0,
+) -> Questions:
+    """Draw rows and compare them with every vector, a block at a time.
+
+    Args:
+        vectors: Shape (rows, d), of length 1.
+        videos: Whose clip each is.
+        count: How many to draw.
+        live: Which rows may ask and answer; None: all.
+        seed: Of the draw.
+    """
+    there = len(vectors) if live is None else int(np.count_nonzero(live))
+    places = np.random.default_rng(seed).permutation(there)[:count]
+    rows = places if live is None else np.flatnonzero(live)[places]
+    queries, own = vectors[rows], videos[rows]
+    found = (np.full((len(rows), 0), -np.inf, np.float32), np.empty((len(rows), 0), np.int64))
+    for start in range(0, len(vectors), BLOCK_ROWS):
+        block = slice(start, start + BLOCK_ROWS)
+        scores = queries @ vectors[block].T
+        scores[own[:, None] == videos[block]] = -np.inf
+        if live is not None:
+            scores[:, ~live[block]] = -np.inf
+        best = np.argpartition(-scores, min(DEPTHS[-1], scores.shape[1]) - 1, axis=1)
+        best = best[:, : DEPTHS[-1]]
+        found = merge(DEPTHS[-1], found, (np.take_along_axis(scores, best, 1), best + start))
+    short = max(0, DEPTHS[-1] - found[0].shape[1])
+    scores = np.pad(found[0], ((0, 0), (0, short)), constant_values=-np.inf)
+    return Questions(rows.astype(np.int64), scores)
+
+
+def measure(
+    space: Space,
+    videos: NDArray[np.int32],
+    questions: Questions,
+    live: NDArray[np.bool_] | None = None,
+) -> Measured:
+    """Ask, and compare with the truth.
+
+    Args:
+        space: To search.
+        videos: Whose clip each row is.
+        questions: What to ask, and what is true.
+        live: Which rows may be answers; None: all.
+    """
+    recalls = (_recall_at(depth, space, videos, questions, live) for depth in DEPTHS)
+    at_1, at_10, at_100 = recalls
+    times = 1000 * np.array(_seconds(space, questions, live))
+    p50, p99 = np.percentile(times, [50, 99]).tolist() if len(times) else (None, None)
+    return Measured(at_1, at_10, at_100, p50, p99)
+
+
+def _recall_at(
+    depth: int,
+    space: Space,
+    videos: NDArray[np.int32],
+    questions: Questions,
+    live: NDArray[np.bool_] | None,
+) -> float:
+    """The recall of searches for so many neighbours."""
+    found = [
+        space.search(
+            space.vectors[row : row + 1],
+            depth,
+            _others(videos, videos[row], live),
+            widen=live is not None,  # else it is to be like a query from outside
+        )[0]
+        for row in questions.rows
+    ]
+    scores = np.concatenate([np.empty((0, depth), np.float32), *found])
+    return recall(scores, questions.true_scores, depth)
+
+
+def checked(
+    space: Space, videos: NDArray[np.int32], live: NDArray[np.bool_] | None = None
+) -> Measured:
+    """Measure with rows drawn for this alone; arguments as for `measure`."""
+    questions = ask(space.vectors, videos, NUM_MEASURED, live, seed=1)
+    return measure(space, videos, questions, live)
+
+
+def recall(found: NDArray[np.float32], true_scores: NDArray[np.float32], depth: int) -> float:
+    """The share of true neighbours that were found; one that is as close as the last counts."""
+    true = true_scores[:, :depth]
+    there = np.count_nonzero(np.isfinite(true), axis=1)
+    asked = there > 0
+    if not asked.any():
+        return 1.0
+    true, there = true[asked], there[asked]
+    last = true[np.arange(len(true)), there - 1]
+    good = np.count_nonzero(found[asked] >= last[:, None] - SAME_SCORE, axis=1)
+    return float(np.mean(np.minimum(good, there) / there))
+
+
+def tuned(
+    space: Space, videos: NDArray[np.int32], questions: Questions, target: float
+) -> Settings | float:
+    """The quickest settings with which the first ten neighbours are found as often as asked.
+
+    Args:
+        space: Vectors with their codes.
+        videos: Whose clip each is.
+        questions: To judge by.
+        target: Recall among the first ten.
+
+    Returns:
+        The settings, or the best recall there is where none find as many.
+    """
+    best: tuple[float, Settings] | None = None
+    for num_probes in _doubled(space.codes.num_lists if space.codes else 1):
+        settings = _least_refined(space, videos, questions, min(target + MARGIN, 1), num_probes)
+        if isinstance(settings, float):
+            reached = settings
+            continue
+        seconds = float(np.median(_seconds(replace(space, settings=settings), questions)))
+        if best and seconds >= best[0]:
+            break
+        best = seconds, settings
+    return best[1] if best else reached
+
+
+def _least_refined(
+    space: Space,
+    videos: NDArray[np.int32],
+    questions: Questions,
+    target: float,
+    num_probes: int,
+) -> Settings | float:
+    """The fewest candidates that reach the target with so many lists, or the recall of the most.
+
+    Candidates come best first, so that those of fewer are the first of those of many.
+    """
+    codes = space.codes
+    assert codes  # noqa: S101 - there is nothing to tune without
+    queries = space.vectors[questions.rows]
+    coded = videos[: codes.rows]
+    candidates = np.concatenate(
+        [
+            codes.candidates(query[None], MOST_REFINED * 10, num_probes, coded != videos[row])
+            for query, row in zip(queries, questions.rows, strict=True)
+        ]
+    )
+    scores = products(space.vectors, queries, candidates)
+    for refine in _doubled(MOST_REFINED):
+        reached = recall(scores[:, : 10 * refine], questions.true_scores, 10)
+        if reached >= target:
+            return Settings(codes.num_lists, num_probes, refine)
+    return reached
+
+
+def _seconds(
+    space: Space, questions: Questions, live: NDArray[np.bool_] | None = None
+) -> list[float]:
+    """The time of each of some queries for ten neighbours."""
+    times = []
+    for row in questions.rows[:NUM_TIMED]:
+        began = time.perf_counter()
+        space.search(space.vectors[row : row + 1], 10, live)
+        times.append(time.perf_counter() - began)
+    return times
+
+
+def _others(
+    videos: NDArray[np.int32], video: int, live: NDArray[np.bool_] | None = None
+) -> NDArray[np.bool_]:
+    """The rows of other videos."""
+    others: NDArray[np.bool_] = videos != video
+    return others if live is None else others & live
+
+
+def _doubled(most: int) -> Iterator[int]:
+    """1, 2, 4 and so on, and at last the most."""
+    number = 1
+    while number < most:
+        yield number
+        number *= 2
+    yield most

@@ -1,0 +1,52 @@
+"""The index made as asked, kept in order, and held against the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from vidx.index import Index
+from vidx.options import IndexOptions
+from vidx.records import IndexProgress, IndexReport
+from vidx.stages import logger
+from vidx.store.catalogue import Catalogue
+from vidx.views import View, open_index
+
+
+def make_index(
+    catalogue: Catalogue, asked: IndexOptions, progress: Callable[[IndexProgress], None]
+) -> IndexReport:
+    """Make what finds candidates from scratch, of an index that is up to date. Writers alone do.
+
+    Raises:
+        UsageError: Codes are insisted on, and cannot be had.
+        VidxError: The disk is full or the folder cannot be written; the index is as before.
+    """
+    index = open_index(catalogue)
+    index.make_codes(asked, progress)
+    return report(open_index(catalogue))
+
+
+def tend_index(catalogue: Catalogue) -> None:
+    """Make what finds candidates where it pays and is missing or of long ago. Writers alone do.
+
+    Raises:
+        VidxError: The disk is full or the folder cannot be written; the index is as before.
+    """
+    open_index(catalogue).tend_codes(_tell_long_work)
+
+
+def report(index: Index) -> IndexReport:
+    """How both likenesses are searched, and what was measured when that was made."""
+    return replace(index.report("similar"), copy=index.report("copy"))
+
+
+def check_index(view: View) -> IndexReport:
+    """The report, with what a search finds now."""
+    index, live = view.index, view.live
+    return replace(index.check("similar", live), copy=index.check("copy", live))
+
+
+def _tell_long_work(step: IndexProgress) -> None:
+    if step.stage == "training" and step.done == 0:
+        logger.info("making the index for %r searches", step.likeness)
