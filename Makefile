@@ -62,4 +62,4 @@ report: $(READY) ## draw the results of benchmarks/encoder.py, and write their t
 	$(BIN)/python benchmarks/report.py
 
 clean: ## remove what the other targets made
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) build dist .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache

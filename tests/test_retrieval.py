@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import fnmatch
 import random
+import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,7 +17,7 @@ from numpy.typing import NDArray
 from vidx.errors import UsageError
 from vidx.options import SearchOptions
 from vidx.records import Clip, Hit
-from vidx.retrieval import Query, path_matcher, query_file, search, stored_query
+from vidx.retrieval import Query, query_file, search, stored_query
 from vidx.store.catalogue import Catalogue
 from vidx.store.compact import compact, purge
 from vidx.store.layout import Layout, read_manifest
@@ -94,6 +97,13 @@ def ask(
     with views.now() as (catalogue, view):
         wanted = replace(options, by="video" if by_video else "clip")
         return search(catalogue, view, query, k, wanted)
+
+
+def path_matcher(glob: str) -> Callable[[str], bool]:
+    """Says whether a path matches, as `--path` is documented."""
+    anchored = glob if glob.startswith(("/", "*")) else f"*/{glob}"
+    pattern = re.compile(fnmatch.translate(anchored))
+    return lambda path: pattern.match(path) is not None
 
 
 def query_of(vectors: NDArray[np.float32], owner: str | None = None) -> Query:
@@ -324,10 +334,21 @@ def test_equal_clips_of_many_videos_come_in_the_order_of_their_ids(tmp_path: Pat
         ("?.mp4", "/x/new\nline.mp4", False),
         ("new*", "/x/new\nline.mp4", True),
         ("C.MP4", "/a/c.mp4", False),
+        ("[!ab].mp4", "/x/b.mp4", False),
+        ("[!ab].mp4", "/x/c.mp4", True),
+        ("[^ab].mp4", "/x/^.mp4", True),
+        ("[^].mp4", "/x/^.mp4", True),
+        ("[.mp4", "/x/[.mp4", True),
+        ("[]-x].mp4", "/x/].mp4", True),
+        ("it's.mp4", "/x/it's.mp4", True),
     ],
 )
-def test_globs_match_as_described(glob: str, path: str, matches: bool) -> None:
-    assert path_matcher(glob)(path) is matches
+def test_globs_match_as_described(tmp_path: Path, glob: str, path: str, matches: bool) -> None:
+    layout = Layout(tmp_path / "collection")
+    commit(layout, draw_video("a", paths=(path,)))
+    query = query_of(np.ones((1, DIM), np.float32))
+    hits = ask(Views(layout), query, 1, SearchOptions(path_glob=glob))
+    assert [hit.path for hit in hits] == [path] * matches
 
 
 def test_a_query_that_is_no_file_is_told(tmp_path: Path) -> None:

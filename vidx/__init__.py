@@ -54,6 +54,7 @@ from vidx.records import (
     RestoreReport,
     Space,
 )
+from vidx.selection import Selection
 from vidx.training.telling import TrainingStep
 from vidx.training.verbs import AdaptReport, LeftOut, TrainReport, adapt, train
 
@@ -112,6 +113,7 @@ __all__ = [
     "RemoveReport",
     "RestoreReport",
     "SearchOptions",
+    "Selection",
     "Space",
     "TrainReport",
     "TrainingStep",

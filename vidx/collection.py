@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from vidx.embedder.encoder import Encoder
     from vidx.encoder_choice import EncoderChoice
+    from vidx.selection import Selection
     from vidx.store.catalogue import Catalogue
     from vidx.store.writer import Writer
     from vidx.views import View, Views
@@ -220,7 +221,7 @@ class Collection:
             FingerprintMismatch: The model is not the collection's.
         """
         with stage("start Python's libraries"):
-            from vidx import retrieval
+            from vidx import masks, retrieval
             from vidx.embedder.decoding.sampling import Plan
             from vidx.encoder_choice import EncoderChoice
 
@@ -228,8 +229,8 @@ class Collection:
         wanted = retrieval.wanted(k)
         span = Plan(start_seconds=asked.start_seconds or 0.0, end_seconds=asked.end_seconds)
         query = retrieval.query_file(file)
-        with stage("open catalogue and index"), self._look():
-            pass  # what is wrong with them is told before anything is decoded
+        with stage("open catalogue and index"), self._look() as seen:
+            masks.allowed_rows(*seen, asked)  # what is wrong is told before anything is decoded
         with stage("load the model"):
             choice = EncoderChoice(asked.model, asked.device, asked.dtype)
             encoder = self._encoder(choice, self._manifest().space)
@@ -292,6 +293,25 @@ class Collection:
         with self._look() as (catalogue, view):
             return retrieval.search(catalogue, view, query, wanted, asked)
 
+    def where(self, expression: str) -> Selection:
+        """The clips of which an expression is true, to be searched, read or exported.
+
+        Args:
+            expression: Such as `label('walks') > .4 and duration_seconds < 60`; `docs/where.md`
+                says what there is to ask of.
+
+        Returns:
+            The selection. It is lazy: each of its verbs asks the collection as it is then.
+
+        Raises:
+            UsageError: The expression cannot be read, or names what is not there.
+        """
+        from vidx.masks import Where, check
+        from vidx.selection import Selection
+
+        check(self._catalogue(), expression)
+        return Selection(self, self._look, Where(expression))
+
     def clips(self, limit: int | None = None) -> pa.Table:
         """The clips by clip_id: clip_id, video_id, path, start_seconds, end_seconds, labels.
 
@@ -316,11 +336,9 @@ class Collection:
         Returns:
             Ids int64 (n,) and vectors float32 (n, dim).
         """
-        import numpy as np
+        from vidx.store.vectors import in_one, live_vectors
 
-        empty = (np.empty(0, np.int64), np.empty((0, self._manifest().space.dim), np.float32))
-        parts = [empty, *self.iter_vectors()]
-        return np.concatenate([ids for ids, _ in parts]), np.concatenate([v for _, v in parts])
+        return in_one(live_vectors(self._catalogue()), self._manifest().space.dim)
 
     def iter_vectors(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
         """The vectors as in `vectors`, a shard at a time, all of one state."""

@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from vidx.errors import UsageError
 from vidx.records import Likeness
+
+if TYPE_CHECKING:
+    from vidx.selection import Selection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,9 +116,13 @@ class SearchOptions:
         start_seconds: Begin of the span of a file that is searched for. None: its begin.
         end_seconds: End of that span. None: the end of the file.
         by: `clip` gives clips, `video` the best clip of each video.
+        where: Only clips of which this is true: an expression as in `docs/where.md`, or a
+            `Selection` of the same collection. None: any.
         labels: Only clips that have one of these labels; one name may stand by itself. None: any.
+            Short for `label('...') > 0`.
         path_glob: Only videos one of whose paths matches; `*` also matches `/`, and a pattern that
-            begins with neither `/` nor `*` may begin at any folder. None: any.
+            begins with neither `/` nor `*` may begin at any folder. None: any. Short for
+            `path GLOB '...'`.
         exclude_self: Whether to leave out the query's own content, under whatever path.
         likeness: `similar` compares vectors as they are, for meaning; `copy` after whitening by
             the collection's own principal axes, for the same footage. Scores of one are not
@@ -131,6 +138,7 @@ class SearchOptions:
     start_seconds: float | None = None
     end_seconds: float | None = None
     by: Literal["clip", "video"] = "clip"
+    where: str | Selection | None = None
     labels: str | Sequence[str] | None = None
     path_glob: str | None = None
     exclude_self: bool = False

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
-import fnmatch
 import operator
 import os
-import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, SupportsIndex
@@ -19,6 +15,7 @@ from vidx.embedder.decoding.pool import Job
 from vidx.embedder.decoding.sampling import Plan
 from vidx.embedder.pipeline import embed_videos
 from vidx.errors import CollectionDamaged, UsageError, VideoError
+from vidx.masks import allowed_rows
 from vidx.options import SearchOptions
 from vidx.records import Clip, Hit, Likeness, Problem
 from vidx.stages import logger
@@ -172,46 +169,12 @@ def _allowed_rows(
     catalogue: Catalogue, view: View, query: Query, options: SearchOptions
 ) -> NDArray[np.bool_] | None:
     """The rows of the view's index that may be hits; None when all may."""
-    masks = [] if view.live is None else [view.live]
-    if names := options.label_names():
-        masks.append(view.mask(names, lambda: _with_labels(catalogue, view, names)))
-    if (glob := options.path_glob) is not None:
-        masks.append(view.mask(glob, lambda: _with_paths(catalogue, view, glob)))
-    if options.exclude_self and query.video_id is not None:
-        own = catalogue.number_of(query.video_id)
-        masks.append(view.index.videos() != (-1 if own is None else own))
-    return np.logical_and.reduce(masks) if masks else None
-
-
-def _with_labels(catalogue: Catalogue, view: View, names: tuple[str, ...]) -> NDArray[np.bool_]:
-    known = {*catalogue.label_names(), *catalogue.manifest.space.labels}
-    for label in names:
-        if label not in known:
-            close = difflib.get_close_matches(label, known, n=3, cutoff=0.5)
-            raise UsageError(
-                f"no clip of the collection has the label {label!r}",
-                f"Did you mean {' or '.join(map(repr, close))}?" if close else "",
-            )
-    mask = np.zeros(len(view.index), np.bool_)
-    mask[view.index.rows_of(catalogue.clip_ids_with_labels(names))] = True
-    return mask
-
-
-def _with_paths(catalogue: Catalogue, view: View, glob: str) -> NDArray[np.bool_]:
-    numbers = catalogue.video_numbers_where(path_matcher(glob))
-    return np.isin(view.index.videos(), numbers)
-
-
-def path_matcher(glob: str) -> Callable[[str], bool]:
-    """A function that says whether a path matches a glob.
-
-    >>> matches = path_matcher("cats/*.mp4")
-    >>> matches("/data/cats/1.mp4"), matches("/data/tomcats/1.mp4")
-    (True, False)
-    """
-    anchored = glob if glob.startswith(("/", "*")) else f"*/{glob}"
-    pattern = re.compile(fnmatch.translate(anchored))
-    return lambda path: pattern.match(path) is not None
+    allowed = allowed_rows(catalogue, view, options)
+    if not options.exclude_self or query.video_id is None:
+        return allowed
+    own = catalogue.number_of(query.video_id)
+    others: NDArray[np.bool_] = view.index.videos() != (-1 if own is None else own)
+    return others if allowed is None else allowed & others
 
 
 def _best_clips(

@@ -39,19 +39,27 @@ class View:
     index: Index
     live: NDArray[np.bool_] | None
     _masks: dict[object, NDArray[np.bool_]] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def mask(self, question: object, rows: Callable[[], NDArray[np.bool_]]) -> NDArray[np.bool_]:
-        """Which rows a filter allows, asked once.
+        """Which rows a filter allows, asked once: the answers that were wanted last are kept.
 
         Args:
             question: What the filter is known by.
             rows: Gives the answer, shape (rows,).
+
+        Returns:
+            The answer, the same array each time, which nobody may write to.
         """
-        known = self._masks.get(question)
+        with self._lock:
+            known = self._masks.pop(question, None)
         if known is None:
-            if len(self._masks) >= _KEPT_MASKS:
-                self._masks.clear()
-            known = self._masks[question] = rows()
+            known = rows()
+            known.flags.writeable = False
+        with self._lock:
+            self._masks[question] = known
+            if len(self._masks) > _KEPT_MASKS:
+                del self._masks[next(iter(self._masks))]
         return known
 
 

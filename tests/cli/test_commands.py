@@ -592,3 +592,39 @@ def test_interrupted_embedding_ends_with_130_and_keeps_what_is_done(
     assert b"the same command goes on" in err
     assert vidx("verify", *where)[0] == 0
     assert vidx(*arguments)[0] == 0
+
+
+def test_where_says_which_clips_are_meant(vidx, embedded, tmp_path) -> None:
+    where = ("--collection", embedded)
+    expression = "path like '%bowl.mp4' and start_seconds > 0"
+    wanted = {
+        hit["clip_id"]
+        for hit in json.loads(vidx("search", "0", *where, "-k", 50, "--json")[1])
+        if hit["start_seconds"] > 0 and any(path.endswith("bowl.mp4") for path in hit["locations"])
+    }
+    assert wanted
+    code, out, _ = vidx("search", "0", *where, "-k", 50, "--json", "--where", expression)
+    assert (code, {hit["clip_id"] for hit in json.loads(out)}) == (0, wanted)
+    narrowed = ("--where", expression, "--path", "sub/*")
+    assert json.loads(vidx("search", "0", *where, "--json", *narrowed)[1])
+    code, out, _ = vidx("videos", *where, "--json", "--where", expression)
+    assert (code, len(json.loads(out))) == (0, 1)
+    out_file = tmp_path / "part.parquet"
+    code, out, _ = vidx("export", out_file, *where, "--json", "--where", expression)
+    assert (code, json.loads(out)["rows"]) == (0, len(wanted))
+    assert set(pq.read_table(out_file)["clip_id"].to_pylist()) == wanted
+
+
+@pytest.mark.parametrize("command", [["search", "0"], ["videos"], ["export", "OUT"]])
+def test_a_wrong_expression_is_pointed_at(vidx, embedded, tmp_path, command) -> None:
+    arguments = [str(tmp_path / "out.parquet") if one == "OUT" else one for one in command]
+    expression = "width > 1 and durations_seconds < 60"
+    code, out, err = vidx(*arguments, "--collection", embedded, "--where", expression)
+    assert (code, out) == (2, "")
+    assert err.splitlines() == [
+        "Error: there is no column 'durations_seconds'",
+        f"  {expression}",
+        "                ^",
+        "Did you mean 'duration_seconds' or 'end_seconds' or 'start_seconds'?",
+    ]
+    assert not (tmp_path / "out.parquet").exists()

@@ -9,7 +9,7 @@ import click
 
 from vidx.cli.embed import print_failures
 from vidx.cli.index import described
-from vidx.cli.options import collection_option, json_option, limit_option
+from vidx.cli.options import collection_option, json_option, limit_option, where_option
 from vidx.cli.render import clock, count, print_json, print_table, printable, shown_path
 from vidx.collection import open_collection
 from vidx.records import MetadataColumn, Origin
@@ -69,14 +69,19 @@ def _version(told: dict[str, str], package: str) -> str:
     is_flag=True,
     help="List only videos of which a part is missing, or that have notes, and say what.",
 )
+@where_option("videos with a clip")
 @limit_option("List only the first N.")
 @json_option
-def videos(collection: str | None, remarks: bool, limit: int | None, as_json: bool) -> None:
+def videos(
+    collection: str | None, remarks: bool, where: str | None, limit: int | None, as_json: bool
+) -> None:
     """List the videos of the collection by path.
 
     Notes say what was done to tell a video's times, or what else its file holds.
     """
-    rows = open_collection(collection).videos(limit, remarked=remarks).to_pylist()
+    opened = open_collection(collection)
+    part = opened if where is None else opened.where(where)
+    rows = part.videos(limit, remarked=remarks).to_pylist()
     if as_json:
         print_json(rows)
     elif not remarks:

@@ -6,7 +6,13 @@ from dataclasses import asdict
 
 import click
 
-from vidx.cli.options import collection_option, json_option, limit_option, quiet_option
+from vidx.cli.options import (
+    collection_option,
+    json_option,
+    limit_option,
+    quiet_option,
+    where_option,
+)
 from vidx.cli.render import count, print_json, print_table, printable, shown_path
 from vidx.collection import open_collection
 
@@ -132,13 +138,17 @@ def rebuild(collection: str | None, as_json: bool, quiet: bool) -> None:
 @click.command()
 @click.argument("path", metavar="OUT.parquet", type=click.Path(dir_okay=False))
 @collection_option
+@where_option("clips")
 @json_option
 @quiet_option
-def export(path: str, collection: str | None, as_json: bool, quiet: bool) -> None:
-    """Write all clips with their vectors and labels to one Parquet file."""
+def export(
+    path: str, collection: str | None, where: str | None, as_json: bool, quiet: bool
+) -> None:
+    """Write all clips, or some, with their vectors and labels to one Parquet file."""
     if printable(path) != path:
         raise click.UsageError(f"{printable(path)!r} is no good name for a file.")
-    rows = open_collection(collection).export(path)
+    opened = open_collection(collection)
+    rows = (opened if where is None else opened.where(where)).export(path)
     if as_json:
         print_json({"path": path, "rows": rows})
     elif not quiet:

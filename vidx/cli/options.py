@@ -53,6 +53,16 @@ def limit_option(what: str) -> Callable[[Command], Command]:
     return click.option("--limit", metavar="N", type=click.IntRange(min=1), help=what)
 
 
+def where_option(what: str) -> Callable[[Command], Command]:
+    """Only a part of the collection."""
+    return click.option(
+        "--where",
+        metavar="EXPR",
+        help=f"Only {what} of which this is true, such as \"label('walks') > .4 and "
+        'width >= 640"; docs/where.md says what there is to ask.',
+    )
+
+
 def device_options(command: Command) -> Command:
     """Where, and how precisely."""
     for option in (

@@ -7,7 +7,13 @@ from typing import Any
 
 import click
 
-from vidx.cli.options import collection_option, json_option, model_options, verbose_option
+from vidx.cli.options import (
+    collection_option,
+    json_option,
+    model_options,
+    verbose_option,
+    where_option,
+)
 from vidx.cli.render import print_json, print_table, shown_path, span
 from vidx.collection import open_collection
 from vidx.options import SearchOptions
@@ -50,6 +56,7 @@ SHOWN_LABELS = 2
     show_default=True,
     help="Give clips, or the best clip of each video.",
 )
+@where_option("clips")
 @click.option(
     "--label",
     "labels",

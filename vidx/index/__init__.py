@@ -215,6 +215,11 @@ class Index:
             return self.indexed.videos
         return np.concatenate([self.indexed.videos, self.newer.videos])
 
+    def ids_where(self, mask: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """The clip_ids of the rows that a mask of shape (rows,) leaves, ascending."""
+        old = len(self.indexed.ids)
+        return np.concatenate([self.indexed.ids[mask[:old]], self.newer.ids[mask[old:]]])
+
     def rows_of(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
         """The rows of some clips, ascending; those that are not here are left out."""
         found = []

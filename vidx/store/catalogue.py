@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
@@ -239,7 +239,7 @@ class Catalogue:
         query = select(*columns, shards.c.num_clips).order_by(shards.c.first_clip_id)
         with self.reading() as connection:
             rows = connection.execute(query).all()
-            gone = _ids(connection, select(clips.c.clip_id).where(clips.c.removed > DROPPED))
+            gone = ids_of(connection, select(clips.c.clip_id).where(clips.c.removed > DROPPED))
         found: dict[str, list[int]] = {}
         for provenance, first, end, num_clips in rows:
             low, high = np.searchsorted(gone, [first, end])
@@ -250,17 +250,19 @@ class Catalogue:
         """The ids of all clips that live from this one on, int64 (n,), ascending."""
         query = select(clips.c.clip_id).where(clips.c.clip_id >= since, clips.c.removed.is_(None))
         with self.reading() as connection:
-            return _ids(connection, query)
+            return ids_of(connection, query)
 
     def removed_clip_ids(self) -> NDArray[np.int64]:
         """The ids of all clips that do not live, int64 (n,), ascending."""
         with self.reading() as connection:
-            return _ids(connection, select(clips.c.clip_id).where(clips.c.removed.is_not(None)))
+            return ids_of(connection, select(clips.c.clip_id).where(clips.c.removed.is_not(None)))
 
     def dropped_clip_ids(self) -> NDArray[np.int64]:
         """The ids of all clips that shards need not keep, int64 (n,), ascending."""
         with self.reading() as connection:
-            return _ids(connection, select(clips.c.clip_id).where(clips.c.removed > IN_THE_MAKING))
+            return ids_of(
+                connection, select(clips.c.clip_id).where(clips.c.removed > IN_THE_MAKING)
+            )
 
     def has_dropped(self) -> bool:
         """Whether there are clips that no shard has any more, but an index may."""
@@ -291,25 +293,6 @@ class Catalogue:
             found: int | None = connection.execute(query).scalar()
             return found
 
-    def clip_ids_with_labels(self, names: Sequence[str]) -> NDArray[np.int64]:
-        """The clips that have at least one of these labels, int64 (n,), ascending."""
-        query = (
-            select(clip_labels.c.clip_id)
-            .join(labels, labels.c.number == clip_labels.c.label)
-            .where(labels.c.name.in_(names))
-        )
-        with self.reading() as connection:
-            return _ids(connection, query)
-
-    def video_numbers_where(self, accepts: Callable[[str], bool]) -> NDArray[np.int64]:
-        """The numbers of the videos of which at least one path is accepted, ascending."""
-        query = select(locations.c.path, locations.c.video).where(locations.c.removed.is_(None))
-        with self.reading() as connection:
-            rows = connection.execute(query)
-            return np.unique(
-                np.fromiter((row.video for row in rows if accepts(row.path)), np.int64)
-            )
-
     def paths_at(self, path: str) -> list[str]:
         """The locations and failures that are this path, or lie in this folder, sorted."""
         folder = path.rstrip("/")
@@ -324,10 +307,13 @@ class Catalogue:
                 found.update(connection.execute(query).scalars())
         return sorted(found)
 
-    def label_names(self) -> list[str]:
-        """Every label that some clip may have, sorted."""
+    def labels(self) -> dict[str, list[int]]:
+        """Every label that a clip may have, with the numbers under which sources know it."""
+        known: dict[str, list[int]] = {name: [] for name in self.manifest.space.labels}
         with self.reading() as connection:
-            return sorted(connection.execute(select(labels.c.name).distinct()).scalars())
+            for number, name in connection.execute(select(labels.c.number, labels.c.name)):
+                known.setdefault(name, []).append(number)
+        return known
 
     def metadata_columns(self) -> list[MetadataColumn]:
         """What users know of videos, and then of clips."""
@@ -406,6 +392,7 @@ def check_identity(connection: Connection, path: Path, manifest: Manifest) -> No
         )
 
 
-def _ids(connection: Connection, query: Any) -> NDArray[np.int64]:
+def ids_of(connection: Connection, query: Any) -> NDArray[np.int64]:
+    """The numbers that a query gives, int64 (n,), ascending, each once."""
     rows: Any = connection.execute(query).cursor  # the driver's own: there may be millions
     return np.unique(np.fromiter(chain.from_iterable(rows), np.int64))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -18,7 +19,7 @@ from vidx.durable import replacing
 from vidx.errors import VidxError
 from vidx.store.catalogue import Catalogue
 from vidx.store.metadata.values import fields, of_clips, of_videos
-from vidx.store.sql import SOME, among, grouped
+from vidx.store.sql import SOME, Ids, Wanted, among, grouped
 from vidx.store.tables import (
     clip_labels,
     clips,
@@ -29,9 +30,10 @@ from vidx.store.tables import (
     takes,
     videos,
 )
-from vidx.store.vectors import live_vectors, read_ahead
+from vidx.store.vectors import Vectors, in_one, live_vectors, read_ahead
 
 ROWS = 65_536  # ids looked at in one go: what is held at a time
+GROUP_ROWS = 4096  # clips that are written in one go, at least
 
 LABELS_TYPE = pa.list_(pa.struct([("name", pa.string()), ("score", pa.float64())]))
 CLIPS_SCHEMA = pa.schema(
@@ -82,16 +84,19 @@ COMMITS_SCHEMA = pa.schema(
 )
 
 
-def clips_table(catalogue: Catalogue, limit: int | None = None) -> pa.Table:
+def clips_table(
+    catalogue: Catalogue, limit: int | None = None, *, ids: Ids | None = None
+) -> pa.Table:
     """The live clips by clip_id, with their video's first path, labels and metadata.
 
     Args:
         catalogue: The collection's.
         limit: Only the first so many. None: all.
+        ids: As for `clip_tables`.
     """
     with catalogue.now() as still:
         found, rows = [_clips_schema(still).empty_table()], 0
-        for table in clip_tables(still):
+        for table in clip_tables(still, ids):
             found.append(table)
             rows += table.num_rows
             if limit is not None and rows >= limit:
@@ -100,18 +105,35 @@ def clips_table(catalogue: Catalogue, limit: int | None = None) -> pa.Table:
     return whole if limit is None else whole.slice(0, limit)
 
 
-def clip_tables(catalogue: Catalogue) -> Iterator[pa.Table]:
-    """The live clips by clip_id, some ten thousands at a time, of one state."""
+def clip_tables(catalogue: Catalogue, ids: Ids | None = None) -> Iterator[pa.Table]:
+    """The live clips by clip_id, some ten thousands at a time, of one state.
+
+    Args:
+        catalogue: The collection's.
+        ids: Of the clips that are wanted, all of them alive, ascending. None: all that live.
+    """
     with catalogue.now() as still:
         names = _names(still)
-        for start in range(0, still.state().next_clip_id, ROWS):
-            table = _clips_between(still, names, start, start + ROWS)
+        for part in _parts(still, ids):
+            table = _clips_of(still, names, part)
             if table.num_rows:
                 yield table
 
 
+def _parts(catalogue: Catalogue, ids: Ids | None) -> Iterator[Wanted]:
+    """All ids, or those that are wanted, some ten thousands at a time."""
+    if ids is None:
+        starts = range(0, catalogue.state().next_clip_id, ROWS)
+        return (Wanted(start, start + ROWS) for start in starts)
+    return (Wanted.among(ids[start : start + ROWS]) for start in range(0, len(ids), ROWS))
+
+
 def videos_table(
-    catalogue: Catalogue, limit: int | None = None, *, remarked: bool = False
+    catalogue: Catalogue,
+    limit: int | None = None,
+    *,
+    remarked: bool = False,
+    numbers: NDArray[np.int32] | None = None,
 ) -> pa.Table:
     """The videos by path, with all their paths, their number of clips and their metadata.
 
@@ -119,6 +141,7 @@ def videos_table(
         catalogue: The collection's.
         limit: Only the first so many. None: all.
         remarked: Only those of which a part is missing, or that have notes.
+        numbers: Of the videos that are wanted, in any order. None: all.
     """
     first = (
         select(locations.c.video, func.min(locations.c.path).label("path"))
@@ -131,7 +154,6 @@ def videos_table(
         .join(takes, takes.c.number == videos.c.take)
         .join(first, first.c.video == videos.c.number, isouter=True)
         .order_by(first.c.path)
-        .limit(limit)
     )
     if remarked:
         query = query.where(takes.c.problem_reason.is_not(None) | (videos.c.notes != "[]"))
@@ -146,13 +168,15 @@ def videos_table(
         .order_by(locations.c.path)
     )
     with catalogue.now() as still, still.reading() as connection:
-        found = connection.execute(query).all()
+        wanted = None if numbers is None else set(np.unique(numbers).tolist())
+        rows = iter(connection.execute(query))
+        found = list(islice((r for r in rows if wanted is None or r.number in wanted), limit))
         metadata = of_videos(connection, np.array([row.number for row in found], np.int64))
         shown = fields(connection)[: len(metadata)]  # those of videos come first
-        taken, numbers = [row.take for row in found], [row.number for row in found]
+        taken, owners = [row.take for row in found], [row.number for row in found]
         lengths = dict(map(tuple, among(connection, counted, taken)))
-        places = grouped((row.video, row.path) for row in among(connection, placed, numbers))
-    rows = [
+        places = grouped((row.video, row.path) for row in among(connection, placed, owners))
+    told = [
         {
             **row._mapping,
             "locations": places.get(row.number, []),
@@ -162,7 +186,7 @@ def videos_table(
         }
         for row in found
     ]
-    table = pa.Table.from_pylist(rows, schema=VIDEOS_SCHEMA)
+    table = pa.Table.from_pylist(told, schema=VIDEOS_SCHEMA)
     for field, column in zip(shown, metadata, strict=True):
         table = table.append_column(field, column)
     return table
@@ -187,13 +211,14 @@ def _table(catalogue: Catalogue, query: Any, schema: pa.Schema) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=schema)
 
 
-def export(catalogue: Catalogue, dim: int, path: Path) -> int:
-    """Write all live clips of one state with their vectors to one Parquet file, in one step.
+def export(catalogue: Catalogue, dim: int, path: Path, ids: Ids | None = None) -> int:
+    """Write live clips of one state with their vectors to one Parquet file, in one step.
 
     Args:
         catalogue: The collection's.
         dim: Length of a vector.
         path: The file to write; one that is there is replaced.
+        ids: As for `clip_tables`.
 
     Returns:
         Rows written.
@@ -209,7 +234,7 @@ def export(catalogue: Catalogue, dim: int, path: Path) -> int:
             catalogue.now() as still,
             _export_writer(file, _clips_schema(still), embedding) as writer,
         ):
-            for table in read_ahead(_with_vectors(still, embedding)):
+            for table in read_ahead(_with_vectors(still, embedding, ids)):
                 writer.write_table(table)
                 rows += table.num_rows
     except OSError as error:
@@ -231,14 +256,28 @@ def _export_writer(file: BinaryIO, clips: pa.Schema, embedding: pa.Field) -> pq.
     )
 
 
-def _with_vectors(catalogue: Catalogue, embedding: pa.Field) -> Iterator[pa.Table]:
+def _with_vectors(
+    catalogue: Catalogue, embedding: pa.Field, wanted: Ids | None
+) -> Iterator[pa.Table]:
     """The live clips with their vectors, a shard at a time; the next one is read meanwhile."""
-    names = _names(catalogue)
-    for ids, vectors in read_ahead(live_vectors(catalogue)):
-        table = _clips_between(catalogue, names, int(ids[0]), int(ids[-1]) + 1)
+    names, dim = _names(catalogue), embedding.type.list_size
+    for ids, vectors in _grouped(read_ahead(live_vectors(catalogue, wanted)), dim):
+        table = _clips_of(catalogue, names, Wanted.among(ids))
         flat = pa.array(vectors.reshape(-1))
         column = pa.FixedSizeListArray.from_arrays(flat, type=embedding.type)
         yield table.append_column(embedding, column)
+
+
+def _grouped(parts: Iterator[Vectors], dim: int) -> Iterator[Vectors]:
+    """The same vectors, small parts joined: some shards give but a few clips."""
+    kept: list[Vectors] = []
+    for part in parts:
+        kept.append(part)
+        if sum(len(ids) for ids, _ in kept) >= GROUP_ROWS:
+            yield in_one(kept, dim)
+            kept = []
+    if kept:
+        yield in_one(kept, dim)
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,18 +323,18 @@ def _places(numbers: list[int]) -> NDArray[np.int64]:
     return places
 
 
-def _clips_between(catalogue: Catalogue, names: _Names, start: int, end: int) -> pa.Table:
-    """The live clips with start <= clip_id < end, and all that the catalogue says of them."""
+def _clips_of(catalogue: Catalogue, names: _Names, wanted: Wanted) -> pa.Table:
+    """The live clips among those that are wanted, and all that the catalogue says of them."""
     query = (
         select(clips.c.clip_id, takes.c.video, clips.c.start_seconds, clips.c.end_seconds)
         .join(takes, takes.c.number == clips.c.take)
-        .where(clips.c.clip_id >= start, clips.c.clip_id < end, clips.c.removed.is_(None))
+        .where(clips.c.removed.is_(None))
         .order_by(clips.c.clip_id)
     )
     with catalogue.reading() as connection:
-        found = _columns(connection, query, "i8, i8, f8, f8")
-        best = _labels_between(connection, names, found["f0"], start, end)
-        metadata = of_clips(connection, found["f0"])
+        found = _columns(connection, query, wanted, clips.c.clip_id, "i8, i8, f8, f8")
+        best = _labels_of(connection, names, found["f0"], wanted)
+        metadata = of_clips(connection, found["f0"], wanted)
         schema = _clips_schema(catalogue)
     owners = pa.array(names.video_places[found["f1"]])
     video_ids, paths, *of_owners = (column.take(owners) for column in names.videos)
@@ -312,28 +351,28 @@ def _clips_schema(catalogue: Catalogue) -> pa.Schema:
         return pa.schema([*CLIPS_SCHEMA, *fields(connection)])
 
 
-def _labels_between(
-    connection: Connection, names: _Names, ids: NDArray[np.int64], start: int, end: int
-) -> pa.Array:
+def _labels_of(connection: Connection, names: _Names, ids: Ids, wanted: Wanted) -> pa.Array:
     """For each clip its labels, best first."""
-    query = (
-        select(clip_labels.c.clip_id, clip_labels.c.label, clip_labels.c.score)
-        .where(clip_labels.c.clip_id >= start, clip_labels.c.clip_id < end)
-        .order_by(clip_labels.c.clip_id)
-    )
-    found = _columns(connection, query, "i8, i8, f8")
+    clip_id = clip_labels.c.clip_id
+    query = select(clip_id, clip_labels.c.label, clip_labels.c.score).order_by(clip_id)
+    found = _columns(connection, query, wanted, clip_id, "i8, i8, f8")
     found = found[np.isin(found["f0"], ids)]
     found = found[np.lexsort((-found["f2"], found["f0"]))]
-    offsets = np.searchsorted(found["f0"], np.append(ids, end))
+    offsets = np.searchsorted(found["f0"], np.append(ids, wanted.end))
     label = names.labels.take(pa.array(names.label_places[found["f1"]]))
     pairs = pa.StructArray.from_arrays([label, pa.array(found["f2"])], names=["name", "score"])
     return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pairs).cast(LABELS_TYPE)
 
 
-def _columns(connection: Connection, query: Any, kinds: str) -> NDArray[Any]:
-    """The rows of a query as a structured array, with fields f0, f1 and so on."""
-    cursor: Any = connection.execute(query).cursor  # the driver's own: there may be millions
-    parts = []
-    while some := cursor.fetchmany(ROWS):
-        parts.append(np.array(some, dtype=np.dtype(kinds)))
-    return np.concatenate([np.empty(0, np.dtype(kinds)), *parts])
+def _columns(
+    connection: Connection, query: Any, wanted: Wanted, clip_id: Any, kinds: str
+) -> NDArray[Any]:
+    """The rows of a query that are of wanted clips, as a structured array with fields f0, f1 ..."""
+    parts = [np.empty(0, np.dtype(kinds))]
+    for condition in wanted.conditions(clip_id):
+        # The driver's own cursor: there may be millions.
+        cursor: Any = connection.execute(query.where(condition)).cursor
+        while some := cursor.fetchmany(ROWS):
+            parts.append(np.array(some, dtype=np.dtype(kinds)))
+    found = np.concatenate(parts)
+    return found if wanted.ids is None else found[np.isin(found["f0"], wanted.ids)]

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, Self, TypeAlias, TypeVar
 
-from sqlalchemy import BindParameter, Connection, bindparam
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import BindParameter, ColumnElement, Connection, bindparam
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
+Ids: TypeAlias = NDArray[np.int64]
 
 SOME: BindParameter[Any] = bindparam("some", expanding=True)  # what `among` fills in
 MANY = 500  # values in one IN (...): below every database's limit on parameters
+WORTH_A_SCAN = 20  # rows that are read in order while one is found by its id
 
 
 def chunks(values: Iterable[Value]) -> Iterator[list[Value]]:
@@ -42,3 +47,30 @@ def grouped(pairs: Iterable[tuple[Key, Value]]) -> dict[Key, list[Value]]:
     for key, value in pairs:
         groups.setdefault(key, []).append(value)
     return groups
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The clips with start <= clip_id < end, or some of them.
+
+    Attributes:
+        start: The first id.
+        end: The id after the last one.
+        ids: Those that are wanted, ascending. None: all between.
+    """
+
+    start: int
+    end: int
+    ids: Ids | None = None
+
+    @classmethod
+    def among(cls, ids: Ids) -> Self:
+        """The clips with these ids, at least one, ascending."""
+        return cls(int(ids[0]), int(ids[-1]) + 1, ids)
+
+    def conditions(self, clip_id: ColumnElement[int]) -> Iterator[ColumnElement[bool]]:
+        """What to ask for, one after the other: the whole stretch where much of it is wanted."""
+        if self.ids is None or len(self.ids) * WORTH_A_SCAN > self.end - self.start:
+            yield clip_id.between(self.start, self.end - 1)
+        else:
+            yield from (clip_id.in_(some) for some in chunks(self.ids.tolist()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -11,7 +12,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event, text
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    ExceptionContext,
+    create_engine,
+    event,
+    text,
+)
 from sqlalchemy.pool import QueuePool
 
 from vidx.errors import CollectionDamaged, VidxError
@@ -263,3 +272,44 @@ def self_check(connection: Connection) -> list[str]:
     return [finding for finding in findings if finding != "ok"] + [
         f"a row of {row[0]} refers to a missing row of {row[2]}" for row in broken
     ]
+
+
+def like(value: ColumnElement[Any], pattern: str) -> ColumnElement[bool]:
+    """SQL's LIKE, which tells upper from lower case: SQLite's own does not.
+
+    Args:
+        value: What is compared.
+        pattern: `%` stands for anything, `_` for one character.
+    """
+    return value.op("GLOB", is_comparison=True)("".join(map(_of_like, pattern)))
+
+
+def _of_like(character: str) -> str:
+    return {"%": "*", "_": "?"}.get(character) or _itself(character)
+
+
+def glob(value: ColumnElement[Any], pattern: str) -> ColumnElement[bool]:
+    """Whether text matches a glob, as `fnmatch` has it, upper and lower case being two.
+
+    Args:
+        value: What is compared.
+        pattern: `*` stands for anything, `?` for one character, `[a-z]` for one of these and
+            `[!a-z]` for one of all others; a bracket that is not closed is itself.
+    """
+    parts = re.split(r"(\[!?\]?[^\]]*\])", pattern)  # every other one is in brackets
+    parts[1::2] = [_brackets(part[1:-1]) for part in parts[1::2]]
+    parts[::2] = [part.replace("[", "[[]") for part in parts[::2]]
+    return value.op("GLOB", is_comparison=True)("".join(parts))
+
+
+def _brackets(inside: str) -> str:
+    """One of some characters: SQLite says ^ where globs say !, and takes a ^ in front for that."""
+    if inside.startswith("!"):
+        return f"[^{inside[1:]}]"
+    if inside.startswith("^"):
+        return f"[{inside[1:]}^]" if inside[1:] else "^"
+    return f"[{inside}]"
+
+
+def _itself(character: str) -> str:
+    return f"[{character}]" if character in "*?[" else character

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from vidx.store import shards
 from vidx.store.catalogue import Catalogue, ShardRow
 
 Part = TypeVar("Part")
+Vectors: TypeAlias = tuple[NDArray[np.int64], NDArray[np.float32]]
 
 
 class Stored(NamedTuple):
@@ -58,13 +59,12 @@ def stored_vectors(catalogue: Catalogue, *, since: int = 0) -> Iterator[Stored]:
         yield Stored(ids[start:], vectors[start:], numbered[start:, 1].astype(np.int32))
 
 
-def live_vectors(
-    catalogue: Catalogue,
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+def live_vectors(catalogue: Catalogue, ids: NDArray[np.int64] | None = None) -> Iterator[Vectors]:
     """Read the vectors of the live clips, one shard at a time, in the order of clip_id.
 
     Args:
         catalogue: Says which clips live; `Catalogue.now` keeps it to one state.
+        ids: Of the clips that are wanted, all of them alive, ascending. None: all that live.
 
     Yields:
         Ids int64 (n,) and raw vectors float32 (n, dim) of one shard.
@@ -73,19 +73,25 @@ def live_vectors(
         CollectionDamaged: A shard is missing, broken or not the one it should be.
     """
     with catalogue.now() as still:
-        live = still.live_clip_ids()
+        live = still.live_clip_ids() if ids is None else ids
         for shard in still.shards():
             low, high = np.searchsorted(live, [shard.first_clip_id, shard.end_clip_id])
             if low == high:
                 continue
-            ids, vectors = _read(still, shard)
+            stored, vectors = _read(still, shard)
             some = live[low:high]
-            if not np.isin(some, ids).all():
+            if not np.isin(some, stored).all():
                 raise VidxError(
                     f"clips of {shard.file} were removed and compacted while they were read",
                     "Run the same again: it begins with what there is now.",
                 )
-            yield some, vectors[np.searchsorted(ids, some)]
+            yield some, vectors[np.searchsorted(stored, some)]
+
+
+def in_one(parts: Iterable[Vectors], dim: int) -> Vectors:
+    """Parts as `live_vectors` gives them as one: ids int64 (n,), vectors float32 (n, dim)."""
+    all_parts = [(np.empty(0, np.int64), np.empty((0, dim), np.float32)), *parts]
+    return np.concatenate([ids for ids, _ in all_parts]), np.concatenate([v for _, v in all_parts])
 
 
 def read_ahead(parts: Iterator[Part]) -> Iterator[Part]:

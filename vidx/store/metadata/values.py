@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Set
+from collections.abc import Iterable, Iterator, Set
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from vidx.store.metadata import (
     recount,
     sql_columns,
 )
-from vidx.store.sql import SOME, among
+from vidx.store.sql import SOME, Wanted, among
 from vidx.store.tables import clips, videos
 
 # Of what lives; and of all that the catalogue knows, which a restore may bring back.
@@ -103,16 +103,17 @@ def of_videos(connection: Connection, numbers: NDArray[np.int64]) -> list[pa.Chu
     """The columns of videos, with a value for each of some numbers of videos."""
     known, table = _columns_of(connection, "video")
     query = select(table.c.video, *(one.column for one in known.values()))
-    return _aligned(connection, query, known, numbers)
+    return _aligned(connection, [query], known, numbers)
 
 
-def of_clips(connection: Connection, ids: NDArray[np.int64]) -> list[pa.ChunkedArray]:
-    """The columns of clips, with a value for each of some ids, which ascend and lie close by."""
+def of_clips(
+    connection: Connection, ids: NDArray[np.int64], wanted: Wanted
+) -> list[pa.ChunkedArray]:
+    """The columns of clips, with a value for each of some ids, all of them among the wanted."""
     known, table = _columns_of(connection, "clip")
     query = select(table.c.clip_id, *(one.column for one in known.values()))
-    if len(ids):
-        query = query.where(table.c.clip_id.between(int(ids[0]), int(ids[-1])))
-    return _aligned(connection, query, known, ids)
+    parts = (query.where(condition) for condition in wanted.conditions(table.c.clip_id))
+    return _aligned(connection, parts, known, ids)
 
 
 def _columns_of(connection: Connection, of: str) -> tuple[dict[str, SqlColumn], Any]:
@@ -125,13 +126,17 @@ def _schema(of: str, known: dict[str, SqlColumn]) -> pa.Schema:
 
 
 def _aligned(
-    connection: Connection, query: Any, known: dict[str, SqlColumn], keys: NDArray[np.int64]
+    connection: Connection,
+    queries: Iterable[Any],
+    known: dict[str, SqlColumn],
+    keys: NDArray[np.int64],
 ) -> list[pa.ChunkedArray]:
     """Columns in the order of some keys, empty where there is nothing of one."""
     if not known:
         return []
     schema = _schema("clip", known)  # inside, the key of a video is a number, too
-    table = pa.Table.from_batches(_batches(connection, query, schema), schema)
+    batches = (batch for query in queries for batch in _batches(connection, query, schema))
+    table = pa.Table.from_batches(batches, schema)
     places = pc.index_in(pa.array(keys, pa.int64()), value_set=table.column(0))
     return list(table.take(places).columns[1:])
 

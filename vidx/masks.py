@@ -1,0 +1,158 @@
+"""Which clips of a view are meant: rules, and the masks over its rows that they come to."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial, reduce
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vidx.errors import UsageError
+from vidx.options import SearchOptions
+from vidx.store.catalogue import Catalogue
+from vidx.views import View
+
+if TYPE_CHECKING:
+    from vidx.store.where.conditions import Answer, Condition
+
+Mask: TypeAlias = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """The clips of which an expression is true."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return f"where({self.text!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """What several rules come to together.
+
+    Attributes:
+        how: `&` for the clips of all, `|` for those of any, `-` for those of the first alone.
+        parts: The rules, at least two.
+    """
+
+    how: str
+    parts: tuple[Rule, ...]
+
+    def __str__(self) -> str:
+        inner = (f"({part})" if isinstance(part, Joined) else str(part) for part in self.parts)
+        return f" {self.how} ".join(inner)
+
+
+Rule: TypeAlias = Where | Joined
+
+
+def joined(how: str, first: Rule, second: Rule) -> Rule:
+    """Two rules as one; chains of one kind stay flat, however long they are."""
+    if isinstance(first, Joined) and first.how == how:
+        return Joined(how, (*first.parts, second))
+    return Joined(how, (first, second))
+
+
+def allowed_rows(catalogue: Catalogue, view: View, options: SearchOptions) -> Mask | None:
+    """The living rows that a search's options allow; None when all rows are.
+
+    Raises:
+        UsageError: An expression or a label is wrong, or a selection is another collection's.
+    """
+    rule = _rule_of(options, catalogue)
+    return view.live if rule is None else living_rows(catalogue, view, rule)
+
+
+def living_rows(catalogue: Catalogue, view: View, rule: Rule) -> Mask:
+    """The living rows that a rule leaves, shape (rows,); asked once a view."""
+
+    def alive() -> Mask:
+        rows = _rows(catalogue, view, rule)
+        return rows if view.live is None else rows & view.live
+
+    return view.mask(("living", rule), alive)
+
+
+def check(catalogue: Catalogue, text: str) -> None:
+    """See that an expression can be read.
+
+    Raises:
+        UsageError: It cannot.
+    """
+    from vidx.store.where.reading import read
+
+    read(catalogue, text)
+
+
+def _rule_of(options: SearchOptions, catalogue: Catalogue) -> Rule | None:
+    """All that options say of which clips, as one rule."""
+    parts: list[Rule] = []
+    if names := options.label_names():
+        labels: list[Rule] = [Where(f"label({_quoted(name)}) > 0") for name in names]
+        parts.append(labels[0] if len(labels) == 1 else Joined("|", tuple(labels)))
+    if (glob := options.path_glob) is not None:
+        anchored = glob if glob.startswith(("/", "*")) else f"*/{glob}"
+        parts.append(Where(f"path GLOB {_quoted(anchored)}"))
+    if isinstance(options.where, str):
+        parts.append(Where(options.where))
+    elif options.where is not None:
+        if options.where.collection.path != catalogue.layout.root:
+            raise UsageError(
+                f"{options.where!r} is of another collection than {catalogue.layout.root}"
+            )
+        parts.append(options.where.rule)
+    return reduce(partial(joined, "&"), parts) if parts else None
+
+
+def _quoted(text: str) -> str:
+    """A text as an expression has it."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _rows(catalogue: Catalogue, view: View, rule: Rule) -> Mask:
+    """The rows that a rule leaves, living or not."""
+    if isinstance(rule, Where):
+        return view.mask(rule, lambda: _where(catalogue, view, rule.text))
+    return reduce(_JOINS[rule.how], (_rows(catalogue, view, part) for part in rule.parts))
+
+
+_JOINS: dict[str, Callable[[Mask, Mask], Mask]] = {
+    "&": operator.and_,
+    "|": operator.or_,
+    "-": lambda first, second: first & ~second,
+}
+
+
+def _where(catalogue: Catalogue, view: View, text: str) -> Mask:
+    from vidx.store.where.reading import read
+
+    return _passing(catalogue, view, read(catalogue, text))
+
+
+def _passing(catalogue: Catalogue, view: View, condition: Condition) -> Mask:
+    """The rows that pass a condition; each of its tests is asked once a view."""
+    from vidx.store.where.conditions import Every, Test, ask
+
+    if isinstance(condition, Test):
+        return view.mask(("test", condition.text), lambda: _mask(view, ask(catalogue, condition)))
+    join = np.logical_and if isinstance(condition, Every) else np.logical_or
+    masks = (_passing(catalogue, view, part) for part in condition.parts)
+    return reduce(join, masks)
+
+
+def _mask(view: View, answer: Answer) -> Mask:
+    """The rows that an answer means."""
+    if answer.of == "clip":
+        mask = np.full(len(view.index), answer.others)
+        mask[view.index.rows_of(answer.numbers)] = not answer.others
+        return mask
+    videos = view.index.videos()
+    passing = np.zeros(max(videos.max(initial=0), answer.numbers.max(initial=0)) + 1, np.bool_)
+    passing[answer.numbers] = True
+    return passing[videos]

@@ -1,0 +1,199 @@
+"""A part of a collection, with the verbs that make sense on a part."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, SupportsIndex, TypeAlias
+
+from vidx.errors import UsageError
+from vidx.options import SearchOptions
+
+if TYPE_CHECKING:
+    import os
+
+    import numpy as np
+    import pyarrow as pa
+    from numpy.typing import ArrayLike, NDArray
+
+    from vidx.collection import Collection
+    from vidx.masks import Rule
+    from vidx.records import Hit
+    from vidx.store.catalogue import Catalogue
+    from vidx.views import View
+
+Look: TypeAlias = "Callable[[], AbstractContextManager[tuple[Catalogue, View]]]"
+
+
+class Selection:
+    """The clips of a collection that a rule leaves, and questions about them.
+
+    Made by `Collection.where`, and of other selections of the same collection by `&` (what is in
+    both), `|` (in either) and `-` (in the first alone). It holds no clips: each verb asks anew, of
+    one state of the collection, and what was asked before in the same state is quick.
+
+    Args:
+        collection: The whole.
+        look: Gives the catalogue and the view of the collection's state.
+        rule: Which clips.
+    """
+
+    def __init__(self, collection: Collection, look: Look, rule: Rule) -> None:
+        self.collection = collection
+        self.rule = rule
+        self._look = look
+
+    def __repr__(self) -> str:
+        return f"Selection({self.collection!r}: {self.rule})"
+
+    def __and__(self, other: Selection) -> Selection:
+        return self._joined("&", other)
+
+    def __or__(self, other: Selection) -> Selection:
+        return self._joined("|", other)
+
+    def __sub__(self, other: Selection) -> Selection:
+        return self._joined("-", other)
+
+    def where(self, expression: str) -> Selection:
+        """Those of its clips of which an expression is true.
+
+        Args:
+            expression: As for `Collection.where`.
+
+        Raises:
+            UsageError: The expression is wrong.
+        """
+        return self & self.collection.where(expression)
+
+    def search(
+        self, file: str | os.PathLike[str], k: int = 10, options: SearchOptions | None = None
+    ) -> list[Hit]:
+        """Find those of its clips that are most similar to a video file; as `Collection.search`."""
+        return self.collection.search(file, k, self._within(options))
+
+    def search_by_id(
+        self, clip_id: SupportsIndex, k: int = 10, options: SearchOptions | None = None
+    ) -> list[Hit]:
+        """Find those of its clips that are most similar to a stored clip, which may be any.
+
+        As `Collection.search_by_id`.
+        """
+        return self.collection.search_by_id(clip_id, k, self._within(options))
+
+    def search_by_vector(
+        self, vectors: ArrayLike, k: int = 10, options: SearchOptions | None = None
+    ) -> list[Hit]:
+        """Find those of its clips that are most similar to some vectors.
+
+        As `Collection.search_by_vector`.
+        """
+        return self.collection.search_by_vector(vectors, k, self._within(options))
+
+    def count(self) -> int:
+        """How many clips there are."""
+        with self._look() as (catalogue, view):
+            return int(self._mask(catalogue, view).sum())
+
+    def clip_ids(self) -> NDArray[np.int64]:
+        """The ids of its clips, int64 (n,), ascending."""
+        with self._look() as (catalogue, view):
+            return self._ids(catalogue, view)
+
+    def clips(self, limit: int | None = None) -> pa.Table:
+        """Its clips by clip_id, as `Collection.clips`.
+
+        Args:
+            limit: Only the first so many. None: all.
+        """
+        from vidx.store.export import clips_table
+
+        with self._look() as (catalogue, view):
+            return clips_table(catalogue, limit, ids=self._ids(catalogue, view))
+
+    def iter_clips(self) -> Iterator[pa.Table]:
+        """Its clips as in `clips`, in tables of some ten thousand rows at most, of one state."""
+        from vidx.store.export import clip_tables
+
+        with self._look() as (catalogue, view):
+            yield from clip_tables(catalogue, self._ids(catalogue, view))
+
+    def vectors(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Its vectors, raw, in the order of clip_id.
+
+        Returns:
+            Ids int64 (n,) and vectors float32 (n, dim).
+        """
+        from vidx.store.vectors import in_one, live_vectors
+
+        with self._look() as (catalogue, view):
+            parts = live_vectors(catalogue, self._ids(catalogue, view))
+            return in_one(parts, catalogue.manifest.space.dim)
+
+    def iter_vectors(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+        """Its vectors as in `vectors`, a shard at a time, of one state."""
+        from vidx.store.vectors import live_vectors
+
+        with self._look() as (catalogue, view):
+            yield from live_vectors(catalogue, self._ids(catalogue, view))
+
+    def videos(self, limit: int | None = None, *, remarked: bool = False) -> pa.Table:
+        """The videos that have one of its clips or more, as `Collection.videos`.
+
+        What is told of a video is told of the whole of it; so `num_clips` counts all its clips.
+
+        Args:
+            limit: Only the first so many. None: all.
+            remarked: Only those that are partial or have notes.
+        """
+        from vidx.store.export import videos_table
+
+        with self._look() as (catalogue, view):
+            numbers = view.index.videos()[self._mask(catalogue, view)]
+            return videos_table(catalogue, limit, remarked=remarked, numbers=numbers)
+
+    def export(self, path: str | os.PathLike[str]) -> int:
+        """Write its clips with their vectors and labels to one Parquet file.
+
+        Args:
+            path: The file; one that is there is replaced.
+
+        Returns:
+            Rows written.
+        """
+        from vidx.store.export import export
+
+        with self._look() as (catalogue, view):
+            dim = catalogue.manifest.space.dim
+            return export(catalogue, dim, Path(path), self._ids(catalogue, view))
+
+    def _mask(self, catalogue: Catalogue, view: View) -> NDArray[np.bool_]:
+        from vidx.masks import living_rows
+
+        return living_rows(catalogue, view, self.rule)
+
+    def _ids(self, catalogue: Catalogue, view: View) -> NDArray[np.int64]:
+        return view.index.ids_where(self._mask(catalogue, view))
+
+    def _within(self, options: SearchOptions | None) -> SearchOptions:
+        """Options that allow its clips alone, and of these what they allow by themselves."""
+        asked = options or SearchOptions()
+        if asked.where is None:
+            return replace(asked, where=self)
+        if isinstance(asked.where, str):
+            return replace(asked, where=self.where(asked.where))
+        return replace(asked, where=self & asked.where)
+
+    def _joined(self, how: str, other: Selection) -> Selection:
+        from vidx.masks import joined
+
+        if not isinstance(other, Selection):
+            return NotImplemented
+        if other.collection.path != self.collection.path:
+            raise UsageError(
+                f"{self!r} and {other!r} are of two collections",
+                "Join selections of one collection.",
+            )
+        return Selection(self.collection, self._look, joined(how, self.rule, other.rule))
