@@ -321,11 +321,25 @@ def test_a_mirrored_video_gives_mirrored_copies(copy_of) -> None:
     assert np.abs(picture_of(copy) - mirrored).mean() < 25
 
 
-def test_the_nearest_clip_of_any_of_the_copys_decides(benchmark) -> None:
-    gallery = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
-    clips = np.array([[2.0, 1.0], [0.1, 3.0]])  # the second is closer to a clip than the first
-    found = benchmark("copies").first_found(clips, gallery, np.array([7, 8, 9]))
-    assert found == [8, 9, 8]
+def test_a_copys_clips_decide_by_their_best_pair_and_by_their_mean(benchmark) -> None:
+    owners = np.array([0, 0, 1, 2])
+    similarities = np.array([[0.1, 0.9, 0.8, 0.0], [0.2, 0.1, 0.7, 0.75]])
+    found = benchmark("copies").first_found(similarities, owners)
+    assert found == (0, 1, (0, 2))
+
+
+def test_copies_are_compared_as_they_are_and_whitened(benchmark) -> None:
+    copies = benchmark("copies")
+    random = np.random.default_rng(0)
+    ruling = 100.0 * random.standard_normal((60, 1)) * np.eye(1, 8)  # one direction drowns the rest
+    gallery = (ruling + random.standard_normal((60, 8))).astype(np.float32)
+    changed = (gallery + 10 * random.standard_normal((60, 1)) * np.eye(1, 8)).astype(np.float32)
+    right = {}
+    for likeness in ("similar", "copy"):
+        projection = copies.project(gallery, likeness)
+        nearest = (projection(changed) @ projection(gallery).T).argmax(axis=1)
+        right[likeness] = np.mean(nearest == np.arange(60))
+    assert right["copy"] > right["similar"]
 
 
 def test_copies_are_searched_among_all_videos(
@@ -356,6 +370,7 @@ def test_copies_are_searched_among_all_videos(
         "other frame rate": 4,
     }
     assert result["overall"]["copies"] == 23
-    assert result["kinds"]["other frame rate"]["found"] == 1.0
-    missed = round(23 * (1 - result["overall"]["found"]))
-    assert len(result["missed"]) == missed
+    assert result["kinds"]["other frame rate"]["similar"]["found"] == 1.0
+    for likeness in ("similar", "copy"):
+        missed = round(23 * (1 - result["overall"][likeness]["found"]))
+        assert len(result["missed"][likeness]) == missed
