@@ -7,7 +7,6 @@ It prints JSON. Vectors and logits are drawn, and drawing them is not counted.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import statistics
 import sys
@@ -17,21 +16,26 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import drawn_collections
 import faiss
 import numpy as np
+from drawn_collections import (
+    LABELS,
+    PROVENANCE,
+    extending,
+    labelled,
+    memory_mb,
+    path_of,
+    seconds,
+)
 
 import vidx
 import vidx.retrieval  # a search's libraries: importing them is not what is measured
-from vidx.records import Clip, EmbeddedVideo, Source, Space, VideoInfo
 from vidx.store.layout import Layout
-from vidx.store.shards import NewVideo
 from vidx.store.writer import Batch, open_writer
 
 CLIPS_A_VIDEO = 10
 BATCH_CLIPS = 4100  # whole videos, as soon as there are 4096 clips: so does `vidx embed`
-LABELS = tuple(f"label {number:03}" for number in range(400))
-PROVENANCE = {"model": "drawn", "device": "cpu"}
-FOLDERS = 10  # at the top, each with as many of the videos
 NEWER_CLIPS = 20_000
 SEARCHES = 7
 
@@ -46,20 +50,7 @@ def main() -> None:
 
 def fill(folder: Path, clips: int, dim: int) -> Result:
     """Commit all clips, and index each commit as `vidx embed` does."""
-    committing, indexing, sizes = [], [], []
-    with open_writer(Layout(folder), space(dim)) as writer, vidx.open(folder) as collection:
-        extend = extending(collection)
-        for batch in batches(0, clips, dim):
-            committing.append(seconds(writer.commit, batch, PROVENANCE))
-            indexing.append(seconds(extend))
-            sizes.append(batch.num_clips)
-    last = max(len(committing) // 10, 1)
-    return {
-        "commit_clips_per_second": clips / sum(committing),
-        "last_tenth_clips_per_second": sum(sizes[-last:]) / sum(committing[-last:]),
-        "index_clips_per_second": clips / sum(indexing),
-        "sqlite_bytes_per_clip": Layout(folder).catalogue.stat().st_size / clips,
-    }
+    return drawn_collections.fill(folder, batches(0, clips, dim), dim)
 
 
 def info(folder: Path, _clips: int, _dim: int) -> Result:
@@ -142,79 +133,22 @@ STEPS: dict[str, Callable[[Path, int, int], Result]] = {
 }
 
 
-def space(dim: int) -> Space:
-    """Of a model that nobody has."""
-    return Space("f" * 64, "/models/drawn", None, 16, 7.5, dim, LABELS)
-
-
 def batches(first: int, count: int, dim: int) -> Iterator[Batch]:
     """Draw clips: a block of noise and a shift of it, which is quick."""
     random = np.random.default_rng(first)
     noise = random.standard_normal((BATCH_CLIPS, dim), dtype=np.float32)
-    logits = random.standard_normal((BATCH_CLIPS, len(LABELS)), dtype=np.float32)
-    for start in range(first, first + count, BATCH_CLIPS):
-        size = min(BATCH_CLIPS, first + count - start)
-        vectors = noise[:size] + random.standard_normal(dim, dtype=np.float32)
-        tilted = logits[:size] + random.standard_normal(len(LABELS), dtype=np.float32) / 4
-        halves = tilted.astype(np.float16)
-        owners = range(0, size, CLIPS_A_VIDEO)
-        yield Batch(
-            videos=[
-                draw(f"{first}-{start + at}", (start + at) // CLIPS_A_VIDEO, vectors, halves, at)
-                for at in owners
-            ]
-        )
-
-
-def draw(name: str, number: int, vectors: Any, logits: Any, at: int) -> NewVideo:
-    """The video whose clips begin at a row."""
-    rows = slice(at, min(at + CLIPS_A_VIDEO, len(vectors)))
-    count = rows.stop - rows.start
-    # Another version of vidx has the time of last change as a number.
-    version: Any = "1700000000000000000" if "version" in Source.__slots__ else 1700000000000000000
-    return NewVideo(
-        video_id=hashlib.sha256(name.encode()).hexdigest(),
-        plan="d" * 64,
-        sources=[Source(path_of(number), 1_000_000, version)],
-        embedded=EmbeddedVideo(
-            info=VideoInfo(2.0 * count, 640, 360, 30.0, "h264", "mov,mp4", 0.0, 0, False, ()),
-            clips=tuple(Clip(2.0 * i, 2.0 * i + 2) for i in range(count)),
-            embeddings=vectors[rows],
-            logits=logits[rows],
-            problem=None,
-        ),
+    shifted = (
+        noise[: first + count - start] + random.standard_normal(dim, dtype=np.float32)
+        for start in range(first, first + count, BATCH_CLIPS)
     )
-
-
-def path_of(number: int) -> str:
-    """Where a video lies, two folders deep."""
-    return f"/data/videos/{number % FOLDERS}/{number // FOLDERS % 50:02}/video-{number:08}.mp4"
-
-
-def extending(collection: Any) -> Callable[[], None]:
-    """What brings the index up to date, in either version of vidx."""
-    try:
-        from vidx.views import extend_index
-    except ImportError:
-        extend: Callable[[], None] = collection._extend_index
-        return extend
-    return lambda: extend_index(collection._views.catalogue())
-
-
-def seconds(run: Callable[..., object], *arguments: object) -> float:
-    """How long one call takes."""
-    started = time.perf_counter()
-    run(*arguments)
-    return time.perf_counter() - started
+    return labelled(shifted, first, CLIPS_A_VIDEO)
 
 
 def in_memory(name: str, run: Callable[[], object]) -> Result:
     """How long one call takes, and the most memory that the process had."""
     taken = seconds(run)
-    # Not getrusage: what it tells begins with the size of the process that started this one.
-    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
-    peak = next(line.split()[1] for line in lines if line.startswith("VmHWM:"))
-    return {f"{name}_seconds": taken, f"{name}_peak_mb": int(peak) * 1024 / 1e6}
+    [peak] = memory_mb("VmHWM")
+    return {f"{name}_seconds": taken, f"{name}_peak_mb": peak}
 
 
 def ask(collection: vidx.Collection, clip_id: int, **options: Any) -> object:
