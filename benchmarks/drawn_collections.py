@@ -94,10 +94,8 @@ def new_video(number: int, vectors: NDArray[np.float32], logits: NDArray[np.floa
         plan="d" * 64,
         sources=[Source(path_of(number), 1_000_000, version)],
         embedded=EmbeddedVideo(
-            info=VideoInfo(
-                2.0 * len(vectors), 640, 360, 30.0, "h264", "mov,mp4", 0.0, 0, False, ()
-            ),
-            clips=tuple(Clip(2.0 * i, 2.0 * i + 2) for i in range(len(vectors))),
+            info=VideoInfo(2.0 * count, 640, 360, 30.0, "h264", "mov,mp4", 0.0, 0, False, ()),
+            clips=tuple(Clip(2.0 * i, 2.0 * i + 2) for i in range(count)),
             embeddings=vectors,
             logits=logits,
             problem=None,
