@@ -39,7 +39,7 @@ def video(number: int, dim: int, world: int = STORED) -> Vectors:
 
 def clip(number: int, dim: int) -> Vectors:
     """The clip of this number among all that are stored: shape (dim,)."""
-    own: Vectors = video(number // CLIPS_A_VIDEO, dim)[number % CLIPS_A_VIDEO]
+    own: Vectors = _kept_video(number // CLIPS_A_VIDEO, dim)[number % CLIPS_A_VIDEO]
     return own
 
 
@@ -109,3 +109,9 @@ def _kinds(dim: int) -> tuple[Vectors, Vectors]:
     spread = (np.arange(1, dim + 1) ** -0.5).astype(np.float32)
     random = np.random.default_rng(_KINDS_SEED)
     return random.standard_normal((KINDS, dim), dtype=np.float32) * spread, spread
+
+
+@lru_cache(maxsize=1000)
+def _kept_video(number: int, dim: int) -> Vectors:
+    """A stored video that may be asked for again."""
+    return video(number, dim)

@@ -16,6 +16,9 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+import scale_search
+import search
+
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs/benchmarks.md"
 RESULTS = ROOT / "benchmarks/results"
@@ -300,6 +303,11 @@ def scale_cell(side: Result, name: str) -> str:
     return f"{side[f'{name}_ms']:,.0f} ({side[f'{name}_outside_faiss_ms']:,.1f})"
 
 
+def search_tables(record: Result) -> str:
+    """A table for each number of vectors."""
+    return "\n".join(search.table(one) for one in record["search_sizes"])
+
+
 TABLES: dict[str, Callable[[Result], str]] = {
     "cells": encoder_tables,
     "sides": embed_table,
@@ -309,6 +317,8 @@ TABLES: dict[str, Callable[[Result], str]] = {
     "cosine_with_float32": fidelity_table,
     "kernels": profile_table,
     "scales": scale_table,
+    "search_sizes": search_tables,
+    "scale_search": scale_search.table,
 }
 
 if __name__ == "__main__":

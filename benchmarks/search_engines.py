@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import gc
-import itertools
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -250,7 +249,7 @@ class Lance(Engine):
         """`nprobes` doubled, for each of some `refine_factor`."""
         return [
             [{"nprobes": probes, "refine_factor": refine} for probes in DOUBLED[:11]]
-            for refine in (1, 4, 16, 64, 256)
+            for refine in (256, 64, 16, 4, 1)  # the first ones reach a target soon
         ]
 
     def use(self, setting: Setting) -> None:
@@ -393,12 +392,16 @@ def cheapest(
         tried: Gives recall and seconds of a setting.
         target: The recall.
     """
-    reached: list[tuple[float, Setting]] = []
+    best: tuple[float, Setting] | None = None
     for row in rows:
-        outcomes = ((setting, *tried(setting)) for setting in row)
-        enough = ((cost, setting) for setting, found, cost in outcomes if found >= target)
-        reached += itertools.islice(enough, 1)
-    return min(reached, key=lambda one: one[0])[1] if reached else None
+        for setting in row:
+            found, cost = tried(setting)
+            if best and cost >= best[0]:
+                break
+            if found >= target:
+                best = cost, setting
+                break
+    return best[1] if best else None
 
 
 def written(index: Any) -> int:
