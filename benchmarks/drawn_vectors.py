@@ -97,10 +97,18 @@ def nearest(vectors: Vectors, queries: Vectors, k: int) -> NDArray[np.int64]:
     return rows
 
 
-def recall(found: NDArray[np.int64], true: NDArray[np.int64]) -> float:
-    """The share of true neighbours that were found, in any order; both of shape (m, k)."""
+def recalls(found: NDArray[np.int64], true: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The share of each query's true neighbours that were found, in any order.
+
+    Args:
+        found: Rows, shape (m, k).
+        true: Likewise.
+
+    Returns:
+        Shape (m,).
+    """
     pairs = zip(found.tolist(), true.tolist(), strict=True)
-    return float(np.mean([len({*some} & {*all_}) / len(all_) for some, all_ in pairs]))
+    return np.array([len({*some} & {*every}) / len(every) for some, every in pairs])
 
 
 @lru_cache(maxsize=4)

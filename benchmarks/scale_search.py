@@ -129,7 +129,7 @@ def table(record: Result) -> str:
     lines += [f"| {name} | {figure} |" for name, figure in rows(found).items()]
     lines += [
         "",
-        "| `where` leaves | clips | first, ms | p50, ms | without, ms | comparing all it leaves, ms "
+        "| `where` leaves | clips | first, ms | p50, ms | without, ms | all of it compared, ms "
         "| recall@10 | least hits |",
         f"|{'---|' * 8}",
     ]

@@ -36,7 +36,6 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from command import circumstances
 from drawn_vectors import Vectors, into_file, nearest, questions
 from search_engines import ENGINES, K, Questions, serve
 
@@ -62,6 +61,8 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="where vectors and indexes lie meanwhile")
     parser.add_argument("--out", type=Path, help="write everything as JSON to this file")
     options = parser.parse_args()
+    from command import circumstances  # has torch, which no engine's process is to have
+
     record = circumstances(Path(__file__).name)
     record["versions"] |= {name: version(name) for name in VERSIONS if is_needed(name, options)}
     result: Result = {**record, "dim": options.dim, "search_sizes": []}
@@ -203,7 +204,8 @@ def cells(reached: Result | None) -> list[str]:
         return ["not reached", *[""] * 5]
     times = [f"{reached[figure]:.2f}" for figure in ("p50_ms", "p99_ms", "batch_ms")]
     setting = ", ".join(f"{name} {value}" for name, value in reached["setting"].items())
-    return [f"{reached['recall_at_10']:.3f}", *times, f"{reached['resident_mb']:,.0f}", setting]
+    recall = f"{reached['recall_at_10']:.3f} ± {reached['standard_error']:.3f}"
+    return [recall, *times, f"{reached['resident_mb']:,.0f}", setting]
 
 
 def ratio_lines(one: Result) -> list[str]:

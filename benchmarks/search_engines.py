@@ -20,7 +20,7 @@ import faiss
 import numpy as np
 import pyarrow as pa
 from drawn_collections import fill, labelled, memory_mb
-from drawn_vectors import BLOCK_CLIPS, CLIPS_A_VIDEO, Vectors, mapped, recall
+from drawn_vectors import BLOCK_CLIPS, CLIPS_A_VIDEO, Vectors, mapped, recalls
 from numpy.typing import NDArray
 
 import vidx
@@ -99,7 +99,7 @@ class Engine:
     def _tried(self, questions: Questions, setting: Setting) -> tuple[float, float]:
         self.use(setting)
         found, times = one_by_one(self.ask, questions.vectors)
-        return recall(found, questions.true), float(np.median(times))
+        return float(np.mean(recalls(found, questions.true))), float(np.median(times))
 
 
 class FaissHNSW(Engine):
@@ -355,12 +355,14 @@ def measured(engine: Engine, questions: Questions) -> dict[str, Result]:
     for way, ask in engine.ways().items():
         one_by_one(ask, questions.vectors[:WARM_UP])
         found, times = one_by_one(ask, questions.vectors)
+        shares = recalls(found, questions.true)
         started = time.perf_counter()
         ask(questions.vectors)
         batch = (time.perf_counter() - started) / len(questions.vectors)
         p50, p99 = np.percentile(times, [50, 99]).tolist()
         result[way] = {
-            "recall_at_10": recall(found, questions.true),
+            "recall_at_10": float(np.mean(shares)),
+            "standard_error": float(np.std(shares) / len(shares) ** 0.5),
             "p50_ms": 1e3 * p50,
             "p99_ms": 1e3 * p99,
             "batch_ms": 1e3 * batch,
