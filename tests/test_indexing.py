@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -191,8 +192,27 @@ def test_embed_makes_codes_when_they_pay(
     from vidx.indexing import tend_index
 
     monkeypatch.setattr(building, "LEAST_BYTES", 600 * DIM * 4)
-    tend_index(collection._views.catalogue())
+    steps: list[vidx.IndexProgress] = []
+    tend_index(collection._views.catalogue(), steps.append)
     assert collection.info().index.kind == "ivf"
+    assert {step.stage for step in steps} == {"training", "adding", "tuning"}
+
+
+def test_an_index_that_cannot_be_written_is_told_and_costs_nothing_else(
+    collection: vidx.Collection, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from vidx.index import building
+    from vidx.index.codes import Codes
+    from vidx.indexing import tend_index
+
+    def full(*_arguments: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(building, "LEAST_BYTES", 1)
+    monkeypatch.setattr(Codes, "write", full)
+    tend_index(collection._views.catalogue())
+    assert "No space left" in caplog.text
+    assert collection.search_by_id(4, k=1)[0].clip_id == 4
 
 
 def test_of_copies_the_same_footage_comes_before_what_is_merely_alike(tmp_path: Path) -> None:
