@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vidx.records import Clip, EmbeddedVideo, Problem, Source, Space, VideoInfo
 from vidx.store.layout import Layout
@@ -38,10 +39,12 @@ def draw_video(
     problem: Problem | None = None,
     is_mirrored: bool = False,
     notes: tuple[str, ...] = (),
+    vectors: NDArray[np.float32] | None = None,
 ) -> NewVideo:
     """One embedded video; the same name and plan give the same vectors."""
     random = np.random.default_rng(list(f"{name} {plan}".encode()))
     logits = random.standard_normal((clips, len(labels))).astype(np.float16) if labels else None
+    drawn = random.standard_normal((clips, dim), dtype=np.float32)
     return NewVideo(
         video_id=video_id(name),
         plan=plan,
@@ -51,7 +54,7 @@ def draw_video(
                 2.0 * clips, 64, 48, 30.0, "h264", "mov,mp4", 0.0, 0, is_mirrored, notes
             ),
             clips=tuple(Clip(2.0 * i, 2.0 * i + 2) for i in range(clips)),
-            embeddings=random.standard_normal((clips, dim), dtype=np.float32),
+            embeddings=drawn if vectors is None else vectors,
             logits=logits,
             problem=problem,
         ),

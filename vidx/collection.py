@@ -158,12 +158,13 @@ class Collection:
             if named:
                 check_same_space(named.space, writer.manifest.space, str(self.path))
             catalogue = self._views.catalogue()
-            report = Ingest(writer, asked, lambda: extend_index(catalogue), progress).run(
+            ingest = Ingest(writer, asked, lambda: extend_index(catalogue), progress)
+            report = ingest.run(
                 files,
                 lambda: self._encoder(choice, writer.manifest.space),
                 workers=_default_workers() if asked.workers is None else asked.workers,
             )
-            self._tend_index()
+            self._tend_index(ingest.tell_index)
             return report
 
     def survey(self, paths: Paths, options: EmbedOptions | None = None) -> list[FileFinding]:
@@ -573,11 +574,11 @@ class Collection:
         build_index(self._catalogue())
         self._tend_index()
 
-    def _tend_index(self) -> None:
+    def _tend_index(self, progress: Callable[[IndexProgress], None] = lambda _step: None) -> None:
         from vidx.indexing import tend_index
 
         with stage("make the index"):
-            tend_index(self._catalogue())
+            tend_index(self._catalogue(), progress)
 
     def index(
         self,

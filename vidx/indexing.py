@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from vidx.errors import VidxError
 from vidx.index import Index
 from vidx.options import IndexOptions
 from vidx.records import IndexProgress, IndexReport
@@ -27,13 +28,17 @@ def make_index(
     return report(open_index(catalogue))
 
 
-def tend_index(catalogue: Catalogue) -> None:
+def tend_index(
+    catalogue: Catalogue, progress: Callable[[IndexProgress], None] = lambda _step: None
+) -> None:
     """Make what finds candidates where it pays and is missing or of long ago. Writers alone do.
 
-    Raises:
-        VidxError: The disk is full or the folder cannot be written; the index is as before.
+    A disk that is full costs no more than time in later searches, and is told in the log.
     """
-    open_index(catalogue).tend_codes(_tell_long_work)
+    try:
+        open_index(catalogue).tend_codes(progress)
+    except VidxError as error:
+        logger.warning("%s", error)
 
 
 def report(index: Index) -> IndexReport:
@@ -45,8 +50,3 @@ def check_index(view: View) -> IndexReport:
     """The report, with what a search finds now."""
     index, live = view.index, view.live
     return replace(index.check("similar", live), copy=index.check("copy", live))
-
-
-def _tell_long_work(step: IndexProgress) -> None:
-    if step.stage == "training" and step.done == 0:
-        logger.info("making the index for %r searches", step.likeness)

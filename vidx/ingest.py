@@ -22,6 +22,7 @@ from vidx.records import (
     EmbedReport,
     FileFinding,
     FileStatus,
+    IndexProgress,
     PassedOver,
     Problem,
     Source,
@@ -216,12 +217,16 @@ class Ingest:
             self.tell_commit()
         self.committed = time.monotonic()
 
-    def _tell(self) -> None:
+    def tell_index(self, step: IndexProgress) -> None:
+        """Tell how far the index is that is made at the end."""
+        self._tell(f"index for {step.likeness!r} searches: {step.stage} {step.done}/{step.total}")
+
+    def _tell(self, stage: str = "embedding") -> None:
         if self.progress:
             failed = self.counts["failed"] + self.counts["failed_before"]
             seconds = time.monotonic() - self.started
             done = sum(self.counts.values())
-            self.progress(EmbedProgress(done, self.files, self.clips, failed, seconds))
+            self.progress(EmbedProgress(done, self.files, self.clips, failed, seconds, stage))
 
     def _report(self) -> EmbedReport:
         return EmbedReport(

@@ -261,6 +261,7 @@ class EmbedProgress:
         num_clips: Clips embedded so far.
         num_failed: Files failed so far, in this run or before.
         seconds: Wall-clock time since the run began.
+        stage: `embedding`, and at the end what is done for the index, where that pays.
     """
 
     num_files_done: int
@@ -268,6 +269,7 @@ class EmbedProgress:
     num_clips: int
     num_failed: int
     seconds: float
+    stage: str = "embedding"
 
 
 @dataclass(frozen=True, slots=True)

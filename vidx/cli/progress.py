@@ -96,11 +96,13 @@ class _Lines:
 
 
 def of_files(step: EmbedProgress) -> str:
-    """Clips, rate, time left and failures so far.
+    """Clips, rate, time left and failures so far; or what is done at the end.
 
     >>> of_files(EmbedProgress(5, num_files=20, num_clips=30, num_failed=1, seconds=10.0))
     'files, 30 clips, 3.0 clips/s, ETA 0:00:30, 1 failed'
     """
+    if step.stage != "embedding":
+        return f"files, {step.stage}"
     rate = step.num_clips / step.seconds if step.seconds else 0.0
     left = (step.num_files - step.num_files_done) * step.seconds / max(step.num_files_done, 1)
     eta = timedelta(seconds=round(left))

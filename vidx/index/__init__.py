@@ -300,7 +300,7 @@ class Index:
         mask = None if live is None else live[: len(self.indexed.ids)]
         measured = tuning.checked(space, self.indexed.videos, mask)
         if space.codes is None:  # also where its file is damaged
-            report = replace(report, kind="exact", parameters={})
+            report = replace(report, kind="exact", parameters={}, bytes_per_vector=0.0)
         return replace(report, **asdict(measured))
 
     def disagreements(self, parts: Parts) -> list[str]:

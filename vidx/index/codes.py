@@ -74,7 +74,7 @@ class Codes:
             codes = cls(index)
             sizes = sum(codes._lists.invlists.list_size(i) for i in range(codes.num_lists))
         except (RuntimeError, AttributeError) as error:
-            raise ValueError(f"{path.name} is no file of codes: {error}") from error
+            raise ValueError(f"{path.name} is no file of codes, or is broken") from error
         if sizes != codes.rows:
             raise ValueError(f"{path.name} has {sizes} vectors, not {codes.rows}")
         return codes
