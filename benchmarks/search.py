@@ -37,7 +37,9 @@ from pathlib import Path
 from typing import Any
 
 from drawn_vectors import Vectors, into_file, nearest, questions
-from search_engines import ENGINES, K, Questions, serve
+from search_asking import K, Questions
+from search_engines import ENGINES
+from search_serving import serve
 
 TARGETS = (0.95, 0.99)
 OURS, ALONE = "vidx", "vidx, index alone"

@@ -1,18 +1,10 @@
-"""The engines of benchmarks/search.py, one way of use: build, find settings, ask.
-
-`serve` runs in a process of its own and does what the other end of its pipe asks.
-"""
+"""The engines of benchmarks/search.py, with one way of use: build, find settings, ask."""
 
 from __future__ import annotations
 
-import gc
-import shutil
-import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from functools import partial
 from importlib import import_module
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -20,27 +12,16 @@ import faiss
 import numpy as np
 import pyarrow as pa
 from drawn_collections import fill, labelled, memory_mb
-from drawn_vectors import BLOCK_CLIPS, CLIPS_A_VIDEO, Vectors, mapped, recalls
+from drawn_vectors import BLOCK_CLIPS, CLIPS_A_VIDEO, Vectors, recalls
 from numpy.typing import NDArray
+from search_asking import K, Questions, Rows, Setting, cheapest, one_by_one
 
 import vidx
 
-Setting = dict[str, float]
 Result = dict[str, Any]
-Rows = NDArray[np.int64]
 
-K = 10
-WARM_UP = 20
 MEMORY = {"VmRSS": "resident_mb", "RssAnon": "anonymous_mb"}
 DOUBLED = tuple(2**power for power in range(13))
-
-
-@dataclass(frozen=True)
-class Questions:
-    """Queries (m, dim) and the rows of their true neighbours (m, K)."""
-
-    vectors: Vectors
-    true: Rows
 
 
 class Engine:
@@ -312,98 +293,6 @@ ENGINES: dict[str, type[Engine]] = {
     "hnswlib": HNSWLib,
     "lancedb": Lance,
 }
-
-
-def serve(pipe: Connection, name: str, file: Path, dim: int, folder: Path) -> None:
-    """Build an engine's index, and answer until told to stop.
-
-    Args:
-        pipe: Gives pairs of what to do and its arguments, takes results; None ends it.
-        name: Of the engine.
-        file: The vectors, as `drawn_vectors.into_file` writes them.
-        dim: Of a vector.
-        folder: For what lies on disk.
-    """
-    engine = ENGINES[name](folder)
-    pipe.send(built(engine, file, dim))
-    deeds = {"choose": engine.choose, "measure": partial(measured, engine)}
-    while asked := pipe.recv():
-        deed, *arguments = asked
-        pipe.send(deeds[deed](*arguments))
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-def built(engine: Engine, file: Path, dim: int) -> Result:
-    """Seconds and bytes of a build; the part of `vidx` that keeps clips, not vectors, is apart."""
-    vectors = mapped(file, dim)
-    started = time.perf_counter()
-    engine.build(vectors)
-    taken = time.perf_counter() - started
-    del vectors  # before anybody asks what memory is taken
-    gc.collect()
-    apart = getattr(engine, "filling_seconds", 0.0)
-    return {
-        "build_seconds": taken - apart,
-        "filling_seconds": apart,
-        "index_mb": engine.num_bytes() / 1e6,
-    }
-
-
-def measured(engine: Engine, questions: Questions) -> dict[str, Result]:
-    """Recall and times of each way, with what was chosen last."""
-    result = {}
-    for way, ask in engine.ways().items():
-        one_by_one(ask, questions.vectors[:WARM_UP])
-        found, times = one_by_one(ask, questions.vectors)
-        shares = recalls(found, questions.true)
-        started = time.perf_counter()
-        ask(questions.vectors)
-        batch = (time.perf_counter() - started) / len(questions.vectors)
-        p50, p99 = np.percentile(times, [50, 99]).tolist()
-        result[way] = {
-            "recall_at_10": float(np.mean(shares)),
-            "standard_error": float(np.std(shares) / len(shares) ** 0.5),
-            "p50_ms": 1e3 * p50,
-            "p99_ms": 1e3 * p99,
-            "batch_ms": 1e3 * batch,
-            **engine.memory(),
-        }
-    return result
-
-
-def one_by_one(ask: Callable[[Vectors], Rows], queries: Vectors) -> tuple[Rows, list[float]]:
-    """Rows (m, K) and the seconds of each query."""
-    found, times = [], []
-    for row in range(len(queries)):
-        query = queries[row : row + 1]
-        started = time.perf_counter()
-        found.append(ask(query))
-        times.append(time.perf_counter() - started)
-    return np.concatenate(found), times
-
-
-def cheapest(
-    rows: Sequence[Sequence[Setting]],
-    tried: Callable[[Setting], tuple[float, float]],
-    target: float,
-) -> Setting | None:
-    """The quickest of the first settings in each row that reach a recall; None where none does.
-
-    Args:
-        rows: Settings, each row from the cheapest to what finds most.
-        tried: Gives recall and seconds of a setting.
-        target: The recall.
-    """
-    best: tuple[float, Setting] | None = None
-    for row in rows:
-        for setting in row:
-            found, cost = tried(setting)
-            if best and cost >= best[0]:
-                break
-            if found >= target:
-                best = cost, setting
-                break
-    return best[1] if best else None
 
 
 def written(index: Any) -> int:

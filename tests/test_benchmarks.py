@@ -83,7 +83,7 @@ def test_recall_counts_what_was_found_in_any_order(benchmark) -> None:
 
 
 def test_the_cheapest_setting_that_reaches_the_target_is_taken(benchmark) -> None:
-    cheapest = benchmark("search_engines").cheapest
+    cheapest = benchmark("search_asking").cheapest
     outcomes = {1: (0.9, 1.0), 2: (0.96, 4.0), 3: (0.99, 5.0), 4: (0.5, 1.0), 5: (0.97, 2.0)}
     tried = []
 
@@ -100,13 +100,14 @@ def test_the_cheapest_setting_that_reaches_the_target_is_taken(benchmark) -> Non
 
 @pytest.mark.parametrize("name", ["faiss HNSW32", "faiss IVF-Flat", "vidx"])
 def test_an_engine_finds_as_often_as_asked_in_each_of_its_ways(benchmark, tmp_path, name) -> None:
-    engines, search = benchmark("search_engines"), benchmark("search")
+    engines, serving = benchmark("search_engines"), benchmark("search_serving")
+    search = benchmark("search")
     vectors = benchmark("drawn_vectors").into_file(tmp_path / "vectors", 1000, 16)
     choosing, others = search.asked(vectors, 40)
     engine = engines.ENGINES[name](tmp_path / "own")
-    assert engines.built(engine, tmp_path / "vectors", 16)["build_seconds"] > 0
+    assert serving.built(engine, tmp_path / "vectors", 16)["build_seconds"] > 0
     assert engine.choose(0.95, choosing)
-    ways = engines.measured(engine, others)
+    ways = serving.measured(engine, others)
     assert len(ways) == (2 if name == "vidx" else 1)
     assert all(one["recall_at_10"] > 0.85 for one in ways.values())
     assert all(one["p99_ms"] >= one["p50_ms"] > 0 for one in ways.values())
