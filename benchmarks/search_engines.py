@@ -83,7 +83,20 @@ class Engine:
         return float(np.mean(recalls(found, questions.true))), float(np.median(times))
 
 
-class FaissHNSW(Engine):
+class Faiss(Engine):
+    """What both plain indexes of FAISS have."""
+
+    def num_bytes(self) -> int:
+        """What its file would be."""
+        return written(self.index)
+
+    def ask(self, queries: Vectors) -> Rows:
+        """As it comes."""
+        rows: Rows = self.index.search(queries, K)[1]
+        return rows
+
+
+class FaissHNSW(Faiss):
     """`IndexHNSWFlat` of 32 neighbours, else as it comes; of length 1, L2 ranks as cosines do."""
 
     def build(self, vectors: Vectors) -> None:
@@ -91,10 +104,6 @@ class FaissHNSW(Engine):
         self.index = faiss.IndexHNSWFlat(vectors.shape[1], 32)
         for start in range(0, len(vectors), BLOCK_CLIPS):
             self.index.add(vectors[start : start + BLOCK_CLIPS])
-
-    def num_bytes(self) -> int:
-        """What its file would be."""
-        return written(self.index)
 
     def settings(self) -> list[list[Setting]]:
         """`efSearch` doubled."""
@@ -104,13 +113,8 @@ class FaissHNSW(Engine):
         """As FAISS has it."""
         self.index.hnsw.efSearch = setting["efSearch"]
 
-    def ask(self, queries: Vectors) -> Rows:
-        """As it comes."""
-        rows: Rows = self.index.search(queries, K)[1]
-        return rows
 
-
-class FaissIVF(Engine):
+class FaissIVF(Faiss):
     """`IndexIVFFlat` of four times the root of n lists, as FAISS's guidelines say."""
 
     def build(self, vectors: Vectors) -> None:
@@ -123,10 +127,6 @@ class FaissIVF(Engine):
         for start in range(0, len(vectors), BLOCK_CLIPS):
             self.index.add(vectors[start : start + BLOCK_CLIPS])
 
-    def num_bytes(self) -> int:
-        """What its file would be."""
-        return written(self.index)
-
     def settings(self) -> list[list[Setting]]:
         """`nprobe` doubled."""
         return [[{"nprobe": probes} for probes in DOUBLED if probes <= self.index.nlist]]
@@ -134,11 +134,6 @@ class FaissIVF(Engine):
     def use(self, setting: Setting) -> None:
         """As FAISS has it."""
         self.index.nprobe = setting["nprobe"]
-
-    def ask(self, queries: Vectors) -> Rows:
-        """As it comes."""
-        rows: Rows = self.index.search(queries, K)[1]
-        return rows
 
 
 class USearch(Engine):
