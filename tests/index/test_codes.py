@@ -267,7 +267,7 @@ def test_a_recall_out_of_reach_is_told_with_the_best_there_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(indexes.tuning, "MOST_REFINED", 1)
-    with pytest.raises(UsageError, match=r"codes find 0\.\d+ of the neighbours"):
+    with pytest.raises(UsageError, match=r"codes for 'similar' find 0\.\d+ of these"):
         make(tmp_path, 3000, IndexOptions(kind="ivf", target_recall=0.999))
 
 

@@ -21,7 +21,7 @@ from vidx.index.tuning import NUM_MEASURED, NUM_TUNED, ask, measure, tuned
 from vidx.options import IndexOptions
 from vidx.records import IndexProgress, Likeness
 
-LEAST_BYTES = 64 << 20  # of vectors: less is compared one by one within some milliseconds
+LEAST_BYTES = 8 << 20  # of vectors: less is compared one by one within half a millisecond
 LEAST_ROWS = 100  # that anything can be learned of
 TRAIN_AGAIN = 2  # when there are so many times as many rows
 LATE_SHARE = 0.02  # of rows without codes beside those that have some
@@ -194,7 +194,7 @@ def _tune(
     questions = ask(space.vectors, matrix.videos, NUM_TUNED + NUM_MEASURED)
     settings = tuned(space, matrix.videos, questions.part(slice(NUM_TUNED)), asked.target_recall)
     if isinstance(settings, float):
-        _tell_unreached(asked, settings)
+        _tell_unreached(asked, likeness, settings)
         return None
     held_out = questions.part(slice(NUM_TUNED, None))
     if not len(held_out.rows):  # so few clips that all were needed
@@ -204,13 +204,13 @@ def _tune(
     return settings, measured
 
 
-def _tell_unreached(asked: IndexOptions, reached: float) -> None:
+def _tell_unreached(asked: IndexOptions, likeness: Likeness, reached: float) -> None:
     """Say that no codes find as many as was asked for.
 
     Raises:
         UsageError: Where codes were insisted on.
     """
-    problem = f"codes find {reached:.3f} of the neighbours of these clips at most"
+    problem = f"codes for {likeness!r} find {reached:.3f} of these clips' neighbours at most"
     if asked.kind == "ivf":
         raise UsageError(
             f"target_recall={asked.target_recall:g}: {problem}.",

@@ -72,22 +72,40 @@ class Space:
         """The closest of the rows that have codes, by whichever way reads less."""
         codes, settings = self.codes, self.settings
         assert codes and settings  # noqa: S101 - asked for only then
-        least = settings.refine * max(k, LEAST_REFINED)
+        count = settings.refine * max(k, LEAST_REFINED)
         num_allowed = codes.rows if allowed is None else int(np.count_nonzero(allowed))
-        probes = np.full(len(queries), settings.num_probes)
-        exact = self._reads_less(num_allowed, least, settings.num_probes)
-        if widen and allowed is not None and not exact:
-            probes = self._probes(queries, least, allowed)
-        scores = np.empty((len(queries), k), np.float32)
-        rows = np.empty((len(queries), k), np.int64)
-        for number in np.unique(probes).tolist():
-            some = probes == number
+        if self._reads_less(num_allowed, count, settings.num_probes):
+            return search_exact(self.vectors[: codes.rows], queries, k, allowed)
+        if allowed is None or not widen:
+            return self._refined(queries, k, allowed, count, settings.num_probes, num_allowed)
+        return self._search_allowed(queries, k, allowed, count, num_allowed)
+
+    def _search_allowed(
+        self,
+        queries: NDArray[np.float32],
+        k: int,
+        allowed: NDArray[np.bool_],
+        count: int,
+        num_allowed: int,
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Look first as if all were allowed; the fewer that are near a query, the further then."""
+        codes, settings = self.codes, self.settings
+        assert codes and settings  # noqa: S101 - asked for only then
+        near = codes.candidates(queries, 2 * count, settings.num_probes, None)
+        near = np.where((near >= 0) & allowed[near], near, -1)
+        scores, rows = merge(k, (products(self.vectors, queries, near), near))
+        num_near = np.count_nonzero(near >= 0, axis=1)
+        # Twice as many were asked for: half of these is as good as a search among the allowed.
+        widened = 2.0 ** np.ceil(np.log2(count / np.maximum(num_near, 0.25)))
+        for factor in np.unique(widened[widened > 1]).astype(int).tolist():
+            some = widened == factor
+            num_probes = min(codes.num_lists, settings.num_probes * factor)
             # Further away there is more that is about as close, and codes tell less of it.
-            count = least * min(MOST_WIDENED, number // settings.num_probes)
-            if self._reads_less(num_allowed, count, number):
+            more = count * min(MOST_WIDENED, factor)
+            if self._reads_less(num_allowed, more, num_probes):
                 found = search_exact(self.vectors[: codes.rows], queries[some], k, allowed)
             else:
-                found = self._refined(queries[some], k, allowed, count, number, num_allowed)
+                found = self._refined(queries[some], k, allowed, more, num_probes, num_allowed)
             scores[some], rows[some] = found
         return scores, rows
 
@@ -96,19 +114,6 @@ class Space:
         assert self.codes  # noqa: S101 - asked for only then
         one = 4 * self.vectors.shape[1]
         return bool(num_rows * one <= self.codes.bytes_read(num_probes) + count * one * SCATTERED)
-
-    def _probes(
-        self, queries: NDArray[np.float32], count: int, allowed: NDArray[np.bool_]
-    ) -> NDArray[np.int64]:
-        """Lists to look through for each query: the more, the fewer rows near it are allowed."""
-        codes, settings = self.codes, self.settings
-        assert codes and settings  # noqa: S101 - asked for only then
-        near = codes.candidates(queries, count, settings.num_probes, None)
-        num_allowed = np.count_nonzero(allowed[near] & (near >= 0), axis=1)
-        factors = count / np.maximum(num_allowed, 0.5)
-        probes = settings.num_probes * 2 ** np.ceil(np.log2(factors))
-        fewer: NDArray[np.int64] = np.minimum(probes, codes.num_lists).astype(np.int64)
-        return fewer
 
     def _refined(
         self,

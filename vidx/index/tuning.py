@@ -18,7 +18,7 @@ from vidx.index.header import Measured, Settings
 from vidx.index.space import Space, products
 
 DEPTHS = (1, 10, 100)
-MOST_REFINED = 64
+MOST_REFINED = 256
 NUM_TUNED = 384  # queries for the settings
 NUM_MEASURED = 256  # and others to say how good they are
 NUM_TIMED = 64
