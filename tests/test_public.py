@@ -70,7 +70,8 @@ def test_public_names_are_all_that_is_public() -> None:
         "stages",
         "store",
     }
-    rooms |= {"masks", "options", "selection", "training", "video_files", "views"}
+    rooms |= {"background", "diversity", "examples", "many", "queries", "segment_search"}
+    rooms |= {"masks", "options", "segments", "selection", "training", "video_files", "views"}
     public = {name for name in vars(vidx) if not name.startswith("_")} - {"TYPE_CHECKING"}
     assert public - rooms <= set(vidx.__all__)
     with pytest.raises(AttributeError, match="no attribute 'DIMS'"):

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from vidx.errors import UsageError
 from vidx.options import SearchOptions
+from vidx.queries import Query, query_file, stored_query
 from vidx.records import Clip, Hit
-from vidx.retrieval import Query, query_file, search, stored_query
+from vidx.retrieval import search
 from vidx.store.catalogue import Catalogue
 from vidx.store.compact import compact, purge
 from vidx.store.layout import Layout, read_manifest
@@ -108,7 +109,7 @@ def path_matcher(glob: str) -> Callable[[str], bool]:
 
 def query_of(vectors: NDArray[np.float32], owner: str | None = None) -> Query:
     clips = tuple(Clip(float(row), row + 1.0) for row in range(len(vectors)))
-    return Query(clips, vectors, owner)
+    return Query(clips, vectors, () if owner is None else (owner,))
 
 
 def brute_force(
@@ -180,7 +181,7 @@ def test_leaving_out_its_own_content_leaves_out_all_of_it(drawn: Drawn) -> None:
     with drawn.views.now() as (catalogue, view):
         query = stored_query(catalogue, view, int(drawn.ids[0]))
     hits = ask(drawn.views, query, 1000, SearchOptions(exclude_self=True))
-    assert len(hits) == len(drawn.ids) - drawn.owners.count(query.video_id)
+    assert len(hits) == len(drawn.ids) - drawn.owners.count(query.video_ids[0])
 
 
 @pytest.mark.parametrize("by_video", [False, True])

@@ -38,6 +38,7 @@ from vidx.records import (
     CompactReport,
     EmbedProgress,
     EmbedReport,
+    FailedQuery,
     FileFinding,
     FileStatus,
     Hit,
@@ -52,6 +53,8 @@ from vidx.records import (
     RebuildReport,
     RemoveReport,
     RestoreReport,
+    SearchReport,
+    Segment,
     Space,
 )
 from vidx.selection import Selection
@@ -89,6 +92,7 @@ __all__ = [
     "EmbedOptions",
     "EmbedProgress",
     "EmbedReport",
+    "FailedQuery",
     "FileFinding",
     "FileStatus",
     "FingerprintMismatch",
@@ -113,6 +117,8 @@ __all__ = [
     "RemoveReport",
     "RestoreReport",
     "SearchOptions",
+    "SearchReport",
+    "Segment",
     "Selection",
     "Space",
     "TrainReport",

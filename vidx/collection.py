@@ -26,6 +26,7 @@ from vidx.records import (
     RebuildReport,
     RemoveReport,
     RestoreReport,
+    SearchReport,
     Space,
 )
 from vidx.stages import stage
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 
     from vidx.embedder.encoder import Encoder
     from vidx.encoder_choice import EncoderChoice
+    from vidx.many import Queries
+    from vidx.queries import Examples
     from vidx.selection import Selection
     from vidx.store.catalogue import Catalogue
     from vidx.store.writer import Writer
@@ -213,8 +216,10 @@ class Collection:
             options: Which span of it, which clips may be hits, and where to compute.
 
         Returns:
-            At most k hits, ranked by the best pair of a query clip and a stored clip. All clips
-            that are committed take part, and fewer than k hits mean that there are no more.
+            At most k hits, ranked by the best pair of a query clip and a stored clip; with
+            `by="segment"` each is a `Segment`, ranked by how much of both matches and how well.
+            All clips that are committed take part, and fewer than k hits mean that there are no
+            more.
 
         Raises:
             UsageError: The file is not there, or an argument is out of range.
@@ -222,21 +227,14 @@ class Collection:
             FingerprintMismatch: The model is not the collection's.
         """
         with stage("start Python's libraries"):
-            from vidx import masks, retrieval
-            from vidx.embedder.decoding.sampling import Plan
-            from vidx.encoder_choice import EncoderChoice
+            from vidx import queries, retrieval
 
         asked = options or SearchOptions()
-        wanted = retrieval.wanted(k)
-        span = Plan(start_seconds=asked.start_seconds or 0.0, end_seconds=asked.end_seconds)
-        query = retrieval.query_file(file)
-        with stage("open catalogue and index"), self._look() as seen:
-            masks.allowed_rows(*seen, asked)  # what is wrong is told before anything is decoded
-        with stage("load the model"):
-            choice = EncoderChoice(asked.model, asked.device, asked.dtype)
-            encoder = self._encoder(choice, self._manifest().space)
+        wanted, query = queries.wanted(k), queries.query_file(file)
+        plan = queries.query_plan(asked, self._manifest().space)
+        encoder = self._query_encoder(asked)
         with stage("decode and embed the query"):
-            embedded = retrieval.file_query(encoder, query, span, needs_id=asked.exclude_self)
+            embedded = queries.file_query(encoder, query, plan, asked)
         with stage("search the index"), self._look() as (catalogue, view):
             return retrieval.search(catalogue, view, embedded, wanted, asked)
 
@@ -257,14 +255,14 @@ class Collection:
             UsageError: No live clip has this id, or an argument is out of range.
         """
         with stage("start Python's libraries"):
-            from vidx import retrieval
+            from vidx import queries, retrieval
 
         asked = options or SearchOptions()
         if (asked.start_seconds, asked.end_seconds) != (None, None):
             raise UsageError("A span is of a file: a stored clip has its own start and end.")
-        wanted, number = retrieval.wanted(k), operator.index(clip_id)
+        wanted, number = queries.wanted(k), operator.index(clip_id)
         with stage("search the index"), self._look() as (catalogue, view):
-            query = retrieval.stored_query(catalogue, view, number)
+            query = queries.stored_query(catalogue, view, number)
             return retrieval.search(catalogue, view, query, wanted, asked)
 
     def search_by_vector(
@@ -284,15 +282,104 @@ class Collection:
             UsageError: The vectors are no finite numbers of this shape, or an argument is out of
                 range.
         """
-        from vidx import retrieval
+        from vidx import queries, retrieval
 
         asked = options or SearchOptions()
         if asked.exclude_self or (asked.start_seconds, asked.end_seconds) != (None, None):
             raise UsageError("exclude_self and a span are of a video; a vector has neither.")
-        wanted = retrieval.wanted(k)
-        query = retrieval.vector_query(vectors, self._manifest().space.dim)
+        queries.refuse_segments(asked, "a vector")
+        wanted = queries.wanted(k)
+        query = queries.vector_query(vectors, self._manifest().space.dim)
         with self._look() as (catalogue, view):
             return retrieval.search(catalogue, view, query, wanted, asked)
+
+    def search_like(
+        self,
+        like: Examples,
+        unlike: Examples = (),
+        k: int = 10,
+        options: SearchOptions | None = None,
+    ) -> list[Hit]:
+        """Find the clips that are like some examples, and not like some others.
+
+        A search is made for one direction: the mean of what is like, less half the mean of what
+        is unlike; from five of each on, the direction that tells them apart best, by logistic
+        regression. Scores are cosine similarities to it. With `likeness="copy"` it is always the
+        means.
+
+        Args:
+            like: A video file, a clip_id or a vector, or several of them in a list.
+            unlike: Likewise; none by default.
+            k: Hits wanted.
+            options: Which clips may be hits, and where to compute. `exclude_self` leaves out the
+                content of all examples that are files or stored clips.
+
+        Returns:
+            As for `search`.
+
+        Raises:
+            UsageError: There is nothing to be like, or an example is not what it may be.
+            VideoError: A file cannot be decoded.
+        """
+        with stage("start Python's libraries"):
+            from vidx import queries, retrieval
+
+        asked = options or SearchOptions()
+        queries.refuse_segments(asked, "a mixture of examples")
+        wanted, plan = queries.wanted(k), queries.query_plan(asked, self._manifest().space)
+        sides = [queries.examples(side) for side in (like, unlike)]
+        found = {}
+        if files := queries.files_among(sides[0] + sides[1]):
+            encoder = self._query_encoder(asked)
+            with stage("decode and embed the examples"):
+                found = {file: queries.file_query(encoder, file, plan, asked) for file in files}
+        with stage("search the index"), self._look() as (catalogue, view):
+            liked, unliked = (queries.of_examples(catalogue, view, one, found) for one in sides)
+            query = queries.examples_query(liked, unliked, asked)
+            return retrieval.search(catalogue, view, query, wanted, asked)
+
+    def search_many(
+        self,
+        queries: Queries,
+        k: int = 10,
+        options: SearchOptions | None = None,
+        *,
+        output: str | os.PathLike[str] | None = None,
+        progress: Callable[[EmbedProgress], None] | None = None,
+    ) -> SearchReport:
+        """Search for many files, stored clips or vectors in one go.
+
+        Files are embedded several at a time, as `embed` does; one that is broken is told in the
+        report, and costs no other. All are searched for in one state of the collection.
+
+        Args:
+            queries: Files, and folders for the videos in them; or clip ids; or vectors, (m, dim).
+            k: Hits wanted of each.
+            options: As for `search`, without a span.
+            output: A file for the hits: `.parquet`, `.csv` or `.jsonl`. None: none.
+            progress: Called with an `EmbedProgress` after each file.
+
+        Returns:
+            The hits as one table, and the files that failed.
+
+        Raises:
+            UsageError: A path or a clip is not there, or an argument is out of range.
+            VidxError: There are no videos at these paths, or the output cannot be written.
+        """
+        from vidx.many import search_many
+
+        asked = options or SearchOptions()
+        place = None if output is None else Path(output)
+        return search_many(
+            self._look,
+            lambda: self._query_encoder(asked),
+            queries,
+            k,
+            asked,
+            output=place,
+            workers=_default_workers(),
+            progress=progress,
+        )
 
     def where(self, expression: str) -> Selection:
         """The clips of which an expression is true, to be searched, read or exported.
@@ -662,6 +749,17 @@ class Collection:
             writer.reserve(index.reach(self._layout.index, writer.manifest.uuid))
             extend_index(self._catalogue())  # what a killed writer could not, and as a check
             yield writer
+
+    def _query_encoder(self, options: SearchOptions) -> Encoder:
+        """The encoder for what is searched for; what else is wrong is told before it is loaded."""
+        from vidx import masks
+        from vidx.encoder_choice import EncoderChoice
+
+        with stage("open catalogue and index"), self._look() as seen:
+            masks.allowed_rows(*seen, options)
+        with stage("load the model"):
+            choice = EncoderChoice(options.model, options.device, options.dtype)
+            return self._encoder(choice, self._manifest().space)
 
     def _encoder(self, choice: EncoderChoice, space: Space | None) -> Encoder:
         """The encoder asked for, else the collection's own, else the default one; kept."""

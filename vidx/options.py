@@ -115,7 +115,8 @@ class SearchOptions:
     Attributes:
         start_seconds: Begin of the span of a file that is searched for. None: its begin.
         end_seconds: End of that span. None: the end of the file.
-        by: `clip` gives clips, `video` the best clip of each video.
+        by: `clip` gives clips, `video` the best clip of each video, `segment` the spans of stored
+            videos that match spans of the query, each a `Segment`.
         where: Only clips of which this is true: an expression as in `docs/where.md`, or a
             `Selection` of the same collection. None: any.
         labels: Only clips that have one of these labels; one name may stand by itself. None: any.
@@ -123,10 +124,12 @@ class SearchOptions:
         path_glob: Only videos one of whose paths matches; `*` also matches `/`, and a pattern that
             begins with neither `/` nor `*` may begin at any folder. None: any. Short for
             `path GLOB '...'`.
-        exclude_self: Whether to leave out the query's own content, under whatever path.
+        exclude_self: Whether to leave out the query's own content, under whatever path; of several
+            examples that of each.
         likeness: `similar` compares vectors as they are, for meaning; `copy` after whitening by
-            the collection's own principal axes, for the same footage. Scores of one are not
-            comparable with those of the other.
+            the collection's own principal axes, for the same footage, and so do segments. Scores
+            of one are not comparable with those of the other.
+        diverse: Whether hits that are much like better ones make room for others.
         model: Where the collection's model lies now, if it has moved.
         device: As for `EmbedOptions`, but `cuda` is one device.
         dtype: As for `EmbedOptions`.
@@ -137,19 +140,20 @@ class SearchOptions:
 
     start_seconds: float | None = None
     end_seconds: float | None = None
-    by: Literal["clip", "video"] = "clip"
+    by: Literal["clip", "video", "segment"] = "clip"
     where: str | Selection | None = None
     labels: str | Sequence[str] | None = None
     path_glob: str | None = None
     exclude_self: bool = False
     likeness: Likeness = "similar"
+    diverse: bool = False
     model: str | os.PathLike[str] | None = None
     device: str | None = None
     dtype: str | None = None
 
     def __post_init__(self) -> None:
-        if self.by not in ("clip", "video"):
-            raise UsageError(f"by={self.by!r}: it is 'clip' or 'video'.")
+        if self.by not in ("clip", "video", "segment"):
+            raise UsageError(f"by={self.by!r}: it is 'clip', 'video' or 'segment'.")
         if self.likeness not in ("similar", "copy"):
             raise UsageError(f"likeness={self.likeness!r}: it is 'similar' or 'copy'.")
         if self.path_glob is not None and not self.path_glob:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
     import numpy as np
+    import pyarrow as pa
     from numpy.typing import NDArray
 
 SHOWN_ENDINGS = 10  # in a line
@@ -158,6 +159,8 @@ class Hit:
         likeness: By what the vectors were compared.
         query_problem: Why the file that was searched for gave a part of its clips only; None where
             it is whole, and of a stored clip or a vector.
+        background_share: How unusual the score is here: the share of random pairs of clips of this
+            collection, of two videos each, that are closer. None where there are too few clips.
     """
 
     rank: int
@@ -173,6 +176,52 @@ class Hit:
     labels: tuple[Label, ...]
     likeness: Likeness = "similar"
     query_problem: Problem | None = None
+    background_share: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segment(Hit):
+    """Consecutive clips of a stored video that match consecutive clips of a query.
+
+    A hit whose spans are those of the whole match: `start_seconds` and `end_seconds` of the stored
+    video, `query_start_seconds` and `query_end_seconds` of the query. They are estimated, and need
+    not be those of clips. `score` is the mean cosine similarity of the better half of the clips
+    that match. Segments are ranked by that and by how long they are, so scores need not fall from
+    one to the next. clip_id and labels are those of the stored clip at the best place.
+
+    Attributes:
+        num_clips: Clips of the query that match; there are four to the length of one.
+    """
+
+    num_clips: int
+
+
+@dataclass(frozen=True, slots=True)
+class FailedQuery:
+    """A file that could not be searched for, and why."""
+
+    path: str
+    problem: Problem
+
+
+@dataclass(frozen=True, slots=True)
+class SearchReport:
+    """What many queries found.
+
+    Attributes:
+        num_queries: How many there were, those that failed included.
+        num_clips: Vectors that were searched for.
+        failed: The files among them that could not be embedded.
+        hits: A `pyarrow.Table`, one row a hit, by query and rank; `docs/formats.md` lists its
+            columns.
+        seconds: Wall-clock time.
+    """
+
+    num_queries: int
+    num_clips: int
+    failed: tuple[FailedQuery, ...]
+    hits: pa.Table
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)

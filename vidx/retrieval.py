@@ -1,142 +1,33 @@
-"""One search: from a query to ranked hits."""
+"""One search: from queries to ranked hits."""
 
 from __future__ import annotations
 
-import operator
-import os
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, SupportsIndex
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from vidx.embedder.decoding.pool import Job
-from vidx.embedder.decoding.sampling import Plan
-from vidx.embedder.pipeline import embed_videos
-from vidx.errors import CollectionDamaged, UsageError, VideoError
+from vidx.diversity import num_candidates, spread
 from vidx.masks import allowed_rows
 from vidx.options import SearchOptions
-from vidx.records import Clip, Hit, Likeness, Problem
-from vidx.stages import logger
-from vidx.store.catalogue import Catalogue
-from vidx.store.survey import content_id
+from vidx.queries import Query
+from vidx.records import Hit, Likeness, Segment
+from vidx.segment_search import NEAREST, Nearest, search_segments, track
+from vidx.segments import Alignment
+from vidx.store.catalogue import Catalogue, ClipRow
 from vidx.views import View
-
-if TYPE_CHECKING:
-    from vidx.embedder.encoder import Encoder
-
-_QUERY_BATCH = 8  # clips in one batch: a query is short, and measures no memory
-
-
-@dataclass(frozen=True, slots=True)
-class Query:
-    """The clips that are searched for.
-
-    Attributes:
-        clips: m spans of the query; None where it is a vector alone.
-        vectors: Float32, shape (m, dim).
-        video_id: SHA-256 (hex) of the query's bytes, where it was asked for.
-        problem: Why clips of the query are missing, or None when it is whole.
-    """
-
-    clips: tuple[Clip | None, ...]
-    vectors: NDArray[np.float32]
-    video_id: str | None
-    problem: Problem | None = None
 
 
 class _Match(NamedTuple):
     """A stored clip with its video's number, and the clip of the query that is closest to it."""
 
+    row: int
     clip_id: int
     video: int
     score: float
     query_row: int
-
-
-def wanted(k: SupportsIndex) -> int:
-    """How many hits.
-
-    Raises:
-        UsageError: None.
-    """
-    number = operator.index(k)
-    if number < 1:
-        raise UsageError(f"k={number}: it takes 1 or more.")
-    return number
-
-
-def query_file(path: str | os.PathLike[str]) -> Path:
-    """The absolute path of a file to search for.
-
-    Raises:
-        UsageError: There is no such file.
-    """
-    file = Path(os.path.abspath(path))
-    if not os.path.isfile(file):  # is_file() raises where a folder cannot be searched
-        raise UsageError(f"{os.fspath(path)!r} is no file", "Name a video file or a clip_id.")
-    return file
-
-
-def file_query(encoder: Encoder, file: Path, span: Plan, *, needs_id: bool) -> Query:
-    """Embed the file that is searched for, or a span of it; the log tells of one that is damaged.
-
-    Raises:
-        VideoError: It cannot be decoded.
-        UsageError: The span begins after the video's end.
-    """
-    jobs = [Job("query", str(file), span)]
-    [(_, outcome)] = embed_videos(encoder, jobs, workers=1, batch_size=_QUERY_BATCH)
-    if isinstance(outcome, Problem):
-        raise VideoError(outcome.reason, f"{file}: {outcome.message}")
-    if problem := outcome.problem:  # told here, as there may be no hit to tell it
-        message = "%r is damaged and was searched for in part: %s: %s."
-        logger.warning(message, str(file), problem.reason, problem.message)
-    video_id = content_id(file) if needs_id else None
-    return Query(outcome.clips, outcome.embeddings, video_id, outcome.problem)
-
-
-def stored_query(catalogue: Catalogue, view: View, clip_id: int) -> Query:
-    """A stored clip as a query.
-
-    Raises:
-        UsageError: No live clip has this id.
-    """
-    there_may_be = 0 <= clip_id < view.state.next_clip_id
-    row = catalogue.clip_rows([clip_id]).get(clip_id) if there_may_be else None
-    if row is None:
-        raise UsageError(
-            f"no clip {clip_id} in the collection", "Searches and `vidx export` tell the ids."
-        )
-    vectors = view.index.of_rows(view.index.rows_of(np.array([clip_id]))).vectors
-    if not len(vectors):
-        raise CollectionDamaged(
-            f"the index lacks clip {clip_id}", "Run `vidx rebuild`: it makes the index anew."
-        )
-    return Query((Clip(row.start_seconds, row.end_seconds),), vectors, row.video_id)
-
-
-def vector_query(vectors: ArrayLike, dim: int) -> Query:
-    """Vectors as a query.
-
-    Args:
-        vectors: Shape (dim,) or (m, dim).
-        dim: Of the collection.
-
-    Raises:
-        UsageError: They are no finite numbers of this shape.
-    """
-    try:
-        asked = np.atleast_2d(np.asarray(vectors, np.float32))
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"the vectors are no numbers: {error}") from error
-    if asked.ndim != 2 or asked.shape[1] != dim or not len(asked):
-        shape = np.shape(vectors)
-        raise UsageError(f"vectors of shape {shape}: the collection's are ({dim},) or (m, {dim}).")
-    if not np.isfinite(asked).all():
-        raise UsageError("the vectors have infinite or undefined numbers.")
-    return Query((None,) * len(asked), asked, None)
+    segment: Alignment | None = None
 
 
 def search(
@@ -154,15 +45,92 @@ def search(
     Returns:
         At most k hits, best first, equal scores by clip_id.
     """
-    allowed = _allowed_rows(catalogue, view, query, options)
+    [hits] = search_each(catalogue, view, [query], k, options)
+    return hits
+
+
+def search_each(
+    catalogue: Catalogue, view: View, queries: Sequence[Query], k: int, options: SearchOptions
+) -> Iterator[list[Hit]]:
+    """Answer many queries as `search` does; the index is asked once where all allow the same.
+
+    Args:
+        catalogue: As for `search`.
+        view: As for `search`.
+        queries: What is searched for.
+        k: As for `search`, of each.
+        options: As for `search`.
+
+    Yields:
+        Each query's hits, in their order.
+    """
     k = min(k, len(view.index))
     if not k:
-        return []
+        yield from ([] for _ in queries)
+        return
+    wanted = min(num_candidates(k), len(view.index)) if options.diverse else k
+    one_by_one = options.exclude_self or options.by == "video"
+    for group in ([query] for query in queries) if one_by_one else [queries]:
+        allowed = _allowed_rows(catalogue, view, group[0], options)
+        for query, found in _found(catalogue, view, group, wanted, options, allowed):
+            chosen = _spread(view, found, k, _space(options)) if options.diverse else found
+            yield _hits(catalogue, view, query, chosen, _space(options))
+
+
+def _space(options: SearchOptions) -> Likeness:
+    return "copy" if options.by == "segment" else options.likeness
+
+
+def _found(
+    catalogue: Catalogue,
+    view: View,
+    queries: Sequence[Query],
+    k: int,
+    options: SearchOptions,
+    allowed: NDArray[np.bool_] | None,
+) -> Iterator[tuple[Query, list[_Match]]]:
+    """Each query with its k best matches."""
     if options.by == "video":
-        found = _best_of_each_video(view, query.vectors, k, allowed, options.likeness)
-    else:
-        found = _best_clips(view, query.vectors, k, allowed, options.likeness)
-    return _hits(catalogue, query, found, options.likeness)
+        for query in queries:
+            yield query, _best_of_each_video(view, query.vectors, k, allowed, options.likeness)
+        return
+    vectors = np.concatenate([query.vectors for query in queries])
+    is_segment = options.by == "segment"
+    depth = min(NEAREST, len(view.index)) if is_segment else k
+    scores, rows = view.index.search(vectors, depth, allowed, _space(options))
+    ends = np.cumsum([len(query.vectors) for query in queries])[:-1]
+    parts = zip(np.split(scores, ends), np.split(rows, ends), strict=True)
+    for query, near in zip(queries, map(Nearest._make, parts), strict=True):
+        if is_segment:
+            yield query, _segments(catalogue, view, query, near, k, allowed)
+        else:
+            yield query, _best_clips(view, near, k)
+
+
+def _segments(
+    catalogue: Catalogue,
+    view: View,
+    query: Query,
+    near: Nearest,
+    k: int,
+    allowed: NDArray[np.bool_] | None,
+) -> list[_Match]:
+    clips = [clip for clip in query.clips if clip]
+    asked = track(clips, view.index.project(query.vectors, "copy"), query.cuts)
+    found = search_segments(catalogue, view, asked, near, k, allowed)
+    stored = view.index.of_rows(np.array([one.row for one in found], np.int64))
+    places = zip(found, stored.ids.tolist(), stored.videos.tolist(), strict=True)
+    return [
+        _Match(one.row, clip_id, video, one.alignment.score, one.query_row, one.alignment)
+        for one, clip_id, video in places
+    ]
+
+
+def _spread(view: View, found: list[_Match], k: int, likeness: Likeness) -> list[_Match]:
+    """Of many matches k that are unlike each other."""
+    rows = np.array([match.row for match in found], np.int64)
+    scores = np.array([match.score for match in found], np.float32)
+    return [found[place] for place in spread(scores, view.index.vectors_of(rows, likeness), k)]
 
 
 def _allowed_rows(
@@ -170,30 +138,32 @@ def _allowed_rows(
 ) -> NDArray[np.bool_] | None:
     """The rows of the view's index that may be hits; None when all may."""
     allowed = allowed_rows(catalogue, view, options)
-    if not options.exclude_self or query.video_id is None:
+    if not options.exclude_self or not query.video_ids:
         return allowed
-    own = catalogue.number_of(query.video_id)
-    others: NDArray[np.bool_] = view.index.videos() != (-1 if own is None else own)
+    own = [catalogue.number_of(video_id) for video_id in query.video_ids]
+    known = [number for number in own if number is not None]
+    others: NDArray[np.bool_] = ~np.isin(view.index.videos(), known)
     return others if allowed is None else allowed & others
 
 
-def _best_clips(
-    view: View,
-    queries: NDArray[np.float32],
-    k: int,
-    allowed: NDArray[np.bool_] | None,
-    likeness: Likeness,
-) -> list[_Match]:
-    """The k stored clips that are closest to any clip of the query, best first."""
-    scores, rows = view.index.search(queries, k, allowed, likeness)  # (m, k)
-    of_query = np.broadcast_to(np.arange(len(queries))[:, None], rows.shape)
+def _best_clips(view: View, near: Nearest, k: int) -> list[_Match]:
+    """The k stored clips that are closest to any clip of a query, best first.
+
+    Args:
+        view: What was searched.
+        near: The k best or more of each clip of the query.
+        k: How many are wanted.
+    """
+    scores, rows = near
+    of_query = np.broadcast_to(np.arange(len(rows))[:, None], rows.shape)
     order = np.lexsort((of_query.ravel(), rows.ravel(), -scores.ravel()))
     _, first = np.unique(rows.ravel()[order], return_index=True)
     best = order[np.sort(first)]
     best = best[rows.ravel()[best] >= 0][:k]
     found = view.index.of_rows(rows.ravel()[best])
-    columns = (found.ids, found.videos, scores.ravel()[best], of_query.ravel()[best])
-    return [_Match(*values) for values in zip(*(c.tolist() for c in columns), strict=True)]
+    columns = (rows.ravel()[best], found.ids, found.videos, scores.ravel()[best])
+    values = (column.tolist() for column in (*columns, of_query.ravel()[best]))
+    return [_Match(*match) for match in zip(*values, strict=True)]
 
 
 def _best_of_each_video(
@@ -210,7 +180,8 @@ def _best_of_each_video(
     """
     best: dict[int, _Match] = {}
     while len(best) < k:
-        matches = _best_clips(view, queries, k, allowed, likeness)
+        near = Nearest(*view.index.search(queries, k, allowed, likeness))
+        matches = _best_clips(view, near, k)
         if not matches:
             break
         for match in matches:
@@ -221,26 +192,47 @@ def _best_of_each_video(
 
 
 def _hits(
-    catalogue: Catalogue, query: Query, matches: list[_Match], likeness: Likeness
+    catalogue: Catalogue, view: View, query: Query, matches: list[_Match], likeness: Likeness
 ) -> list[Hit]:
     """Put words to the ids."""
     rows = catalogue.clip_rows([match.clip_id for match in matches])
-    known = [(match, rows[match.clip_id], query.clips[match.query_row]) for match in matches]
+    scores = np.array([match.score for match in matches], np.float32)
+    shares = view.background(likeness).share_above(scores)
     return [
-        Hit(
-            rank=rank,
-            clip_id=row.clip_id,
-            video_id=row.video_id,
-            score=match.score,
-            likeness=likeness,
-            path=row.locations[0],
-            locations=row.locations,
+        _hit(rank, rows[match.clip_id], match, query, likeness, share)
+        for rank, (match, share) in enumerate(zip(matches, shares, strict=True), start=1)
+    ]
+
+
+def _hit(
+    rank: int, row: ClipRow, match: _Match, query: Query, likeness: Likeness, share: float | None
+) -> Hit:
+    asked, run = query.clips[match.query_row], match.segment
+    told: dict[str, Any] = {
+        "rank": rank,
+        "clip_id": row.clip_id,
+        "video_id": row.video_id,
+        "score": match.score,
+        "path": row.locations[0],
+        "locations": row.locations,
+        "labels": row.labels,
+        "likeness": likeness,
+        "query_problem": query.problem,
+        "background_share": share,
+    }
+    if run is None:
+        return Hit(
+            **told,
             start_seconds=row.start_seconds,
             end_seconds=row.end_seconds,
-            query_start_seconds=span.start_seconds if span else None,
-            query_end_seconds=span.end_seconds if span else None,
-            labels=row.labels,
-            query_problem=query.problem,
+            query_start_seconds=asked.start_seconds if asked else None,
+            query_end_seconds=asked.end_seconds if asked else None,
         )
-        for rank, (match, row, span) in enumerate(known, start=1)
-    ]
+    return Segment(
+        **told,
+        start_seconds=run.start_seconds,
+        end_seconds=run.end_seconds,
+        query_start_seconds=run.query_start_seconds,
+        query_end_seconds=run.query_end_seconds,
+        num_clips=run.num_clips,
+    )

@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from vidx.collection import Collection
+    from vidx.many import Queries
     from vidx.masks import Rule
-    from vidx.records import Hit
+    from vidx.queries import Examples
+    from vidx.records import EmbedProgress, Hit, SearchReport
     from vidx.store.catalogue import Catalogue
     from vidx.views import View
 
@@ -91,6 +93,29 @@ class Selection:
         As `Collection.search_by_vector`.
         """
         return self.collection.search_by_vector(vectors, k, self._within(options))
+
+    def search_like(
+        self,
+        like: Examples,
+        unlike: Examples = (),
+        k: int = 10,
+        options: SearchOptions | None = None,
+    ) -> list[Hit]:
+        """Find those of its clips that are like some examples; as `Collection.search_like`."""
+        return self.collection.search_like(like, unlike, k, self._within(options))
+
+    def search_many(
+        self,
+        queries: Queries,
+        k: int = 10,
+        options: SearchOptions | None = None,
+        *,
+        output: str | os.PathLike[str] | None = None,
+        progress: Callable[[EmbedProgress], None] | None = None,
+    ) -> SearchReport:
+        """Search its clips for many queries in one go; as `Collection.search_many`."""
+        within = self._within(options)
+        return self.collection.search_many(queries, k, within, output=output, progress=progress)
 
     def count(self) -> int:
         """How many clips there are."""

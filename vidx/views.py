@@ -9,15 +9,18 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vidx import index as indexes
+from vidx.background import Background, draw_rows
 from vidx.index import Index
+from vidx.records import Likeness
 from vidx.store.catalogue import Catalogue, State
 from vidx.store.layout import Layout, read_manifest
 from vidx.store.vectors import stored_vectors
@@ -39,6 +42,7 @@ class View:
     index: Index
     live: NDArray[np.bool_] | None
     _masks: dict[object, NDArray[np.bool_]] = field(default_factory=dict)
+    _backgrounds: dict[Likeness, Background] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def mask(self, question: object, rows: Callable[[], NDArray[np.bool_]]) -> NDArray[np.bool_]:
@@ -61,6 +65,19 @@ class View:
             if len(self._masks) > _KEPT_MASKS:
                 del self._masks[next(iter(self._masks))]
         return known
+
+    def background(self, likeness: Likeness) -> Background:
+        """How close two random clips are in a space, found out once."""
+        known = self._backgrounds.get(likeness)
+        if known is None:
+            rows = draw_rows(len(self.index), self.live)
+            videos = self.index.of_rows(rows).videos
+            known = Background(self.index.vectors_of(rows, likeness), videos)
+            self._backgrounds[likeness] = known
+        return known
+
+
+Look: TypeAlias = "Callable[[], AbstractContextManager[tuple[Catalogue, View]]]"
 
 
 class Views:

@@ -30,7 +30,7 @@ EMBED_KEYS = [
 HIT_KEYS = [
     "rank", "clip_id", "video_id", "score", "path", "locations", "start_seconds", "end_seconds",
     "query_start_seconds", "query_end_seconds", "labels", "likeness",
-    "query_problem",
+    "query_problem", "background_share",
 ]  # fmt: skip
 
 
@@ -628,3 +628,52 @@ def test_a_wrong_expression_is_pointed_at(vidx, embedded, tmp_path, command) -> 
         "Did you mean 'duration_seconds' or 'end_seconds' or 'start_seconds'?",
     ]
     assert not (tmp_path / "out.parquet").exists()
+
+
+def test_segments_are_printed_with_the_span_of_the_query(vidx, embedded, library) -> None:
+    asked = ("search", library / "bowl.mp4", "--by", "segment", "--collection", embedded, "-k", 1)
+    code, out, _ = vidx(*asked)
+    assert code == 0
+    assert "of query" in out
+    [segment] = json.loads(vidx(*asked, "--json")[1])
+    assert list(segment) == [*HIT_KEYS, "num_clips"]
+    assert segment["path"] == str(library / "bowl.mp4")
+
+
+def test_examples_take_the_place_of_a_query(vidx, embedded, library) -> None:
+    where = ("--collection", embedded, "--json", "-k", 2)
+    liked = ("--like", 0, "--like", library / "Dance.MKV", "--unlike", library / "sub/bowl.mp4")
+    code, out, _ = vidx("search", *liked, *where)
+    assert (code, len(json.loads(out))) == (0, 2)
+    for wrong in (("search", 0, "--like", 1), ("search",), ("search", "--unlike", 1)):
+        code, _, err = vidx(*wrong, *where)
+        assert code == 2
+        assert err
+
+
+def test_a_folder_of_queries_goes_to_a_file_and_tells_what_is_broken(
+    vidx, embedded, library, tmp_path
+) -> None:
+    hits = tmp_path / "hits.parquet"
+    asked = ("search", library, "--collection", embedded, "-k", 2, "--output", hits)
+    code, out, err = vidx(*asked)
+    assert code == 3
+    assert "10 hits for 5 queries" in out
+    assert "broken.mp4" in out
+    assert "6/6 files" in err
+    assert pq.read_table(hits).num_rows == 10
+    code, out, err = vidx(*asked, "--json", "--quiet")
+    told = json.loads(out)
+    assert (code, told["num_queries"], told["num_hits"], told["hits"]) == (3, 6, 10, [])
+    assert [Path(one["path"]).name for one in told["failed"]] == ["broken.mp4"]
+    assert err == ""
+
+
+def test_several_queries_are_printed_with_their_names(vidx, embedded, library) -> None:
+    code, out, _ = vidx("search", 0, 1, "--collection", embedded, "-k", 1)
+    assert code == 0
+    assert "query" in out
+    code, out, _ = vidx("search", library / "broken.mp4", library / "broken.mp4", "--collection",
+                        embedded)  # fmt: skip
+    assert code == 4
+    assert "broken.mp4" in out

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -45,6 +45,7 @@ def embed_videos(
     workers: int,
     batch_size: int | None,
     lasting: bool = False,
+    watch: Callable[[Job, Clip, NDArray[np.uint8]], None] | None = None,
 ) -> Generator[tuple[Job, EmbeddedVideo | Problem], None, None]:
     """Embed videos, several at a time; batches are filled across videos.
 
@@ -54,6 +55,8 @@ def embed_videos(
         workers: Decoding processes; 0 decodes in this one, without isolation.
         batch_size: Clips in one batch; None: what suits the device.
         lasting: Whether there may be work for minutes, for which graphs pay.
+        watch: Called with the frames of each clip, before they are embedded; a video that is begun
+            anew has them come again.
 
     Yields:
         Each job once, as it is finished, with its vectors or the reason why there are none.
@@ -69,6 +72,8 @@ def embed_videos(
     for event in events:
         match event:
             case ClipDecoded():
+                if watch:
+                    watch(event.job, event.clip, event.frames)
                 yield from batcher.add(event)
                 yield from batcher.collect(ahead=encoder.ahead)
             case VideoDone():

@@ -48,6 +48,9 @@ _CLIPS = (
     .join(videos, videos.c.number == takes.c.video)
     .where(clips.c.removed.is_(None), clips.c.clip_id.in_(SOME))
 )
+_SPANS = select(clips.c.clip_id, clips.c.start_seconds, clips.c.end_seconds).where(
+    clips.c.clip_id.in_(SOME)
+)
 _PLACES = select(locations.c.video, locations.c.path).where(
     locations.c.removed.is_(None), locations.c.video.in_(SOME)
 )
@@ -341,6 +344,13 @@ class Catalogue:
             )
             for row in rows
         }
+
+    def clip_spans(self, clip_ids: Sequence[int]) -> dict[int, tuple[float, float]]:
+        """When these clips start and end, in seconds."""
+        with self.reading() as connection:
+            rows = among(connection, _SPANS, clip_ids)
+            found = {clip_id: (start, end) for clip_id, start, end in rows}
+        return {clip_id: found[clip_id] for clip_id in clip_ids}
 
     def counts(self) -> dict[str, int]:
         """What there is: videos, partial ones, locations, clips, shards and failures."""
