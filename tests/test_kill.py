@@ -121,14 +121,15 @@ def all_gone(pids: list[int]) -> bool:
 def strays(folder: Path) -> list[str]:
     """Files that no part of the collection accounts for."""
     expected = {"collection.json", "catalogue.sqlite", "writer.lock", "index.json"}
+    with vidx.open(folder) as collection, collection._look() as (_, view):
+        expected |= view.index.header.names()
     sqlites_own = {"catalogue.sqlite-wal", "catalogue.sqlite-shm"}
-    kinds = (".parquet", ".f32", ".i64", ".i32")
     return [
         str(path)
         for path in folder.rglob("*")
         if path.is_file()
         and path.name not in expected | sqlites_own
-        and not (path.suffix in kinds and path.parent.name in ("shards", "journal", "index"))
+        and not (path.suffix == ".parquet" and path.parent.name in ("shards", "journal"))
     ]
 
 
