@@ -4,10 +4,10 @@
 
 Each query is a cut of a stored video between cuts of two others that are not stored, all made one
 video of the size and frame rate of the first, and encoded anew (H.264, x264's own quality). Cuts
-begin anywhere, so that no clip of a query begins where a stored one does. `vidx search --by
-segment` is asked for each. It is right where the first segment is of the cut's video; its bounds
-are right where each of the four times (begin and end, in the query and in the stored video) is
-less than a clip's length from what it should be.
+begin anywhere, so that no clip of a query begins where a stored one does. Each is searched for by
+segment. It is right where the first segment is of the cut's video; its bounds are right where each
+of the four times (begin and end, in the query and in the stored video) is less than a clip's length
+from what it should be.
 
 The other footage is a third of the videos whose folder is not called `labelled`, drawn once; the
 rest is stored, but for `near_duplicates` and files of the same bytes. Two kinds of cuts are told
@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import av.logging
 import numpy as np
 from command import circumstances, cores
 from copies import find_originals
@@ -136,6 +137,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=200, help="queries of each kind of cut")
     parser.add_argument("--out", type=Path, help="write everything as JSON to this file")
     options = parser.parse_args()
+    av.logging.set_level(av.logging.ERROR)
     result = measure(options.model, options.folder, options.count)
     print(table(result))
     if options.out:

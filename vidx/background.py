@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-SAMPLE = 512  # clips, of which all pairs are compared: 130,000
+SAMPLE = 256  # clips, of which all pairs are compared: 32,640
 LEAST_PAIRS = 100  # fewer say nothing of a share
 SEED = 0
 
