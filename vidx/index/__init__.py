@@ -115,9 +115,11 @@ class Index:
         queries, old = self.project(queries, likeness), len(self.indexed.ids)
         space, newer = self._part(likeness)
         masks = (None, None) if allowed is None else (allowed[:old], allowed[old:])
+        indexed = space.search(queries, k, masks[0])
+        if not len(newer):
+            return indexed
         late, rows = search_exact(newer, queries, k, masks[1])
-        late_ones = (late, np.where(rows < 0, rows, rows + old))
-        return merge(k, space.search(queries, k, masks[0]), late_ones)
+        return merge(k, indexed, (late, np.where(rows < 0, rows, rows + old)))
 
     def project(
         self, vectors: NDArray[np.float32], likeness: Likeness = "similar"

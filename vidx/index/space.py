@@ -56,6 +56,8 @@ class Space:
         """
         coded = self.codes.rows if self.codes else 0
         masks = (None, None) if allowed is None else (allowed[:coded], allowed[coded:])
+        if coded == len(self.vectors) > 0:
+            return self._search_coded(queries, k, masks[0], widen)
         late, rows = search_exact(self.vectors[coded:], queries, k, masks[1])
         if not coded:
             return late, rows
