@@ -870,7 +870,7 @@ def test_options_of_embed_are_checked_when_they_are_made(options, said) -> None:
     ("options", "said"),
     [
         ({"path_glob": ""}, "an empty pattern matches no path"),
-        ({"by": "shot"}, "it is 'clip' or 'video'"),
+        ({"by": "shot"}, "it is 'clip', 'video' or 'segment'"),
         ({"start_seconds": -1}, "start_seconds=-1: it takes 0 or more."),
         ({"end_seconds": 0}, "end_seconds=0: it takes a number above 0."),
     ],

@@ -42,13 +42,21 @@ def blocks(page: Path, language: str) -> list[str]:
 
 @pytest.fixture
 def place(embedded: Path, library: Path, tmp_path: Path, monkeypatch) -> Path:
-    """A working folder as the documents suppose it: .vidx, its export, videos and query.mp4."""
+    """A working folder as the documents suppose it: .vidx, tables from it, videos, query.mp4."""
     embedded.rename(tmp_path / ".vidx")
     (tmp_path / "videos").symlink_to(library)
     shutil.copy(library / "bowl.mp4", tmp_path / "query.mp4")
-    vidx.open(tmp_path).export(tmp_path / "clips.parquet")
+    write_tables(tmp_path)
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+def write_tables(folder: Path) -> None:
+    """An export, and the hits of a search for several clips."""
+    with vidx.open(folder) as collection:
+        collection.export(folder / "clips.parquet")
+        some = collection.vectors()[0][:2].tolist()
+        collection.search_many(some, 3, output=folder / "hits.parquet")
 
 
 @pytest.fixture(params=["one shard", "compacted and removed from"])
@@ -57,7 +65,7 @@ def formats_place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch) -
     if request.param == "one shard":
         return request.getfixturevalue("place")
     shutil.copytree(V1, tmp_path / ".vidx")
-    vidx.open(tmp_path).export(tmp_path / "clips.parquet")
+    write_tables(tmp_path)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
