@@ -137,6 +137,7 @@ def test_a_search_is_compared_with_the_best_plain_index(benchmark) -> None:
     assert text.count("not reached") == 4
 
 
+@pytest.mark.long
 def test_engines_are_measured_in_turns_in_processes_of_their_own(checkout, tmp_path) -> None:
     out = tmp_path / "found.json"
     script = checkout / "benchmarks/search.py"
@@ -150,6 +151,7 @@ def test_engines_are_measured_in_turns_in_processes_of_their_own(checkout, tmp_p
         assert engine["index_mb"] > 1000 * 16 * 4 / 1e6
 
 
+@pytest.mark.long
 def test_searches_of_a_large_collection_are_measured_step_by_step(
     checkout, benchmark, monkeypatch, tmp_path
 ) -> None:

@@ -104,7 +104,10 @@ def test_codes_survive_compact_and_rebuild_as_what_was_asked_for(
     assert collection.verify() == []
 
 
-@pytest.mark.parametrize("moment", [0.0, 0.05, 0.2, 0.5])
+@pytest.mark.parametrize(
+    "moment",
+    [0.2, *(pytest.param(seconds, marks=pytest.mark.long) for seconds in (0.0, 0.05, 0.5))],
+)
 def test_a_kill_while_indexing_costs_nothing(
     layout: Layout, collection: vidx.Collection, moment: float
 ) -> None:
@@ -131,8 +134,9 @@ def test_a_kill_while_indexing_costs_nothing(
         }
 
 
+@pytest.mark.parametrize("turns", [2, pytest.param(12, marks=pytest.mark.long)])
 def test_a_searcher_is_right_while_another_process_adds_removes_indexes_and_switches(
-    layout: Layout, collection: vidx.Collection
+    layout: Layout, collection: vidx.Collection, turns: int
 ) -> None:
     code = f"""
 import sys
@@ -143,7 +147,7 @@ from test_indexing import IVF, fill
 from vidx.store.layout import Layout
 layout = Layout(__import__("pathlib").Path(sys.argv[1]))
 with vidx.open(layout.root) as collection:
-    for turn in range(6):
+    for turn in range({turns}):
         fill(layout, 1000 + 100 * turn, 60)
         collection.index(IVF)
         collection.remove([path_of(f"v{{1000 + 100 * turn + n}}") for n in range(0, 60, 2)])
@@ -164,8 +168,8 @@ with vidx.open(layout.root) as collection:
         searches += 1
     assert writer.returncode == 0
     assert kinds == {"exact", "ivf"}
-    assert len(sizes) > 3
-    assert searches > 10
+    assert len(sizes) > 1
+    assert searches > 3
 
 
 def test_a_recall_and_a_budget_that_cannot_be_are_refused_before_anything_is_done(

@@ -183,6 +183,7 @@ def labelled(tmp_path_factory: pytest.TempPathFactory, make_video: Callable[...,
     return folder
 
 
+@pytest.mark.long
 def test_retrieval_measures_a_checkpoint_and_its_baselines(
     checkout, labelled, tiny_checkpoint, tmp_path
 ) -> None:
@@ -342,6 +343,7 @@ def test_copies_are_compared_as_they_are_and_whitened(benchmark) -> None:
     assert right["copy"] > right["similar"]
 
 
+@pytest.mark.long
 def test_copies_are_searched_among_all_videos(
     checkout, make_video, tiny_checkpoint, tmp_path
 ) -> None:
