@@ -58,6 +58,7 @@ def test_the_gpus_tests_and_a_devices_process_are_imported_without_them(checkout
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.long
 def test_all_that_is_measured_on_a_gpu_runs_on_a_cpu(checkout: Path, make_video, tmp_path) -> None:
     command = [sys.executable, "benchmarks/gpu.py", "--device", "cpu", "--tiny"]
     videos = tmp_path / "videos"

@@ -91,6 +91,7 @@ def test_the_folded_normalising_is_the_processors(
     assert_equals_transformers(folder, batch=2)
 
 
+@pytest.mark.long
 def test_the_base_shape_equals_transformers(make_checkpoint, tmp_path) -> None:
     base = {
         "hidden_size": 768,
