@@ -19,8 +19,9 @@ from vidx.index.threads import threads_for
 faiss: Any = typed_faiss  # its own types lack what is used here
 
 ROTATION_SEED = 1
-POINTS_A_LIST = 64  # that the lists' centres are found with
-ROUNDS = 8  # of k-means
+POINTS_A_LIST = 40  # that the lists' centres are found with
+ROUNDS = 6  # of k-means
+MOST_LISTS = 2048  # more take longer to choose from than they save
 BLOCK_ROWS = 65_536  # what is held in memory at a time
 # What FAISS keeps of a vector beside its bits: three factors and its row number.
 BYTES_BESIDE_BITS = 20
@@ -132,8 +133,12 @@ class Codes:
 
 
 def lists_for(rows: int) -> int:
-    """How many lists suit so many rows."""
-    return max(1, int(rows**0.5))
+    """How many lists suit so many rows: four square roots, as is usual.
+
+    >>> lists_for(10_000), lists_for(10_000_000)
+    (400, 2048)
+    """
+    return max(1, min(int(4 * rows**0.5), MOST_LISTS))
 
 
 def expected_bytes(rows: int, dim: int) -> int:
