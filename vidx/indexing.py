@@ -25,7 +25,8 @@ def make_index(
     """
     index = open_index(catalogue)
     index.make_codes(asked, progress)
-    return report(open_index(catalogue))
+    made = open_index(catalogue)
+    return replace(made.timed_report("similar"), copy=made.timed_report("copy"))
 
 
 def tend_index(

@@ -494,7 +494,8 @@ class IndexReport:
         target_recall: Of the first ten, as asked for.
         recall_at_1, recall_at_10, recall_at_100: Share of the true neighbours that are found, by
             clips of the collection that the parameters were not chosen with.
-        p50_ms, p99_ms: Time of one query for ten, in milliseconds; None where none was timed.
+        p50_ms, p99_ms: Time of one query for ten, in milliseconds; None where none was timed,
+            as in `info` of an exact index.
         bytes_per_vector: In memory, beside the vectors mapped from disk.
         build_seconds: What the last build from scratch took.
         copy: The same of the likeness `copy`; None in its own report.

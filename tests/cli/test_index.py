@@ -55,6 +55,7 @@ def test_it_shows_what_was_made_and_check_shows_what_is(vidx, folder) -> None:
         (("--target-recall", "1.5"), "1.5"),
         (("--target-recall", "1", "--kind", "ivf"), "never surely all"),
         (("--kind", "hnsw"), "hnsw"),
+        (("--check", "--kind", "ivf"), "takes no wishes"),
     ],
 )
 def test_what_cannot_be_had_is_wrong_usage(vidx, folder, wrong, message) -> None:
@@ -70,6 +71,17 @@ def test_sizes_are_written_as_people_write_them(text: str, size: float) -> None:
     from vidx.cli.index import Size
 
     assert Size().convert(text, None, None) == size
+
+
+def test_codes_of_a_few_clips_are_refused_and_an_exact_index_is_timed(vidx, tmp_path) -> None:
+    layout = Layout(tmp_path / "small")
+    commit(layout, draw_video("a", 6))
+    code, _, err = vidx("index", "--collection", layout.root, "--kind", "ivf")
+    assert (code, "100 clips or more, and there are 6" in err) == (2, True)
+    code, out, _ = vidx("index", "--collection", layout.root, "--json")
+    report = json.loads(out)
+    assert (code, report["kind"]) == (0, "exact")
+    assert 0 < report["copy"]["p50_ms"] <= report["copy"]["p99_ms"]
 
 
 def test_a_damaged_index_warns_once_and_searches_go_on(vidx, folder, caplog) -> None:

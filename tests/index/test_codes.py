@@ -290,9 +290,14 @@ def test_progress_goes_through_all_stages_of_both_likenesses(tmp_path: Path) -> 
     assert all(step.done <= step.total for step in steps)
 
 
+def test_codes_of_too_few_clips_are_refused_where_they_are_insisted_on(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="100 clips or more, and there are 99"):
+        make(tmp_path, 99)
+
+
 @pytest.mark.parametrize("rows", [1, 2, 3, 99, 100, 101])
 def test_few_clips_are_searched_in_both_likenesses(tmp_path: Path, rows: int) -> None:
-    index = make(tmp_path, rows)
+    index = make(tmp_path, rows, IVF if rows >= 100 else IndexOptions())
     assert index.report().kind == ("ivf" if rows >= 100 else "exact")
     for likeness in ("similar", "copy"):
         scores, found = index.search(VECTORS[:rows], 1, likeness=likeness)

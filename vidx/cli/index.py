@@ -67,11 +67,14 @@ def index(collection: str | None, check: bool, as_json: bool, quiet: bool, **opt
     Searches go on meanwhile, and miss nothing without it.
     """
     opened = open_collection(collection)
+    asked = IndexOptions(**options)
+    if check and asked != IndexOptions():
+        raise click.UsageError("--check looks at the index there is, and takes no wishes.")
     if check:
         report = opened.check_index()
     else:
         with showing_index(quiet=quiet or as_json) as progress:
-            report = opened.index(IndexOptions(**options), progress=progress)
+            report = opened.index(asked, progress=progress)
     if as_json:
         print_json(asdict(report))
     elif not quiet:

@@ -86,6 +86,8 @@ def refusal(asked: IndexOptions, header: Header) -> str:
             f"codes of {header.rows} clips take about {_megabytes(needed)}, more than the "
             f"{_megabytes(most)} allowed"
         )
+    if asked.kind == "ivf" and header.rows < LEAST_ROWS:
+        return f"codes are learned from {LEAST_ROWS} clips or more, and there are {header.rows}"
     if asked.target_recall >= 1:
         return "target_recall=1: codes find most neighbours, and never surely all"
     return ""

@@ -94,9 +94,26 @@ def measure(
     """
     recalls = (_recall_at(depth, space, videos, questions, live) for depth in DEPTHS)
     at_1, at_10, at_100 = recalls
-    times = 1000 * np.array(_seconds(space, questions, live))
+    return Measured(at_1, at_10, at_100, *milliseconds(space, questions.rows, live))
+
+
+def milliseconds(
+    space: Space,
+    rows: NDArray[np.int64] | None = None,
+    live: NDArray[np.bool_] | None = None,
+) -> tuple[float | None, float | None]:
+    """The median time of a query for ten neighbours and the 99th percentile; None without rows.
+
+    Args:
+        space: To search.
+        rows: Which ask. None: some from all over.
+        live: Which rows may be answers; None: all.
+    """
+    if rows is None:
+        rows = np.linspace(0, len(space.vectors) - 1, min(NUM_TIMED, len(space.vectors)), dtype=int)
+    times = 1000 * np.array(_seconds(space, rows, live))
     p50, p99 = np.percentile(times, [50, 99]).tolist() if len(times) else (None, None)
-    return Measured(at_1, at_10, at_100, p50, p99)
+    return p50, p99
 
 
 def _recall_at(
@@ -161,7 +178,7 @@ def tuned(
         if isinstance(settings, float):
             reached = settings
             continue
-        seconds = float(np.median(_seconds(replace(space, settings=settings), questions)))
+        seconds = float(np.median(_seconds(replace(space, settings=settings), questions.rows)))
         if best and seconds >= best[0]:
             break
         best = seconds, settings
@@ -198,11 +215,11 @@ def _least_refined(
 
 
 def _seconds(
-    space: Space, questions: Questions, live: NDArray[np.bool_] | None = None
+    space: Space, rows: NDArray[np.int64], live: NDArray[np.bool_] | None = None
 ) -> list[float]:
     """The time of each of some queries for ten neighbours."""
     times = []
-    for row in questions.rows[:NUM_TIMED]:
+    for row in rows[:NUM_TIMED]:
         began = time.perf_counter()
         space.search(space.vectors[row : row + 1], 10, live)
         times.append(time.perf_counter() - began)
