@@ -126,6 +126,7 @@ def test_wrong_use_gets_one_clear_message_and_writes_nothing(
     assert [str(path) for path in Path().rglob("*")] == ["full", "full/thesis.txt"]
 
 
+@pytest.mark.long
 def test_interrupted_training_ends_with_130_and_goes_on(tmp_path) -> None:
     command = [sys.executable, "-c", COMMAND, "train", tmp_path / "run", "--recipe", "minute"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True)
