@@ -271,13 +271,68 @@ def test_a_recall_out_of_reach_is_told_with_the_best_there_is(
         make(tmp_path, 3000, IndexOptions(kind="ivf", target_recall=0.999))
 
 
-def test_a_small_budget_leaves_an_exact_index_and_says_so(
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        (IndexOptions(max_memory_bytes=1000), "codes of 1000 clips take about"),
+        (IndexOptions(target_recall=1), "never surely all"),
+    ],
+)
+def test_wishes_that_codes_cannot_meet_leave_an_exact_index_and_a_word(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    asked: IndexOptions,
+    message: str,
+) -> None:
+    monkeypatch.setattr(indexes.building, "LEAST_BYTES", 1)
+    assert make(tmp_path, 1000, IndexOptions()).report().kind == "ivf"
+    with caplog.at_level(logging.WARNING, "vidx"):
+        index = make(tmp_path, 1000, asked)
+    assert index.report().kind == "exact"
+    assert message in caplog.text
+    assert not list(tmp_path.glob("*.faiss"))
+
+
+def test_codes_that_outgrow_the_memory_allowed_go_and_one_warning_says_so(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    room = 400_000
+    index = make(tmp_path, 1000, IndexOptions(kind="ivf", target_recall=0.9, max_memory_bytes=room))
+    assert sum(one.num_bytes for one in index.header.codes.values()) < room
+    index.extend([part(1000, 6000)], 6000, 2)
+    assert sum(one.num_bytes for one in index.header.codes.values()) < room
     with caplog.at_level(logging.WARNING, "vidx"):
-        index = make(tmp_path, 1000, IndexOptions(max_memory_bytes=1000))
-    assert index.report().kind == "exact"
-    assert "codes of 1000 clips take about" in caplog.text
+        for _ in range(2):
+            index.tend_codes(lambda _step: None)
+    assert len(caplog.records) == 1
+    assert Index(tmp_path, "u", DIM).report().kind == "exact"
+
+
+def test_a_recall_out_of_reach_is_tried_again_at_twice_the_clips_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(indexes.building, "LEAST_BYTES", 1)
+    monkeypatch.setattr(indexes.building, "tuned", lambda *_arguments: 0.5)
+    index, tries = make(tmp_path, 1000, IndexOptions()), []
+    for rows in (1100, 1900, 2100):
+        index.extend([part(index.end_clip_id, rows)], rows, rows)
+        steps: list[IndexProgress] = []
+        index.tend_codes(steps.append)
+        tries.append({step.likeness for step in steps})
+    assert tries == [set(), set(), {"similar", "copy"}]
+
+
+def test_codes_refused_for_their_recall_leave_all_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = make(tmp_path, 1000).header
+    monkeypatch.setattr(indexes.building, "tuned", lambda *_arguments: 0.5)
+    with pytest.raises(UsageError, match="at most"):
+        Index(tmp_path, "u", DIM).make_codes(
+            IndexOptions(kind="ivf", target_recall=0.99), lambda _step: None
+        )
+    assert Index(tmp_path, "u", DIM).header == before
 
 
 def test_progress_goes_through_all_stages_of_both_likenesses(tmp_path: Path) -> None:

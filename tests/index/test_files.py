@@ -89,6 +89,7 @@ def test_the_files_are_what_they_are_said_to_be(folder: Path) -> None:
         },
         "asked": {"kind": "auto", "target_recall": 0.95, "max_memory_bytes": None},
         "codes": {},
+        "unreached": {},
     }
     stored = np.load(folder / "whitening-1.npy")
     whitened = (normalized(vectors) - stored[0]) @ stored[1:].T
@@ -143,9 +144,12 @@ def test_an_end_at_any_step_leaves_the_old_index_or_the_new_one(
 
 def test_an_index_made_anew_replaces_the_old_one_under_a_reader(folder: Path) -> None:
     reader = Index(folder, "u", DIM)
+    before = Index(folder, "u", DIM).search(part(0, 10)[1], 3, likeness="copy")
     indexes.build(folder, "u", DIM, [part(0, 20)], end_clip_id=20, commit=1, numbering="n")
     assert is_sound(folder, 20)
     assert np.array_equal(reader.indexed.vectors, normalized(part(0, 10)[1]))
+    for then, now in zip(before, reader.search(part(0, 10)[1], 3, likeness="copy"), strict=True):
+        assert np.array_equal(then, now)
 
 
 def test_a_reader_that_meets_a_replacement_looks_again(
@@ -205,7 +209,9 @@ def test_a_header_that_cannot_be_read_just_now_is_neither_none_nor_damage(
         assert type(caught.value) is VidxError
 
 
-@pytest.mark.parametrize("name", ["ids-1.i64", "vectors-1.f32", "videos-1.i32", "copy-1.f32"])
+@pytest.mark.parametrize(
+    "name", ["ids-1.i64", "vectors-1.f32", "videos-1.i32", "copy-1.f32", "whitening-1.npy"]
+)
 @pytest.mark.parametrize("size", [None, 0, 30])
 def test_a_lost_or_short_file_is_damage(folder: Path, name: str, size: int | None) -> None:
     path = folder / name

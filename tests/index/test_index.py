@@ -169,6 +169,13 @@ def test_planted_faults_are_found(tmp_path: Path, random: np.random.Generator) -
     assert Index(tmp_path, "u", DIM).disagreements(parts_of(ids, vectors, 7)) == []
     assert Index(tmp_path, "u", DIM).disagreements(parts_of(ids[::2], vectors[::2])) == []
 
+    whitened = tmp_path / "copy-1.f32"
+    sound = whitened.read_bytes()
+    whitened.write_bytes(sound[:40] + bytes(40) + sound[80:])
+    said = Index(tmp_path, "u", DIM).disagreements(parts_of(ids, vectors, 7))
+    assert said == [f"index: 2 clips have other vectors, first {ids[0]}"]
+    whitened.write_bytes(sound)
+
     other = vectors.copy()
     other[5, 0] += 100
     said = Index(tmp_path, "u", DIM).disagreements(parts_of(ids, other, 7))

@@ -28,6 +28,8 @@ from vidx.records import IndexReport, Likeness
 
 __all__ = ["Index", "build", "normalized", "reach"]
 
+ROUNDING = 1e-4  # of whitened vectors: blocks of other sizes are added up in another order
+
 logger = logging.getLogger("vidx")
 
 
@@ -158,9 +160,8 @@ class Index:
         if likeness == "similar":
             vectors, newer = self.indexed.vectors, self.newer.vectors
         else:
-            whitened = self._whitened
             newer = self._whitening.apply(self.newer.vectors)
-            vectors = newer[:0] if whitened is None else whitened
+            vectors = self._whitened.vectors if self._whitened else newer[:0]
         codes_file = self.header.codes.get(likeness) if self.header else None
         if codes_file is None:
             return Space(vectors), newer
@@ -190,11 +191,8 @@ class Index:
     @cached_property
     def _whitening(self) -> Whitening:
         """The map on disk; where there is none yet, one of the newer vectors."""
-        if self.header and self.header.copy:
-            try:
-                return files.open_whitening(self.folder, self.header.copy)
-            except (OSError, ValueError) as error:
-                raise header.broken(self.folder, str(error)) from error
+        if self._whitened:
+            return self._whitened.whitening
         if not len(self.newer.vectors):
             return Whitening(np.zeros(self.dim, np.float32), np.eye(self.dim, dtype=np.float32))
         return files.fit(self.newer.vectors)
@@ -308,10 +306,11 @@ class Index:
         """
         report, space = self.report(likeness), self._part(likeness)[0]
         mask = None if live is None else live[: len(self.indexed.ids)]
-        measured = tuning.checked(space, self.indexed.videos, mask)
-        if space.codes is None:  # also where its file is damaged
+        if space.codes is None:  # also where its file is damaged: every clip is compared
+            exact = Measured(1.0, 1.0, 1.0, *tuning.milliseconds(space, live=mask))
             report = replace(report, kind="exact", parameters={}, bytes_per_vector=0.0)
-        return replace(report, **asdict(measured))
+            return replace(report, **asdict(exact))
+        return replace(report, **asdict(tuning.checked(space, self.indexed.videos, mask)))
 
     def disagreements(self, parts: Parts) -> list[str]:
         """Compare the index on disk with the vectors that it should hold.
@@ -333,6 +332,9 @@ class Index:
             rows = rows[there]
             same = np.all(self.indexed.vectors[rows] == vectors[there], axis=1)
             same &= self.indexed.videos[rows] == stored_videos[covered][there]
+            if self._whitened:
+                whitened = self._whitened.whitening.apply(vectors[there])
+                same &= np.all(abs(self._whitened.vectors[rows] - whitened) < ROUNDING, axis=1)
             different += ids[there][~same].tolist()
         return [
             f"index: {len(wrong)} clips {what}, first {wrong[0]}"

@@ -47,38 +47,40 @@ def make(folder: Path, header: Header, asked: IndexOptions, progress: Progress) 
         UsageError: Codes are insisted on, and cannot be had.
         VidxError: The disk is full or the folder cannot be written; the index is as before.
     """
-    if problem := refusal(asked, header):
-        if asked.kind == "ivf":
-            advice = "Ask for less, or choose kind 'exact', which compares every clip."
-            raise UsageError(problem, advice)
-        logger.warning("%s, so every clip is compared", problem)
-    header = replace(header, asked=asked)
-    if not suits(header):
-        header = replace(header, codes={})
-        with writing(folder):
-            switch(folder, header)
-        return header
-    for likeness in header.dims():
-        header = make_codes(folder, header, likeness, progress)
-    return header
+    header = replace(header, asked=asked, codes={}, unreached={})
+    problem = refusal(header)
+    if problem and asked.kind == "ivf":
+        raise UsageError(problem, "Ask for less, or choose kind 'exact', which needs no codes.")
+    if problem:
+        logger.warning("%s, so every clip is compared.", problem)
+    wanted = suits(header) and not problem
+    return _with_codes(folder, header, tuple(header.dims()) if wanted else (), progress)
 
 
 def tend(folder: Path, header: Header, progress: Progress) -> Header:
     """Make codes from scratch where they pay and there are none, or far more clips than then.
 
-    Arguments, result and errors as for `make`.
+    Codes that have outgrown the memory allowed go. Arguments, result and errors as for `make`.
     """
-    if refusal(header.asked, header) or not suits(header):
-        return header
-    for likeness in header.dims():
-        codes = header.codes.get(likeness)
-        if codes is None or header.rows >= TRAIN_AGAIN * codes.trained_rows:
-            header = make_codes(folder, header, likeness, progress)
-    return header
+    if problem := refusal(header):
+        if not header.codes:
+            return header
+        logger.warning("%s, so every clip is compared from now on.", problem)
+        return _with_codes(folder, replace(header, codes={}), (), progress)
+    due = tuple(likeness for likeness in header.dims() if _is_due(header, likeness))
+    return _with_codes(folder, header, due, progress) if suits(header) and due else header
 
 
-def refusal(asked: IndexOptions, header: Header) -> str:
-    """Why codes cannot be had, whatever the number of clips; empty where they can."""
+def _is_due(header: Header, likeness: Likeness) -> bool:
+    """Whether there are far more clips than when codes were last made, or tried."""
+    codes = header.codes.get(likeness)
+    rows = codes.trained_rows if codes else header.unreached.get(likeness, 0)
+    return header.rows >= TRAIN_AGAIN * rows
+
+
+def refusal(header: Header) -> str:
+    """Why codes cannot be had as asked; empty where they can."""
+    asked = header.asked
     needed = sum(expected_bytes(header.rows, dim) for dim in header.dims().values())
     most = asked.max_memory_bytes
     if most is not None and needed > most:
@@ -117,6 +119,8 @@ def grow_codes(folder: Path, header: Header) -> Header:
     Raises:
         VidxError: The disk is full or the folder cannot be written; the index is as before.
     """
+    if refusal(header):
+        return header
     for likeness, codes_file in header.codes.items():
         if not needs_rows(codes_file, header.rows):
             continue
@@ -136,32 +140,47 @@ def grow_codes(folder: Path, header: Header) -> Header:
     return header
 
 
-def make_codes(folder: Path, header: Header, likeness: Likeness, progress: Progress) -> Header:
-    """Make the codes of one likeness from scratch.
+def _with_codes(
+    folder: Path, header: Header, likenesses: tuple[Likeness, ...], progress: Progress
+) -> Header:
+    """Make codes of some likenesses from scratch, and then switch to all of them at once.
 
     Returns:
-        The new header, already on disk; without such codes where the recall that is asked for
-        cannot be reached by them, which the log tells.
-
-    Raises:
-        VidxError: The disk is full or the folder cannot be written; the index is as before.
+        The new header, already on disk; without such codes as do not reach the recall that is
+        asked for, which the log tells.
     """
+    made: dict[Likeness, CodesFile] = {}
+    unreached: dict[Likeness, int] = {}
+    for likeness in likenesses:
+        if codes_file := _make_codes(folder, header, likeness, progress):
+            made[likeness] = codes_file
+        else:
+            unreached[likeness] = header.rows
+    for likeness in likenesses:
+        header = header.without_codes(likeness)
+    header = replace(header, codes=header.codes | made, unreached=header.unreached | unreached)
+    with writing(folder):
+        switch(folder, header)
+    return header
+
+
+def _make_codes(
+    folder: Path, header: Header, likeness: Likeness, progress: Progress
+) -> CodesFile | None:
+    """A file of codes from scratch; None where they do not reach what is asked."""
     began = time.perf_counter()
     matrix, vectors = _rows_of(folder, header, likeness)
     codes = _train(vectors, lists_for(len(vectors)), likeness, progress)
     codes.add(_telling(blocks(vectors, 0), len(vectors), likeness, progress))
     found = _tune(Space(vectors, codes), matrix, header.asked, likeness, progress)
-    header = header.without_codes(likeness)
+    if found is None:
+        return None
     with writing(folder):
-        if found:
-            path = _write(folder, likeness, codes)
-            made = CodesFile(
-                path.name, path.stat().st_size, codes.rows, codes.rows, *found,
-                build_seconds=time.perf_counter() - began,
-            )  # fmt: skip
-            header = replace(header, codes=header.codes | {likeness: made})
-        switch(folder, header)
-    return header
+        path = _write(folder, likeness, codes)
+        return CodesFile(
+            path.name, path.stat().st_size, codes.rows, codes.rows, *found,
+            build_seconds=time.perf_counter() - began,
+        )  # fmt: skip
 
 
 def _rows_of(
@@ -173,7 +192,7 @@ def _rows_of(
     _, matrix, whitened = opened
     if likeness == "copy":
         assert whitened is not None  # noqa: S101 - there are rows
-        return matrix, whitened
+        return matrix, whitened.vectors
     return matrix, matrix.vectors
 
 
@@ -210,10 +229,10 @@ def _tell_unreached(asked: IndexOptions, likeness: Likeness, reached: float) -> 
     """Say that no codes find as many as was asked for.
 
     Raises:
-        UsageError: Where codes were insisted on.
+        UsageError: Where codes of the vectors as they are were insisted on.
     """
     problem = f"codes for {likeness!r} find {reached:.3f} of these clips' neighbours at most"
-    if asked.kind == "ivf":
+    if asked.kind == "ivf" and likeness == "similar":
         raise UsageError(
             f"target_recall={asked.target_recall:g}: {problem}.",
             "Ask for less, or choose kind 'exact'.",
@@ -240,6 +259,10 @@ def _telling(
 def _write(folder: Path, likeness: Likeness, codes: Codes) -> Path:
     """A file of its own for codes, on disk."""
     path = folder / f"{likeness}-{next_number(folder, likeness)}.faiss"
-    codes.write(path)
-    sync_file(path)
+    try:
+        codes.write(path)
+        sync_file(path)
+    except OSError:
+        path.unlink(missing_ok=True)  # a part of it would keep a full disk full
+        raise
     return path

@@ -64,6 +64,18 @@ class Matrix(NamedTuple):
     videos: NDArray[np.int32]
 
 
+class Whitened(NamedTuple):
+    """The vectors whitened, mapped from disk.
+
+    Attributes:
+        whitening: The map to them.
+        vectors: float32, shape (n, d), of length 1.
+    """
+
+    whitening: Whitening
+    vectors: NDArray[np.float32]
+
+
 def empty_matrix(dim: int) -> Matrix:
     """No vectors."""
     return Matrix(np.empty(0, np.int64), np.empty((0, dim), np.float32), np.empty(0, np.int32))
@@ -71,11 +83,11 @@ def empty_matrix(dim: int) -> Matrix:
 
 def open_index(
     folder: Path, collection: str, dim: int
-) -> tuple[Header, Matrix, NDArray[np.float32] | None] | None:
+) -> tuple[Header, Matrix, Whitened | None] | None:
     """Read what the index says of itself and map its vectors into memory, read-only.
 
     Returns:
-        The header, the rows, and their whitened vectors, None before the first row. None where
+        The header, the rows, and the whitened vectors, None before the first row. None where
         there is no index.
 
     Raises:
@@ -89,25 +101,13 @@ def open_index(
     try:
         if header.dim != dim:
             raise ValueError(f"it has {header.dim} dimensions, not {dim}")
-        return header, _open_matrix(folder, header), _open_copy(folder, header)
+        return header, _open_matrix(folder, header), _open_whitened(folder, header)
     except (OSError, ValueError) as error:
         if read_header(folder, collection) != header:  # a writer made the index anew meanwhile
             return open_index(folder, collection, dim)
         if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
             raise unreadable(folder, error) from error
         raise broken(folder, str(error)) from error
-
-
-def open_whitening(folder: Path, copy: CopySpace) -> Whitening:
-    """The map to the whitened vectors.
-
-    Raises:
-        OSError, ValueError: The file is not there, or is broken.
-    """
-    stored = np.load(folder / copy.transform)
-    if stored.shape[0] != 1 + copy.dim or stored.dtype != np.float32:
-        raise ValueError(f"{copy.transform} is not what index.json says")
-    return Whitening.from_array(stored)
 
 
 def _open_matrix(folder: Path, header: Header) -> Matrix:
@@ -119,11 +119,23 @@ def _open_matrix(folder: Path, header: Header) -> Matrix:
     )
 
 
-def _open_copy(folder: Path, header: Header) -> NDArray[np.float32] | None:
-    if header.copy is None:
+def _open_whitened(folder: Path, header: Header) -> Whitened | None:
+    copy = header.copy
+    if copy is None:
         return None
-    shape = (header.rows, header.copy.dim)
-    return _mapped(folder / header.copy.file, np.dtype("<f4"), shape)
+    vectors = _mapped(folder / copy.file, np.dtype("<f4"), (header.rows, copy.dim))
+    return Whitened(_open_whitening(folder, header.dim, copy), vectors)
+
+
+def _open_whitening(folder: Path, dim: int, copy: CopySpace) -> Whitening:
+    """The map; OSError or ValueError where the file is not there or is broken."""
+    try:
+        stored = np.load(folder / copy.transform)
+    except EOFError as error:  # of an empty file
+        raise ValueError(f"{copy.transform} is empty") from error
+    if stored.shape != (1 + copy.dim, dim) or stored.dtype != np.float32:
+        raise ValueError(f"{copy.transform} is not what index.json says")
+    return Whitening.from_array(stored)
 
 
 def create(folder: Path, collection: str, dim: int, numbering: str) -> Header:
@@ -235,7 +247,7 @@ def _with_copy(folder: Path, header: Header, old_rows: int) -> Header:
     vectors = _open_matrix(folder, header).vectors
     copy = header.copy
     if copy and header.rows < FIT_AGAIN * copy.fitted_rows:
-        whitening = open_whitening(folder, copy)
+        whitening = _open_whitening(folder, header.dim, copy)
     else:
         whitening, old_rows = fit(vectors), 0
         copy = _new_copy(folder, whitening, header.rows)

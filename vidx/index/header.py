@@ -102,6 +102,7 @@ class Header:
         copy: The whitened vectors; None before the first clip.
         asked: What kind of index is wanted; it holds until somebody asks for another.
         codes: By likeness, for those that have codes.
+        unreached: By likeness, how many rows there were when codes did not reach what is asked.
     """
 
     format_version: int
@@ -115,14 +116,17 @@ class Header:
     copy: CopySpace | None = None
     asked: IndexOptions = field(default_factory=IndexOptions)
     codes: dict[Likeness, CodesFile] = field(default_factory=dict)
+    unreached: dict[Likeness, int] = field(default_factory=dict)
 
     def dims(self) -> dict[Likeness, int]:
         """The length of a vector of each likeness that there is."""
         return {"similar": self.dim, "copy": self.copy.dim} if self.copy else {}
 
     def without_codes(self, likeness: Likeness) -> Header:
-        """The header without the codes of one likeness."""
-        return replace(self, codes={k: v for k, v in self.codes.items() if k != likeness})
+        """The header without the codes of one likeness, and without word of failed ones."""
+        codes = {name: one for name, one in self.codes.items() if name != likeness}
+        unreached = {name: rows for name, rows in self.unreached.items() if name != likeness}
+        return replace(self, codes=codes, unreached=unreached)
 
     def names(self) -> set[str]:
         """The files that belong to the index, beside `index.json`."""
