@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -237,3 +238,18 @@ def test_hits_say_how_unusual_their_score_is(make_video, tiny_checkpoint, tmp_pa
     pairs = (unit @ unit.T)[np.triu_indices(16, 1)]
     for hit in collection.search_by_id(0, 16):
         assert hit.background_share == pytest.approx(np.mean(pairs > hit.score), abs=0.02)
+
+
+def test_a_file_with_a_name_that_is_not_utf8_costs_itself_alone(
+    embedded, library, tmp_path
+) -> None:
+    folder = tmp_path / "odd"
+    folder.mkdir()
+    shutil.copy(library / "bowl.mp4", folder)
+    shutil.copy(library / "bowl.mp4", os.fsencode(folder) + b"/\xff.mp4")
+    with vidx.open(embedded) as collection:
+        report = collection.search_many([folder], 1, output=tmp_path / "hits.jsonl")
+    assert set(report.hits["query_path"].to_pylist()) == {f"{folder}/bowl.mp4"}
+    [failed] = report.failed
+    assert (failed.path, failed.problem.reason) == (f"{folder}/\\xff.mp4", "path_not_utf8")
+    json.dumps(failed.path).encode()

@@ -199,7 +199,7 @@ def test_removed_and_replaced_clips_are_no_hits(drawn: Drawn, by_video: bool) ->
 def test_what_was_removed_takes_no_hit_away(drawn: Drawn, by_video: bool) -> None:
     with drawn.views.now() as (_, view):
         gone = np.setdiff1d(view.index.indexed.ids, drawn.ids)[:1]
-        query = query_of(view.index.of_rows(view.index.rows_of(gone)).vectors)
+        query = query_of(view.index.vectors_of(view.index.rows_of(gone)))
     hits = ask(drawn.views, query, 5, by_video=by_video)
     assert [hit.clip_id in drawn.ids for hit in hits] == [True] * 5
 

@@ -149,6 +149,23 @@ def test_a_thousand_selections_join(collection) -> None:
     assert ids(joined) == ids(collection.where("true"))
 
 
+def test_joins_are_flat_whatever_side_they_grow_on_and_refused_when_too_deep(collection) -> None:
+    one, other = collection.where("clip_id = 0"), collection.where("clip_id = 1")
+    grown = one
+    for _ in range(1200):
+        grown = other | (one | grown)
+    assert ids(grown) == ids(one | other)
+    doubled = one | other
+    for _ in range(60):
+        doubled |= doubled
+    assert ids(doubled) == ids(one | other)
+    with pytest.raises(vidx.UsageError, match="50 is the most"):
+        for number in range(60):
+            grown = (grown | collection.where(f"clip_id = {number}")) & collection.where(
+                f"clip_id < {number + 90}"
+            )
+
+
 def test_a_selection_says_how_it_was_made(collection) -> None:
     one, other = collection.where("width > 1"), collection.where("codec = 'it''s'")
     assert repr(one) == f"Selection({collection!r}: where('width > 1'))"

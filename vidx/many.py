@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
+from vidx.diversity import num_candidates
 from vidx.embedder.decoding.pool import Job
 from vidx.embedder.pipeline import embed_videos
 from vidx.errors import UsageError
@@ -21,7 +22,7 @@ from vidx.queries import (
     embedded_query,
     query_plan,
     refuse_segments,
-    stored_query,
+    stored_queries,
     vector_query,
     wanted,
 )
@@ -29,6 +30,7 @@ from vidx.records import EmbedProgress, FailedQuery, Hit, Problem, SearchReport
 from vidx.retrieval import search_each
 from vidx.store.catalogue import Catalogue
 from vidx.store.hits import check_name, hits_table, write_hits
+from vidx.store.survey import escaped
 from vidx.video_files import video_files
 from vidx.views import Look, View
 
@@ -39,6 +41,7 @@ Queries: TypeAlias = "str | os.PathLike[str] | Sequence[str | os.PathLike[str] |
 Progress: TypeAlias = Callable[[EmbedProgress], None]
 
 VECTORS = 4096  # searched for in one call of the index
+CANDIDATES = 1 << 17  # that are found for them together, where hits are to be diverse
 
 
 class Asked(NamedTuple):
@@ -73,7 +76,7 @@ def search_many(
         progress: Called after each file, or None.
 
     Raises:
-        UsageError: As `FileQueries` and `stored_queries` say.
+        UsageError: As `FileQueries` and `numbered_queries` say.
         VidxError: There are no videos, or the output cannot be written.
     """
     started, k = time.monotonic(), wanted(k)
@@ -86,7 +89,7 @@ def search_many(
         failed = [files.failed[number] for number in sorted(files.failed)]
     with look() as (catalogue, view):
         if paths is None:
-            asked = stored_queries(catalogue, view, queries, options)
+            asked = numbered_queries(catalogue, view, queries, options)
         table = hits_table(search_all(catalogue, view, asked, k, options))
     if output:
         write_hits(table, output)
@@ -109,7 +112,7 @@ def paths_among(queries: Queries) -> list[str | os.PathLike[str]] | None:
     return list(queries) if all(are_paths) else None  # type: ignore[arg-type]
 
 
-def stored_queries(
+def numbered_queries(
     catalogue: Catalogue, view: View, queries: Queries, options: SearchOptions
 ) -> list[Asked]:
     """Clip ids or vectors as queries.
@@ -128,9 +131,11 @@ def stored_queries(
     except ValueError as error:
         raise UsageError(f"the queries are neither clip ids nor vectors: {error}") from error
     if asked.ndim == 1 and np.issubdtype(asked.dtype, np.integer):
+        ids = asked.tolist()
+        found = stored_queries(catalogue, view, ids)
         return [
-            Asked(number, {"query_clip_id": clip_id}, stored_query(catalogue, view, clip_id))
-            for number, clip_id in enumerate(asked.tolist())
+            Asked(number, {"query_clip_id": clip_id}, query)
+            for number, (clip_id, query) in enumerate(zip(ids, found, strict=True))
         ]
     if options.exclude_self:
         raise UsageError("exclude_self is of a video; a vector has no content.")
@@ -179,11 +184,11 @@ class FileQueries:
         )
         for done, (job, outcome) in enumerate(results, start=1):
             if isinstance(outcome, Problem):
-                self.failed[int(job.key)] = FailedQuery(job.path, outcome)
+                self.failed[int(job.key)] = FailedQuery(escaped(job.path), outcome)
             else:
                 clips += len(outcome.clips)
                 query = embedded_query(job, outcome, self.options, cuts)
-                asked.append(Asked(int(job.key), {"query_path": job.path}, query))
+                asked.append(Asked(int(job.key), {"query_path": escaped(job.path)}, query))
             if progress:
                 seconds = time.monotonic() - started
                 step = EmbedProgress(done, len(jobs), clips, len(self.failed), seconds)
@@ -195,18 +200,22 @@ def search_all(
     catalogue: Catalogue, view: View, asked: Sequence[Asked], k: int, options: SearchOptions
 ) -> Iterator[tuple[int, dict[str, Any], list[Hit]]]:
     """The hits of each query, with its number and what is told of it."""
-    for some in _batches(asked):
+    for some in _batches(asked, k):
         found = search_each(catalogue, view, [one.query for one in some], k, options)
         for one, hits in zip(some, found, strict=True):
             yield one.number, one.told, hits
 
 
-def _batches(asked: Sequence[Asked]) -> Iterator[list[Asked]]:
+def _batches(asked: Sequence[Asked], k: int) -> Iterator[list[Asked]]:
+    """As many queries at a time as keep what is found for them within some 100 MB."""
+    most = min(VECTORS, max(1, CANDIDATES // num_candidates(k)))
     batch: list[Asked] = []
+    vectors = 0
     for one in asked:
         batch.append(one)
-        if sum(len(each.query.vectors) for each in batch) >= VECTORS:
+        vectors += len(one.query.vectors)
+        if vectors >= most:
             yield batch
-            batch = []
+            batch, vectors = [], 0
     if batch:
         yield batch

@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial, reduce
+from functools import cached_property, partial, reduce
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -19,6 +19,8 @@ from vidx.views import View
 if TYPE_CHECKING:
     from vidx.store.where.conditions import Answer, Condition
 
+MOST_DEPTH = 50  # of selections within selections
+
 Mask: TypeAlias = NDArray[np.bool_]
 
 
@@ -28,11 +30,16 @@ class Where:
 
     text: str
 
+    @property
+    def depth(self) -> int:
+        """Nothing lies within it."""
+        return 0
+
     def __str__(self) -> str:
         return f"where({self.text!r})"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Joined:
     """What several rules come to together.
 
@@ -44,6 +51,11 @@ class Joined:
     how: str
     parts: tuple[Rule, ...]
 
+    @cached_property
+    def depth(self) -> int:
+        """How many rules lie within each other."""
+        return 1 + max(part.depth for part in self.parts)
+
     def __str__(self) -> str:
         inner = (f"({part})" if isinstance(part, Joined) else str(part) for part in self.parts)
         return f" {self.how} ".join(inner)
@@ -53,10 +65,24 @@ Rule: TypeAlias = Where | Joined
 
 
 def joined(how: str, first: Rule, second: Rule) -> Rule:
-    """Two rules as one; chains of one kind stay flat, however long they are."""
-    if isinstance(first, Joined) and first.how == how:
-        return Joined(how, (*first.parts, second))
-    return Joined(how, (first, second))
+    """Two rules as one; chains of one kind stay flat, however long they are.
+
+    Raises:
+        UsageError: Rules of different kinds lie too deep within each other.
+    """
+    before = first.parts if isinstance(first, Joined) and first.how == how else (first,)
+    flat = isinstance(second, Joined) and second.how == how != "-"
+    behind = second.parts if isinstance(second, Joined) and flat else (second,)
+    parts = (*before, *behind)
+    if how != "-":  # the same twice says no more
+        parts = tuple(dict.fromkeys(parts))
+    rule = Joined(how, parts) if len(parts) > 1 else parts[0]
+    if rule.depth > MOST_DEPTH:
+        raise UsageError(
+            f"selections are joined {rule.depth} deep: {MOST_DEPTH} is the most.",
+            "Note what is meant as metadata, and select by that.",
+        )
+    return rule
 
 
 def allowed_rows(catalogue: Catalogue, view: View, options: SearchOptions) -> Mask | None:

@@ -145,23 +145,38 @@ def query_plan(options: SearchOptions, space: Space) -> Plan:
 
 
 def stored_query(catalogue: Catalogue, view: View, clip_id: int) -> Query:
-    """A stored clip as a query.
+    """A stored clip as a query; errors as for `stored_queries`."""
+    return stored_queries(catalogue, view, [clip_id])[0]
+
+
+def stored_queries(catalogue: Catalogue, view: View, clip_ids: Sequence[int]) -> list[Query]:
+    """Stored clips as queries.
 
     Raises:
-        UsageError: No live clip has this id.
+        UsageError: No live clip has one of these ids.
     """
-    there_may_be = 0 <= clip_id < view.state.next_clip_id
-    row = catalogue.clip_rows([clip_id]).get(clip_id) if there_may_be else None
-    if row is None:
-        raise UsageError(
-            f"no clip {clip_id} in the collection", "Searches and `vidx export` tell the ids."
-        )
-    vectors = view.index.of_rows(view.index.rows_of(np.array([clip_id]))).vectors
-    if not len(vectors):
+    asked = [number for number in set(clip_ids) if 0 <= number < view.state.next_clip_id]
+    known = catalogue.clip_rows(asked)
+    for clip_id in clip_ids:
+        if clip_id not in known:
+            raise UsageError(
+                f"no clip {clip_id} in the collection", "Searches and `vidx export` tell the ids."
+            )
+    rows = view.index.rows_of(np.array(sorted(known), np.int64))
+    ids, vectors = view.index.of_rows(rows).ids.tolist(), view.index.vectors_of(rows)
+    place = {clip_id: number for number, clip_id in enumerate(ids)}
+    if lacking := sorted(known.keys() - place.keys()):
         raise CollectionDamaged(
-            f"the index lacks clip {clip_id}", "Run `vidx rebuild`: it makes the index anew."
+            f"the index lacks clip {lacking[0]}", "Run `vidx rebuild`: it makes the index anew."
         )
-    return Query((Clip(row.start_seconds, row.end_seconds),), vectors, (row.video_id,))
+    return [
+        Query(
+            (Clip(known[one].start_seconds, known[one].end_seconds),),
+            vectors[place[one] : place[one] + 1],
+            (known[one].video_id,),
+        )
+        for one in clip_ids
+    ]
 
 
 def vector_query(vectors: ArrayLike, dim: int) -> Query:

@@ -176,6 +176,7 @@ def similarities(
     reach = np.where(gap > 0, np.minimum(gap, window), window)
     of_left = np.clip(1 - np.abs(times - stored.starts[left]) / reach, 0, 1)
     of_right = np.clip(1 - np.abs(times - stored.starts[right]) / reach, 0, 1)
+    of_right = np.where(left == right, 0.0, of_right)  # at an end of the video there is one
     rows = np.arange(len(query.starts))
     product = of_left * products[rows, left] + of_right * products[rows, right]
     between = np.einsum("nd,nd->n", stored.vectors, np.roll(stored.vectors, -1, axis=0))

@@ -56,6 +56,7 @@ def test_it_shows_what_was_made_and_check_shows_what_is(vidx, folder) -> None:
         (("--target-recall", "1", "--kind", "ivf"), "never surely all"),
         (("--kind", "hnsw"), "hnsw"),
         (("--check", "--kind", "ivf"), "takes no wishes"),
+        (("--check", "--target-recall", "0.95"), "takes no wishes"),
     ],
 )
 def test_what_cannot_be_had_is_wrong_usage(vidx, folder, wrong, message) -> None:

@@ -94,7 +94,7 @@ def test_an_empty_index_gives_no_neighbours(tmp_path: Path) -> None:
     assert found.tolist() == [[-1] * 3] * 2
     assert np.all(np.isneginf(scores))
     assert len(index) == index.end_clip_id == 0
-    assert index.of_rows(np.empty(0, np.int64)).vectors.shape == (0, 2)
+    assert index.vectors_of(np.empty(0, np.int64)).shape == (0, 2)
     assert index.rows_of(np.array([3])).tolist() == []
 
 
@@ -153,7 +153,7 @@ def test_rows_tell_what_they_are(tmp_path: Path, random: np.random.Generator) ->
     rows = np.array([40, 3, 3, 29, 30])
     found = index.of_rows(rows)
     assert np.array_equal(found.ids, ids[rows])
-    assert np.array_equal(found.vectors, exact.normalized(vectors[rows]))
+    assert np.array_equal(index.vectors_of(rows), exact.normalized(vectors[rows]))
     assert np.array_equal(found.videos, ids[rows] // 2)
     assert np.array_equal(index.videos(), ids // 2)
     asked = np.append(ids[[40, 3, 29]], ids.max() + 1)

@@ -260,7 +260,17 @@ MATCHERS: dict[str, Callable[[str], re.Pattern[str]]] = {
 }
 PATTERNS = ["%a%", "t%", "T____", "h2*", "*2*", "[a-t]*", "[!a-t]*", "", "%", "50%_*", "val's"]
 PATHS = ["/data/%", "/data/cats/1?.mp4", "/D%", "/data/*", "*/[[]x]_*", "%[x]\\_%", "%'%"]
-PATHS += ["*\n*", "%\n%", "/data/cats/[!0-8].mp4", "/data/cats/6.mp4", "%.MP4"]
+PATHS += [
+    "*[]*",
+    "*a[!]b*",
+    "*[[]*",
+    "*[]a]*",
+    "*\n*",
+    "%\n%",
+    "/data/cats/[!0-8].mp4",
+    "/data/cats/6.mp4",
+    "%.MP4",
+]
 
 
 def matched(value: Drawn, how: str, pattern: str, *, negated: bool = False) -> Drawn:

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from vidx.cli.options import collection_option, json_option, quiet_option
 from vidx.cli.progress import showing_index
@@ -68,7 +69,8 @@ def index(collection: str | None, check: bool, as_json: bool, quiet: bool, **opt
     """
     opened = open_collection(collection)
     asked = IndexOptions(**options)
-    if check and asked != IndexOptions():
+    source = click.get_current_context().get_parameter_source
+    if check and any(source(name) is ParameterSource.COMMANDLINE for name in options):
         raise click.UsageError("--check looks at the index there is, and takes no wishes.")
     if check:
         report = opened.check_index()

@@ -10,6 +10,7 @@ import threading
 from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,18 @@ __all__ = ["Index", "build", "normalized", "reach"]
 ROUNDING = 1e-4  # of whitened vectors: blocks of other sizes are added up in another order
 
 logger = logging.getLogger("vidx")
+
+
+class Named(NamedTuple):
+    """What rows are.
+
+    Attributes:
+        ids: Their clip_ids, int64, shape (n,).
+        videos: The numbers of their videos, int32, shape (n,).
+    """
+
+    ids: NDArray[np.int64]
+    videos: NDArray[np.int32]
 
 
 class Index:
@@ -197,17 +210,15 @@ class Index:
             return Whitening(np.zeros(self.dim, np.float32), np.eye(self.dim, dtype=np.float32))
         return files.fit(self.newer.vectors)
 
-    def of_rows(self, rows: NDArray[np.int64]) -> Matrix:
-        """Some rows: their clip_ids, normalised vectors and the numbers of their videos."""
+    def of_rows(self, rows: NDArray[np.int64]) -> Named:
+        """What some rows are: their clip_ids and the numbers of their videos."""
         old = len(self.indexed.ids)
         late = rows >= old
-        parts = ((self.indexed, rows[~late]), (self.newer, rows[late] - old))
-        order = np.argsort(np.concatenate([np.flatnonzero(~late), np.flatnonzero(late)]))
-        return Matrix(
-            np.concatenate([part.ids[some] for part, some in parts])[order],
-            np.concatenate([part.vectors[some] for part, some in parts])[order],
-            np.concatenate([part.videos[some] for part, some in parts])[order],
-        )
+        found = Named(np.empty(len(rows), np.int64), np.empty(len(rows), np.int32))
+        for some, part, start in ((~late, self.indexed, 0), (late, self.newer, old)):
+            found.ids[some] = part.ids[rows[some] - start]
+            found.videos[some] = part.videos[rows[some] - start]
+        return found
 
     def videos(self) -> NDArray[np.int32]:
         """The numbers of the videos of all rows."""

@@ -296,7 +296,7 @@ def glob(value: ColumnElement[Any], pattern: str) -> ColumnElement[bool]:
         pattern: `*` stands for anything, `?` for one character, `[a-z]` for one of these and
             `[!a-z]` for one of all others; a bracket that is not closed is itself.
     """
-    parts = re.split(r"(\[!?\]?[^\]]*\])", pattern)  # every other one is in brackets
+    parts = re.split(r"(\[!?+(?:\][^\]]*|[^\]]+)\])", pattern)  # every other one is in brackets
     parts[1::2] = [_brackets(part[1:-1]) for part in parts[1::2]]
     parts[::2] = [part.replace("[", "[[]") for part in parts[::2]]
     return value.op("GLOB", is_comparison=True)("".join(parts))

@@ -164,7 +164,7 @@ class Values:
             raise self.source.error(f"{short(node.name)} is no number", node) from None
         if not math.isfinite(number):
             raise self.source.error(f"{short(node.name)} is too large a number", node)
-        if node.name.isdecimal() and number < 2**63:
+        if node.name.isdecimal() and int(node.name) < 2**63:
             return Value(literal(int(node.name), BigInteger()), "integer", node)
         return Value(literal(number, Float()), "real", node)
 
