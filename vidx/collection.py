@@ -289,8 +289,8 @@ class Collection:
             raise UsageError("exclude_self and a span are of a video; a vector has neither.")
         queries.refuse_segments(asked, "a vector")
         wanted = queries.wanted(k)
-        query = queries.vector_query(vectors, self._manifest().space.dim)
         with self._look() as (catalogue, view):
+            query = queries.vector_query(vectors, catalogue.manifest.space.dim)
             return retrieval.search(catalogue, view, query, wanted, asked)
 
     def search_like(

@@ -34,7 +34,7 @@ def chunks(values: Iterable[Value]) -> Iterator[list[Value]]:
 def among(connection: Connection, query: Any, values: Iterable[Any]) -> Iterator[Any]:
     """The rows of a query that asks `column.in_(SOME)`, for however many values."""
     for some in chunks(values):
-        yield from connection.execute(query, {"some": some})
+        yield from connection.execute(query, {"some": some}).all()
 
 
 def grouped(pairs: Iterable[tuple[Key, Value]]) -> dict[Key, list[Value]]:
