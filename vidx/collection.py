@@ -129,8 +129,9 @@ class Collection:
         What is committed stays, whenever the run ends; the same call goes on from there.
 
         Args:
-            paths: Files, taken whatever their name, and folders, walked recursively for the
-                extensions in `docs/cli.md`, or with `any_ending` for all that holds video.
+            paths: Files, taken whatever their name; folders, walked recursively for the
+                extensions in `docs/cli.md`, or with `any_ending` for all that holds video; and
+                globs such as `videos/**/*.mp4`, whose files are taken as those of folders are.
             options: With which model, where and how. None: as the collection was made.
             progress: Called with an `EmbedProgress` after each file.
 
@@ -138,7 +139,7 @@ class Collection:
             What became of the files.
 
         Raises:
-            UsageError: A path is not there.
+            UsageError: A path is not there, or a glob matches nothing.
             VidxError: There are no videos at these paths.
             FingerprintMismatch: The model or sampling is not the collection's.
             CollectionLocked: Another process is writing.

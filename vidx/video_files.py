@@ -29,11 +29,11 @@ def video_files(paths: Sequence[str | os.PathLike[str]], options: EmbedOptions) 
     """Find the files that a run looks at.
 
     Args:
-        paths: Files and folders.
+        paths: Files, folders and globs.
         options: How many, and whether under any ending.
 
     Raises:
-        UsageError: A path is not there.
+        UsageError: A path is not there, or a glob matches nothing.
         VidxError: There are no such files.
     """
     found = find_videos(paths)

@@ -16,6 +16,7 @@ from vidx.cli.options import (
     model_options,
     quiet_option,
 )
+from vidx.cli.path_lists import with_listed
 from vidx.cli.progress import showing_files
 from vidx.cli.render import count, print_json, print_table, printable, shown_path
 from vidx.collection import Collection, open_collection
@@ -95,9 +96,11 @@ def embed(
     """Embed the videos in files and folders that are new or have changed.
 
     Folders are walked for files whose endings are those of videos; a file named here is taken
-    whatever its name. A run that was stopped goes on where it was when the same command is given
-    again.
+    whatever its name. A PATH in quotes may have the wildcards *, ?, [...] and **; what it matches
+    is taken as in a folder. - reads a list of paths from standard input. A run that was stopped
+    goes on where it was when the same command is given again.
     """
+    paths = tuple(with_listed(paths))
     opened = open_collection(collection, create=True)
     options = EmbedOptions(num_frames=frames, **others)
     if dry_run:

@@ -279,3 +279,83 @@ def test_every_kind_of_real_file_is_found(media: Path) -> None:
     files = [path for path in (media / "bad").iterdir() if path.is_file()]
     assert {path.suffix for path in files} <= set(VIDEO_EXTENSIONS)
     assert find_videos([media / "bad"]).paths == tuple(sorted(files))
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    names = ["a.mp4", "b.MP4", "c.txt", ".h.mp4", "x/a.mp4", "x/y/a1.mkv", "x/.z/a.mp4", "y/a2.mkv"]
+    for name in names:
+        touch(tmp_path / name)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [
+        ("*.mp4", "a.mp4"),
+        ("*.[mM][pP]4", "a.mp4 b.MP4"),
+        ("?.*", "a.mp4 b.MP4"),
+        ("**/a*.m*", "a.mp4 x/a.mp4 x/y/a1.mkv y/a2.mkv"),
+        ("x/**/a*", "x/a.mp4 x/y/a1.mkv"),
+        ("**/**/y/*", "x/y/a1.mkv y/a2.mkv"),
+        ("*/a[!2]*", "x/a.mp4"),
+        ("[xy]", "x/a.mp4 x/y/a1.mkv y/a2.mkv"),  # folders are walked
+        ("x/**", "x/a.mp4 x/y/a1.mkv"),
+        ("*/y", "x/y/a1.mkv"),
+        (".*.mp4", ".h.mp4"),
+        ("**/.z/*", "x/.z/a.mp4"),
+        ("*.mp4 x/*.mp4", "a.mp4 x/a.mp4"),
+    ],
+)
+def test_a_glob_gives_what_a_folder_would_of_what_it_matches(
+    tree: Path, monkeypatch: pytest.MonkeyPatch, pattern: str, found: str
+) -> None:
+    monkeypatch.chdir(tree)
+    paths = find_videos(pattern.split()).paths
+    assert paths == tuple(tree / name for name in found.split())
+
+
+def test_a_glob_passes_over_and_tells_what_a_folder_does(
+    tmp_path: Path, video_bytes: bytes
+) -> None:
+    other = write(tmp_path / "b.LRV", video_bytes)
+    touch(tmp_path / "b.txt")
+    found = find_videos([tmp_path / "b*"])
+    assert (found.paths, found.passed_over) == ((), (other,))
+    assert find_videos([tmp_path / "b*", other]).paths == (other,)
+
+
+def test_a_name_with_wildcards_that_is_there_is_itself(tmp_path: Path) -> None:
+    video = touch(tmp_path / "a[1]*.mp4")
+    touch(tmp_path / "a1.mp4")
+    assert find_videos([video]).paths == (video,)
+
+
+@pytest.mark.parametrize("pattern", ["*.avi", "none/*.mp4", "a.mp4/*", "[.mp4", "**/none*", "a\0*"])
+def test_a_glob_that_matches_nothing_is_a_usage_error_that_names_it(
+    tree: Path, pattern: str
+) -> None:
+    with pytest.raises(UsageError, match="matches nothing"):
+        find_videos([tree / pattern])
+
+
+def test_a_glob_is_not_caught_in_a_circle_of_symlinks(tree: Path) -> None:
+    (tree / "x" / "up").symlink_to(tree)
+    paths = find_videos([tree / "x/**/a*.mkv"]).paths
+    assert sorted(path.name for path in paths) == ["a1.mkv", "a2.mkv"]
+
+
+def test_a_folder_that_a_glob_cannot_list_is_reported(
+    tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    list_folder = os.scandir
+
+    def refuse(folder: Path) -> object:
+        if folder == tree / "x":
+            raise PermissionError(13, "Permission denied")
+        return list_folder(folder)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    found = find_videos([tree / "**" / "a*.mkv"])
+    assert found.paths == (tree / "y/a2.mkv",)
+    assert found.unreadable == ((tree / "x", Problem("unreadable", "Permission denied")),)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
+from vidx.embedder.decoding.globs import Glob, is_glob
+from vidx.embedder.decoding.listing import entries, is_file, is_folder
 from vidx.embedder.decoding.signatures import holds_video, may_hold_video
 from vidx.errors import UsageError
 from vidx.records import Problem
@@ -42,7 +45,7 @@ class FoundVideos:
 
 
 def find_videos(paths: Sequence[str | os.PathLike[str]]) -> FoundVideos:
-    """Find the videos in folders, and take files as they are named.
+    """Find the videos in folders and of globs, and take files as they are named.
 
     Folders are walked to their depths for files with one of `VIDEO_EXTENSIONS` in any case. The
     others are told apart by their first bytes, where they may hold video. What is hidden (a name
@@ -50,28 +53,38 @@ def find_videos(paths: Sequence[str | os.PathLike[str]]) -> FoundVideos:
     each folder once: by the first of its paths in sorted order.
 
     Args:
-        paths: Files, taken whatever their extension, and folders.
+        paths: Files, taken whatever their extension; folders; and globs, whose files are taken as
+            those of folders are, and whose folders are walked.
 
     Returns:
         The files, those that hold video under other extensions, and the folders that could not be
         listed.
 
     Raises:
-        UsageError: A path does not exist, or may not be looked at.
+        UsageError: A path does not exist, or may not be looked at, or a glob matches nothing.
     """
-    found: set[Path] = set()
-    walk = _Walk()
-    for path in sorted(map(_absolute, paths)):
+    named, globs = _parted(paths)
+    for path in named:
         _check_exists(path)
-        if os.path.isdir(path):  # Path.is_dir raises where it may not look
-            walk.go(path)
-        else:
-            found.add(path)
+    walk = _Walk()
+    matched = [path for glob in globs for path in walk.match(glob)]
+    folders = [path for path in {*named, *matched} if os.path.isdir(path)]
+    for folder in sorted(folders):
+        walk.go(folder)
+    walk.take(path for path in matched if not os.path.isdir(path))
+    found = {path for path in named if not os.path.isdir(path)}
     return FoundVideos(
         tuple(sorted(found | walk.videos)),
         tuple(sorted(walk.others - found)),
         tuple(sorted(walk.unreadable.items())),
     )
+
+
+def _parted(paths: Iterable[str | os.PathLike[str]]) -> tuple[list[Path], list[Path]]:
+    """What is named, and globs."""
+    absolute = {Path(os.path.abspath(path)) for path in paths}  # symlinks stay as they are
+    globs = {path for path in absolute if is_glob(path)}
+    return sorted(absolute - globs), sorted(globs)
 
 
 @dataclass(slots=True)
@@ -83,56 +96,52 @@ class _Walk:
     unreadable: dict[Path, Problem] = field(default_factory=dict)
     visited: set[tuple[int, int]] = field(default_factory=set)
 
+    def match(self, path: Path) -> list[Path]:
+        """The files and folders that a glob matches."""
+        found, unreadable = Glob.of(path).matches()
+        for folder, error in unreadable.items():
+            self._note_unreadable(folder, error)
+        if not found and not unreadable:
+            raise UsageError(
+                f"{_shown(path)} matches nothing.", "Name a file, a folder, or what some match."
+            )
+        return found
+
     def go(self, top: Path) -> None:
         """Look at all that is below a folder."""
         folders = [top]
         while folders:
             folder = folders.pop()
             try:
-                entries = _entries(folder, self.visited)
+                listed = entries(folder, self.visited)
             except OSError as error:
-                self.unreadable[folder] = Problem("unreadable", error.strerror or str(error))
+                self._note_unreadable(folder, error)
                 continue
-            shown = [entry for entry in entries if not entry.name.startswith(".")]
-            folders.extend(folder / entry.name for entry in reversed(shown) if _is_folder(entry))
+            shown = [entry for entry in listed if not entry.name.startswith(".")]
+            folders.extend(folder / entry.name for entry in reversed(shown) if is_folder(entry))
             for entry in shown:
-                self._look_at(folder, entry)
+                self._look_at(
+                    folder / entry.name, partial(is_folder, entry), partial(is_file, entry)
+                )
 
-    def _look_at(self, folder: Path, entry: os.DirEntry[str]) -> None:
-        ending = os.path.splitext(entry.name)[1].lower()
+    def take(self, files: Iterable[Path]) -> None:
+        """Look at files as at those of a folder."""
+        for path in files:
+            self._look_at(path, lambda: False, partial(os.path.isfile, path))
+
+    def _look_at(
+        self, path: Path, is_folder: Callable[[], bool], is_file: Callable[[], bool]
+    ) -> None:
+        ending = os.path.splitext(path.name)[1].lower()
         if ending in VIDEO_EXTENSIONS:
-            if not _is_folder(entry):
-                self.videos.add(folder / entry.name)
+            if not is_folder():
+                self.videos.add(path)
         # What is neither file nor folder is never opened: a pipe would wait for a writer.
-        elif may_hold_video(ending) and _is_file(entry) and holds_video(entry.path):
-            self.others.add(folder / entry.name)
+        elif may_hold_video(ending) and is_file() and holds_video(path):
+            self.others.add(path)
 
-
-def _entries(folder: Path, visited: set[tuple[int, int]]) -> list[os.DirEntry[str]]:
-    """List a folder in the order of names; nothing when it has been listed before."""
-    # With the dot (which a Path drops) it takes the right to enter the folder, not just to list it.
-    status = os.stat(f"{folder}/.")
-    identity = (status.st_dev, status.st_ino)
-    if identity in visited:
-        return []
-    with os.scandir(folder) as listing:
-        entries = sorted(listing, key=lambda entry: entry.name)
-    visited.add(identity)
-    return entries
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link that cannot be followed
-        return False
-
-
-def _is_file(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_file()
-    except OSError:
-        return False
+    def _note_unreadable(self, folder: Path, error: OSError) -> None:
+        self.unreadable[folder] = Problem("unreadable", error.strerror or str(error))
 
 
 def _check_exists(path: Path) -> None:
@@ -147,10 +156,6 @@ def _check_exists(path: Path) -> None:
     else:
         return
     raise UsageError(f"{_shown(path)} {problem}.", "Name a file or a folder.")
-
-
-def _absolute(path: str | os.PathLike[str]) -> Path:
-    return Path(os.path.abspath(path))  # symlinks stay as they are
 
 
 def _shown(path: Path) -> str:
