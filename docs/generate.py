@@ -40,17 +40,19 @@ One object, with `--dry-run` too:
 | `failed` | files that could not be embedded |
 | `failed_before` | files that failed in an earlier run and have not changed since |
 | `num_passed_over` | files besides, that hold video under other endings; 0 with `--any` |
+| `gone` | locations and failures from these folders that are no longer there; 0 with `--limit` |
 | `num_clips` | clips embedded in this run; null in a dry run, as only decoding tells |
 | `seconds` | wall-clock time of the run |
 | `clips_per_second` | clips embedded a second of that time; null in a dry run |
 | `collection` | the collection's folder |
 | `commit` | the last commit of the run; null where nothing was to be changed, and in a dry run |
+| `removal` | the commit by which `--prune` took files out, for `vidx restore`; else null |
 | `dry_run` | whether nothing was done |
 | `findings` | in a dry run alone: `path` and `status` of each file |
 
 A `status` is the name of a count, or tells more: `embed` counts as `embedded`, `twin` (the content
 of an earlier file of this run) as `duplicate`, `touched` (unchanged content, but another time) as
-`unchanged`. What has the status `passed_over` is not among `num_files`.
+`unchanged`. What has the status `passed_over` or `gone` is not among `num_files`.
 """
 
 

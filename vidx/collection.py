@@ -179,14 +179,15 @@ class Collection:
             options: As for `embed`.
 
         Returns:
-            One finding a file, in sorted order, and after them those that are passed over.
+            One finding a file, in sorted order, after them those that are passed over, and then
+            those that are gone.
 
         Raises:
             UsageError, VidxError, FingerprintMismatch: As for `embed`.
         """
         from vidx.embedder.decoding.sampling import Plan, Sampling
-        from vidx.store.survey import left_out, survey
-        from vidx.video_files import video_files
+        from vidx.store.survey import left_out, no_longer_there, survey
+        from vidx.video_files import gone_files, video_files
 
         asked = options or EmbedOptions()
         files = video_files(_as_list(paths), asked)
@@ -203,8 +204,9 @@ class Collection:
                 "Start another collection with --collection FOLDER, or leave these options out.",
             )
         plan = Plan(asked.stride_seconds).digest(own)
-        found = survey(files.paths, self._catalogue(), plan, retry_failed=asked.retry_failed)
-        return [*found, *others]
+        catalogue = self._catalogue()
+        found = list(survey(files.paths, catalogue, plan, retry_failed=asked.retry_failed))
+        return [*found, *others, *no_longer_there(gone_files(files, catalogue), found)]
 
     def search(
         self, file: str | os.PathLike[str], k: int = 10, options: SearchOptions | None = None

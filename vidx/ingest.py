@@ -32,7 +32,7 @@ from vidx.store.journal import Failed
 from vidx.store.shards import NewVideo
 from vidx.store.survey import survey
 from vidx.store.writer import Batch, Writer
-from vidx.video_files import VideoFiles
+from vidx.video_files import VideoFiles, gone_files
 
 if TYPE_CHECKING:
     from vidx.embedder.encoder import Encoder
@@ -69,6 +69,8 @@ class Ingest:
         self.clips = 0
         self.files = 0
         self.passed_over = PassedOver(())
+        self.num_gone = 0
+        self.removal: int | None = None
         self.started = self.committed = time.monotonic()
         self.batch = Batch()
         self.provenance: dict[str, str] = {}
@@ -106,7 +108,17 @@ class Ingest:
                 self.commit()
             raise
         self.commit()
+        self._tell_gone(gone_files(files, catalogue))
         return self._report()
+
+    def _tell_gone(self, paths: list[str]) -> None:
+        """Count what is no longer there, and take it out if that is wished."""
+        self.num_gone = len(paths)
+        if paths and self.options.prune:
+            done = self.writer.remove(paths)
+            self.commit_number = done.commit
+            self.removal = done.commit if done.locations else None
+            self.tell_commit()
 
     def _embed(
         self, jobs: Iterator[Job], load_encoder: Callable[[], Encoder], workers: int
@@ -134,6 +146,7 @@ class Ingest:
         for finding in findings:
             if finding.gone:
                 self.gone[str(finding.video_id)].append(finding.gone)
+            self.batch.gone += finding.failed_at
             if finding.status is FileStatus.EMBED:
                 video_id = str(finding.video_id)
                 self.sources[video_id] = [finding.source]
@@ -172,7 +185,7 @@ class Ingest:
         if video_id not in self.settled:
             return
         if problem := self.settled[video_id]:
-            self._fail(Failed(source, video_id, problem))
+            self._fail_content(video_id, [source], problem)
             return
         self.counts["duplicate"] += 1
         self._let_go(video_id)
@@ -184,8 +197,7 @@ class Ingest:
         sources = self.sources[video_id]
         if isinstance(outcome, Problem):
             self.settled[video_id] = outcome
-            for source in sources:
-                self._fail(Failed(source, video_id, outcome))
+            self._fail_content(video_id, sources, outcome)
             return
         self.settled[video_id] = None
         self.counts["partial" if outcome.problem else "embedded"] += 1
@@ -193,6 +205,14 @@ class Ingest:
         self.clips += len(outcome.clips)
         self._let_go(video_id)
         self.batch.videos.append(NewVideo(video_id, self.digest, sources, outcome))
+
+    def _fail_content(self, video_id: str, sources: list[Source], problem: Problem) -> None:
+        """Fail files of one content; what an earlier run made of it stays, where it is now."""
+        if video_id in self.gone:
+            self._let_go(video_id)
+            self.batch.places += [(video_id, source) for source in sources]
+        for source in sources:
+            self._fail(Failed(source, video_id, problem))
 
     def _let_go(self, video_id: str) -> None:
         """Forget where a content was, in the commit that says where it is."""
@@ -233,8 +253,10 @@ class Ingest:
             num_files=self.files,
             **self.counts,
             passed_over=self.passed_over,
+            gone=self.num_gone,
             num_clips=self.clips,
             seconds=time.monotonic() - self.started,
             collection=str(self.writer.layout.root),
             commit=self.commit_number or None,
+            removal=self.removal,
         )

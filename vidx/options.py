@@ -53,6 +53,8 @@ class EmbedOptions:
             are tried again.
         any_ending: Whether files of folders are taken too that hold video, by their first bytes,
             under other endings than those in `docs/cli.md`.
+        prune: Whether what the collection has from these folders and globs, and is no longer
+            there, is taken out as `Collection.remove` does it.
         commit: When what is finished becomes part of the collection.
 
     Raises:
@@ -70,12 +72,19 @@ class EmbedOptions:
     limit: int | None = None
     retry_failed: bool = False
     any_ending: bool = False
+    prune: bool = False
     commit: CommitPolicy = field(default_factory=CommitPolicy)
 
     def __post_init__(self) -> None:
         _check(1, num_frames=self.num_frames, batch_size=self.batch_size, limit=self.limit)
         _check(0, workers=self.workers)
         _check_positive(fps=self.fps, stride_seconds=self.stride_seconds)
+        if self.prune and self.limit is not None:
+            raise UsageError(
+                f"limit={self.limit} with prune: a run that looks at some files only cannot tell "
+                "which are gone.",
+                "Leave out one of the two.",
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

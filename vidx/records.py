@@ -269,10 +269,14 @@ class EmbedReport:
         failed: Files that could not be embedded in this run.
         failed_before: Files that failed in an earlier run and have not changed since.
         passed_over: Files of folders that are not among `num_files`; none with `any_ending`.
+        gone: Locations and failures from the folders and globs of this run that are no longer
+            there, and were not moved; 0 with a `limit`.
         num_clips: Clips that were embedded in this run.
         seconds: Wall-clock time of the run.
         collection: The collection's folder.
         commit: The last commit of the run; None where nothing was to be changed.
+        removal: The commit that took out what was gone, for `restore`; None without `prune`, and
+            where there was no location among it.
     """
 
     num_files: int
@@ -284,10 +288,12 @@ class EmbedReport:
     failed: int
     failed_before: int
     passed_over: PassedOver
+    gone: int
     num_clips: int
     seconds: float
     collection: str
     commit: int | None
+    removal: int | None
 
     @property
     def num_passed_over(self) -> int:
@@ -349,6 +355,7 @@ class FileStatus(StrEnum):
     FAILED_BEFORE = "failed_before"
     FAILED = "failed"  # it cannot even be read
     PASSED_OVER = "passed_over"  # it holds video under an ending that does not say so
+    GONE = "gone"  # it is known and no longer there
 
 
 @dataclass(frozen=True, slots=True)
@@ -362,6 +369,7 @@ class FileFinding:
         problem: Why the file cannot be read, for FAILED.
         gone: The path, no longer there, under which the video was known: for MOVED, and for EMBED
             and TWIN of a video that is in the collection and embedded anew.
+        failed_at: Paths, no longer there, at which this content failed.
     """
 
     status: FileStatus
@@ -369,6 +377,7 @@ class FileFinding:
     video_id: str | None = None
     problem: Problem | None = None
     gone: str | None = None
+    failed_at: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

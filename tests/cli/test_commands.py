@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -24,8 +25,8 @@ from vidx.store.layout import Layout
 
 EMBED_KEYS = [
     "num_files", "embedded", "partial", "unchanged", "duplicate", "moved", "failed",
-    "failed_before", "num_passed_over", "num_clips", "seconds", "clips_per_second", "collection",
-    "commit", "dry_run",
+    "failed_before", "num_passed_over", "gone", "num_clips", "seconds", "clips_per_second",
+    "collection", "commit", "removal", "dry_run",
 ]  # fmt: skip
 HIT_KEYS = [
     "rank", "clip_id", "video_id", "score", "path", "locations", "start_seconds", "end_seconds",
@@ -381,6 +382,34 @@ def test_a_dry_run_and_a_run_print_one_shape(vidx, library, tiny_checkpoint, tmp
     counts = EMBED_KEYS[:8]
     assert {key: planned[key] for key in counts} == {key: done[key] for key in counts}
     assert sum(planned[key] for key in counts[1:]) == planned["num_files"] == 6
+
+
+def test_files_that_are_gone_are_told_and_pruned(vidx, library, embedded, tmp_path) -> None:
+    videos = shutil.copytree(library, tmp_path / "videos")
+    command = ("embed", videos, "--collection", embedded, "--workers", 0)
+    assert vidx(*command)[0] == 3
+    (videos / "bowl.mp4").unlink()
+    told = "\n1 file is no longer there; take it out with --prune.\n"
+    code, out, _ = vidx(*command, "--dry-run")
+    assert (code, out.endswith(f"\n1 failed_before, 4 unchanged{told}")) == (3, True)
+    assert told in vidx(*command)[1]
+    planned, done = (json.loads(vidx(*command, "--json", *more)[1]) for more in (["--dry-run"], []))
+    assert (planned["gone"], done["gone"]) == (1, 1)
+    assert planned["findings"][-1] == {"path": str(videos / "bowl.mp4"), "status": "gone"}
+    assert sum(planned[key] for key in EMBED_KEYS[1:8]) == planned["num_files"] == 5
+
+    code, out, _ = vidx(*command, "--prune")
+    assert code == 3, "there is a failed file"
+    [number] = re.findall(r"\nTook out 1 file no longer there.\n`vidx restore (\d+)` brings", out)
+    assert "no longer there" not in vidx(*command, "--prune")[1]
+    assert vidx("restore", number, "--collection", embedded)[0] == 0
+    removed = json.loads(vidx(*command, "--prune", "--json")[1])
+    assert (removed["gone"], removed["removal"]) == (1, removed["commit"])
+
+
+def test_a_limit_and_prune_contradict_each_other(vidx, library, embedded) -> None:
+    code, _, err = vidx("embed", library, "--collection", embedded, "--prune", "--limit", 1)
+    assert (code, "cannot tell which are gone" in err) == (2, True)
 
 
 @pytest.fixture

@@ -36,6 +36,9 @@ _COUNTED_AS = {
 }
 
 
+_BESIDES = (FileStatus.PASSED_OVER, FileStatus.GONE)  # not looked at
+
+
 @click.command()
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path())
 @collection_option
@@ -78,6 +81,11 @@ _COUNTED_AS = {
     is_flag=True,
     help="Try files again that failed before, or of which only a part could be embedded.",
 )
+@click.option(
+    "--prune",
+    is_flag=True,
+    help="Take out what the collection has from these folders and is no longer there.",
+)
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
 @json_option
 @quiet_option
@@ -99,6 +107,9 @@ def embed(
     whatever its name. A PATH in quotes may have the wildcards *, ?, [...] and **; what it matches
     is taken as in a folder. - reads a list of paths from standard input. A run that was stopped
     goes on where it was when the same command is given again.
+
+    What the collection has from these folders, and is no longer there, is told, and taken out with
+    --prune.
     """
     paths = tuple(with_listed(paths))
     opened = open_collection(collection, create=True)
@@ -110,7 +121,7 @@ def embed(
             print_json(survey_as_json(opened, findings, time.monotonic() - started))
         elif not quiet:
             _print_findings(findings)
-        looked_at = [one.status for one in findings if one.status is not FileStatus.PASSED_OVER]
+        looked_at = [one.status for one in findings if one.status not in _BESIDES]
         failed = sum(status in FAILED for status in looked_at)
         context.exit(exit_code(failed, len(looked_at)))
     if not quiet:
@@ -120,7 +131,7 @@ def embed(
     if as_json:
         print_json(report_as_json(report))
     elif not quiet:
-        _print_report(opened, report)
+        _print_report(opened, report, prune=options.prune)
     context.exit(exit_code(report.failed + report.failed_before, report.num_files))
 
 
@@ -142,11 +153,13 @@ def report_as_json(report: EmbedReport) -> dict[str, Any]:
         "num_files": report.num_files,
         **{name: getattr(report, name) for name in COUNTS},
         "num_passed_over": report.num_passed_over,
+        "gone": report.gone,
         "num_clips": report.num_clips,
         "seconds": round(report.seconds, 3),
         "clips_per_second": round(report.clips_per_second, 3),
         "collection": report.collection,
         "commit": report.commit,
+        "removal": report.removal,
         "dry_run": False,
     }
 
@@ -160,11 +173,13 @@ def survey_as_json(
         "num_files": sum(counted[name] for name in COUNTS),
         **{name: counted[name] for name in COUNTS},
         "num_passed_over": counted["passed_over"],
+        "gone": counted["gone"],
         "num_clips": None,
         "seconds": round(seconds, 3),
         "clips_per_second": None,
         "collection": str(collection.path),
         "commit": None,
+        "removal": None,
         "dry_run": True,
         "findings": [{"path": one.source.path, "status": one.status.value} for one in findings],
     }
@@ -174,14 +189,14 @@ def _print_findings(findings: list[FileFinding]) -> None:
     """What `embed` would do."""
     cells = [(one.status.value, shown_path(one.source.path)) for one in findings]
     print_table(("status", "path"), cells)
-    statuses = Counter(one.status.value for one in findings)
-    statuses.pop(FileStatus.PASSED_OVER.value, None)
+    statuses = Counter(one.status.value for one in findings if one.status not in _BESIDES)
     click.echo(", ".join(f"{number} {status}" for status, number in sorted(statuses.items())))
     others = (one.source.path for one in findings if one.status is FileStatus.PASSED_OVER)
     _tell_passed_over(PassedOver(tuple(others)))
+    _tell_gone(sum(one.status is FileStatus.GONE for one in findings))
 
 
-def _print_report(collection: Collection, report: EmbedReport) -> None:
+def _print_report(collection: Collection, report: EmbedReport, *, prune: bool) -> None:
     parts = [f"{getattr(report, n)} {n.replace('_', ' ')}" for n in COUNTS if getattr(report, n)]
     click.echo(f"{count(report.num_files, 'file')}: {', '.join(parts)}")
     if report.num_clips:
@@ -191,6 +206,10 @@ def _print_report(collection: Collection, report: EmbedReport) -> None:
     if report.partial:
         click.echo("`vidx videos --remarks` says what is missing of a partial video.")
     _tell_passed_over(report.passed_over)
+    if prune:
+        _tell_pruned(report)
+    else:
+        _tell_gone(report.gone)
     if report.failed:
         rows = collection.failures().to_pylist()
         print_failures(rows[:SHOWN_FAILURES])
@@ -201,6 +220,20 @@ def _print_report(collection: Collection, report: EmbedReport) -> None:
 def _tell_passed_over(files: PassedOver) -> None:
     if files.paths:
         click.echo(printable(str(files)))
+
+
+def _tell_gone(number: int) -> None:
+    if number:
+        files, them = ("file is", "it") if number == 1 else ("files are", "them")
+        click.echo(f"{number} {files} no longer there; take {them} out with --prune.")
+
+
+def _tell_pruned(report: EmbedReport) -> None:
+    if report.gone:
+        click.echo(f"Took out {count(report.gone, 'file')} no longer there.")
+    if report.removal:
+        them = "it" if report.gone == 1 else "them"
+        click.echo(f"`vidx restore {report.removal}` brings {them} back, until `vidx compact`.")
 
 
 def print_failures(rows: list[dict[str, Any]]) -> None:

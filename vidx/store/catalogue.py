@@ -229,6 +229,12 @@ class Catalogue:
         with self.reading() as connection:
             return sorted(connection.execute(query).scalars())
 
+    def failed_at(self, video_id: str) -> list[str]:
+        """The paths at which a content failed, sorted."""
+        query = select(failures.c.path).where(failures.c.video_id == video_id)
+        with self.reading() as connection:
+            return sorted(connection.execute(query).scalars())
+
     def shards(self) -> list[ShardRow]:
         """The Parquet files that hold the clips, by first clip_id."""
         columns = [getattr(shards.c, name) for name in ShardRow.__slots__]

@@ -197,12 +197,13 @@ def _fail(connection: Connection, number: int, failed: Sequence[Failed]) -> None
     sqlite.insert_rows(
         connection,
         "failures",
-        ("path", "reason", "message", "size_bytes", "version"),
+        ("path", "reason", "message", "video_id", "size_bytes", "version"),
         (
             (
                 path,
                 one.problem.reason,
                 one.problem.message,
+                one.video_id,
                 one.source.size_bytes,
                 one.source.version,
             )

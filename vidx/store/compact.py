@@ -91,7 +91,7 @@ def _checkpoint(writer: Writer) -> None:
         change = Change(
             places=[(row.video_id, _source(row)) for row in connection.execute(places)],
             failed=[
-                Failed(_source(row), None, Problem(row.reason, row.message))
+                Failed(_source(row), row.video_id, Problem(row.reason, row.message))
                 for row in connection.execute(select(failures).order_by(failures.c.path))
             ],
             metadata=writer.name_metadata(number, _living_metadata(writer, connection)),

@@ -7,7 +7,7 @@ import os
 import stat
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -38,7 +38,7 @@ def survey(
         One finding a file, in the order of the files. Bytes are read a little ahead, in threads.
     """
     wish = _Wish(plan, retry_failed)
-    taken = _Taken(set(), set())
+    taken = _Taken(set(), set(), set())
     closing = threading.Event()
     pool = ThreadPoolExecutor(_HASH_THREADS, thread_name_prefix="vidx-hash")
     looks: deque[_Look] = deque()
@@ -65,6 +65,16 @@ def left_out(files: PassedOver) -> list[FileFinding]:
     return [FileFinding(FileStatus.PASSED_OVER, source) for source in sources]
 
 
+def no_longer_there(paths: Iterable[str], findings: Sequence[FileFinding]) -> list[FileFinding]:
+    """The findings of paths that are gone, but for those that findings explain."""
+    explained = {path for one in findings for path in (one.gone, *one.failed_at)}
+    return [
+        FileFinding(FileStatus.GONE, Source(path, None, ""))
+        for path in paths
+        if path not in explained
+    ]
+
+
 @dataclass(frozen=True, slots=True)
 class _Wish:
     """How videos are to be cut, and whether those that failed, or did in part, are tried again."""
@@ -84,10 +94,17 @@ class _Wish:
 
 @dataclass(frozen=True, slots=True)
 class _Taken:
-    """What this run has given away: contents to be embedded, and paths that files moved from."""
+    """What this run has given away.
+
+    Attributes:
+        video_ids: Contents to be embedded.
+        gone: Paths that files moved from.
+        failures: Contents whose failures under other paths were looked at.
+    """
 
     video_ids: set[str]
     gone: set[str]
+    failures: set[str]
 
 
 @dataclass(slots=True)
@@ -157,16 +174,38 @@ def _settle(look: _Look, catalogue: Catalogue | None, wish: _Wish, taken: _Taken
         status = FileStatus.TOUCHED
     else:
         status = FileStatus.MOVED if gone else FileStatus.DUPLICATE
-    return FileFinding(status, source, video_id, gone=gone)
+    failed_at = _failed_at(video_id, places, catalogue, taken)
+    return FileFinding(status, source, video_id, gone=gone, failed_at=failed_at)
 
 
 def _first_gone(places: Sequence[str], taken: _Taken) -> str | None:
     """The first of a video's paths that is no longer there and explains no other file."""
     for path in places:
-        if path not in taken.gone and not os.path.exists(path):
+        if path not in taken.gone and is_gone(path):
             taken.gone.add(path)
             return path
     return None
+
+
+def _failed_at(
+    video_id: str, places: Sequence[str], catalogue: Catalogue | None, taken: _Taken
+) -> tuple[str, ...]:
+    """The paths at which a content failed, and that are no longer there; told once a run."""
+    if catalogue is None or video_id in taken.failures:
+        return ()
+    taken.failures.add(video_id)
+    found = catalogue.failed_at(video_id)
+    return tuple(path for path in found if path not in places and is_gone(path))
+
+
+def is_gone(path: str) -> bool:
+    """Whether no file is at a path; what cannot be looked at may be one."""
+    try:
+        return stat.S_ISDIR(os.stat(path).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
 
 
 def escaped(path: str) -> str:

@@ -196,6 +196,8 @@ failures = Table(
     Column("path", Path, primary_key=True),
     Column("reason", Text, nullable=False),
     Column("message", Text, nullable=False),
+    Column("video_id", Text),  # null where its bytes could not be read
     Column("size_bytes", BigInteger),
     Column("version", Text, nullable=False),
+    Index("failures_of_content", "video_id"),
 )

@@ -37,11 +37,13 @@ class FoundVideos:
         paths: Absolute (symlinks as they are), sorted, each once.
         passed_over: Likewise: files of folders that hold video under other extensions.
         unreadable: Folders that could not be listed, and why.
+        places: The folders and globs that were looked at.
     """
 
     paths: tuple[Path, ...]
     passed_over: tuple[Path, ...]
     unreadable: tuple[tuple[Path, Problem], ...]
+    places: tuple[Glob, ...]
 
 
 def find_videos(paths: Sequence[str | os.PathLike[str]]) -> FoundVideos:
@@ -67,24 +69,26 @@ def find_videos(paths: Sequence[str | os.PathLike[str]]) -> FoundVideos:
     for path in named:
         _check_exists(path)
     walk = _Walk()
-    matched = [path for glob in globs for path in walk.match(glob)]
-    folders = [path for path in {*named, *matched} if os.path.isdir(path)]
-    for folder in sorted(folders):
+    matched = {path for glob in globs for path in walk.match(glob)}
+    folders = {path for path in named if os.path.isdir(path)}
+    inner = {path for path in matched if os.path.isdir(path)}
+    for folder in sorted(folders | inner):
         walk.go(folder)
-    walk.take(path for path in matched if not os.path.isdir(path))
-    found = {path for path in named if not os.path.isdir(path)}
+    walk.take(matched - inner)
+    found = set(named) - folders
     return FoundVideos(
         tuple(sorted(found | walk.videos)),
         tuple(sorted(walk.others - found)),
         tuple(sorted(walk.unreadable.items())),
+        (*(Glob(folder, ()) for folder in sorted(folders)), *globs),
     )
 
 
-def _parted(paths: Iterable[str | os.PathLike[str]]) -> tuple[list[Path], list[Path]]:
+def _parted(paths: Iterable[str | os.PathLike[str]]) -> tuple[list[Path], list[Glob]]:
     """What is named, and globs."""
     absolute = {Path(os.path.abspath(path)) for path in paths}  # symlinks stay as they are
     globs = {path for path in absolute if is_glob(path)}
-    return sorted(absolute - globs), sorted(globs)
+    return sorted(absolute - globs), [Glob.of(path) for path in sorted(globs)]
 
 
 @dataclass(slots=True)
@@ -96,14 +100,15 @@ class _Walk:
     unreadable: dict[Path, Problem] = field(default_factory=dict)
     visited: set[tuple[int, int]] = field(default_factory=set)
 
-    def match(self, path: Path) -> list[Path]:
+    def match(self, glob: Glob) -> list[Path]:
         """The files and folders that a glob matches."""
-        found, unreadable = Glob.of(path).matches()
+        found, unreadable = glob.matches()
         for folder, error in unreadable.items():
             self._note_unreadable(folder, error)
         if not found and not unreadable:
             raise UsageError(
-                f"{_shown(path)} matches nothing.", "Name a file, a folder, or what some match."
+                f"{_shown(glob.base.joinpath(*glob.parts))} matches nothing.",
+                "Name a file, a folder, or what some match.",
             )
         return found
 

@@ -42,6 +42,13 @@ class Glob:
         first = next(i for i, part in enumerate(path.parts) if _is_wild(part))
         return cls(Path(*path.parts[:first]), _without_repeats(path.parts[first:]))
 
+    def covers(self, path: str) -> bool:
+        """Whether an absolute path would be matched, or lies in a folder that would be."""
+        head = f"{self.base}/".replace("//", "/")
+        return path.startswith(head) and _is_covered(
+            self.parts, tuple(path.removeprefix(head).split("/"))
+        )
+
     def matches(self) -> tuple[list[Path], dict[Path, OSError]]:
         """What is there.
 
@@ -97,6 +104,18 @@ def _listed(
     except OSError as error:
         unreadable[folder] = error
         return []
+
+
+def _is_covered(parts: tuple[str, ...], names: tuple[str, ...]) -> bool:
+    """Whether the first of some names, one below the other, match all parts of a glob."""
+    if not parts:
+        return True
+    if parts[0] == _DEEP and _is_covered(parts[1:], names):
+        return True
+    name = "*" if parts[0] == _DEEP else parts[0]
+    if not names or not _is_match(name, names[0]):
+        return False
+    return _is_covered(parts if parts[0] == _DEEP else parts[1:], names[1:])
 
 
 def _is_match(part: str, name: str) -> bool:

@@ -23,9 +23,11 @@ def upgrade() -> None:
         sa.Column("path", PATH, primary_key=True),
         sa.Column("reason", sa.Text, nullable=False),
         sa.Column("message", sa.Text, nullable=False),
+        sa.Column("video_id", sa.Text),
         sa.Column("size_bytes", sa.BigInteger),
         sa.Column("version", sa.Text, nullable=False),
     )
+    op.create_index("failures_of_content", "failures", ["video_id"])
 
 
 def _whole() -> None:
