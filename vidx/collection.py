@@ -454,7 +454,10 @@ class Collection:
         return videos_table(self._catalogue(), limit, remarked=remarked)
 
     def failures(self, limit: int | None = None) -> pa.Table:
-        """The files that could not be embedded, by path: path, reason, message.
+        """The files that could not be embedded, by path.
+
+        path, reason, message, attempts, last_attempt: how many times this content was tried at
+        this path, and when last (ISO 8601, UTC).
 
         Args:
             limit: Only the first so many. None: all.

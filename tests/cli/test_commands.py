@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -187,8 +187,23 @@ def test_info_tells_with_what_the_clips_were_made(vidx, embedded, tiny_checkpoin
 def test_failures_lists_the_reason(vidx, embedded, library) -> None:
     _, out, _ = vidx("failures", "--collection", embedded, "--json")
     [failure] = json.loads(out)
+    assert list(failure) == ["path", "reason", "message", "attempts", "last_attempt"]
     assert failure["path"] == str(library / "broken.mp4")
     assert failure["reason"] == "not_a_video"
+    assert failure["attempts"] == 1
+    assert datetime.fromisoformat(failure["last_attempt"]).utcoffset() == timedelta(0)
+
+
+def test_failures_tells_how_often_a_file_was_tried(vidx, embedded, library) -> None:
+    where = ("--collection", embedded)
+    before = json.loads(vidx("failures", *where, "--json")[1])
+    vidx("embed", library, *where, "--workers", 0)
+    assert json.loads(vidx("failures", *where, "--json")[1]) == before, "it was not tried again"
+    vidx("embed", library, *where, "--workers", 0, "--retry-failed")
+    [failure] = json.loads(vidx("failures", *where, "--json")[1])
+    assert failure["attempts"] == 2
+    out = vidx("failures", *where)[1]
+    assert re.search(rf"not_a_video +2 +{re.escape(failure['last_attempt'])} ", out)
 
 
 def test_videos_tells_what_is_to_be_remarked_of_some(vidx, tmp_path) -> None:

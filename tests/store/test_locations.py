@@ -6,9 +6,14 @@ import pytest
 from made_collections import PROVENANCE, SPACE, commit, draw_video, path_of, video_id
 
 from vidx.records import Problem, Source
+from vidx.store import writer as writer_module
 from vidx.store.catalogue import Catalogue, KnownTake
+from vidx.store.compact import compact
+from vidx.store.export import commits_table, failures_table
 from vidx.store.journal import Failed
-from vidx.store.layout import Layout
+from vidx.store.layout import Layout, read_manifest
+from vidx.store.lock import writing
+from vidx.store.rebuild import rebuild
 from vidx.store.writer import Batch, Writer, open_writer
 
 A, B, C = video_id("a"), video_id("b"), video_id("c")
@@ -185,3 +190,71 @@ def _random_batch(
 def _commit(writer: Writer, batch: Batch) -> None:
     if not batch.is_empty():
         writer.commit(batch, PROVENANCE)
+
+
+def attempts(catalogue: Catalogue) -> dict[str, tuple[int, str]]:
+    """Of each failure how often the file was tried, and when last."""
+    rows = failures_table(catalogue).to_pylist()
+    return {row["path"]: (row["attempts"], row["last_attempt"]) for row in rows}
+
+
+def times(catalogue: Catalogue) -> list[str]:
+    """When the commits were, the first one first."""
+    return commits_table(catalogue)["time"].to_pylist()[::-1]
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each commit has a second of its own."""
+    seconds = iter(range(60))
+    told = lambda: f"2026-01-01T00:00:{next(seconds):02}+00:00"  # noqa: E731
+    monkeypatch.setattr(writer_module, "now", told)
+
+
+def test_failures_tell_how_often_a_content_was_tried_at_a_path_and_when_last(
+    layout: Layout, open_catalogue: Callable[[], Catalogue], clock: None
+) -> None:
+    for _ in range(3):
+        commit(layout, failed=[Failed(at("/1"), B, BROKEN)])
+    commit(layout, failed=[Failed(at("/2"), B, BROKEN)])
+    when = times(open_catalogue())
+    assert attempts(open_catalogue()) == {"/1": (3, when[2]), "/2": (1, when[3])}
+    commit(layout, failed=[Failed(at("/1"), C, BROKEN)])
+    assert attempts(open_catalogue())["/1"][0] == 1, "another content"
+
+
+def test_attempts_are_counted_where_a_file_could_not_be_read(
+    layout: Layout, open_catalogue: Callable[[], Catalogue]
+) -> None:
+    unreadable = Problem("unreadable", "Permission denied")
+    for path, video_id_, problem in [
+        ("/1", None, unreadable), ("/1", None, unreadable), ("/1", B, BROKEN), ("/1", B, BROKEN)
+    ]:  # fmt: skip
+        commit(layout, failed=[Failed(at(path), video_id_, problem)])
+    assert attempts(open_catalogue())["/1"][0] == 4
+    commit(layout, failed=[Failed(Source("/1", 7, "8"), None, unreadable)])
+    assert attempts(open_catalogue())["/1"][0] == 1, "it has changed"
+
+
+@pytest.mark.parametrize("compacted", [False, True])
+def test_attempts_come_back_from_the_journal(
+    layout: Layout,
+    open_catalogue: Callable[[], Catalogue],
+    clock: None,
+    compacted: bool,
+) -> None:
+    commit(layout, draw_video("a"))
+    for _ in range(2):
+        commit(layout, draw_video("c"), failed=[Failed(at("/1"), B, BROKEN)])
+    if compacted:
+        with open_writer(layout) as writer:
+            assert list(compact(writer, open_catalogue()))
+        commit(layout, failed=[Failed(at("/1"), B, BROKEN)])
+    before = attempts(open_catalogue())
+    assert before["/1"][0] == (3 if compacted else 2)
+    for path in layout.root.glob("catalogue.sqlite*"):
+        path.unlink()
+    with writing(layout):
+        assert rebuild(layout, read_manifest(layout), 0).ignored == ()
+    assert attempts(open_catalogue()) == before
+    assert open_catalogue().failed_at(B) == ["/1"]

@@ -131,11 +131,29 @@ def _remarks(video: dict[str, Any]) -> list[dict[str, str]]:
 @limit_option("List only the first N.")
 @json_option
 def failures(collection: str | None, limit: int | None, as_json: bool) -> None:
-    """List the files that could not be embedded, and why."""
+    """List the files that could not be embedded, why, how often they were tried, and when last.
+
+    Times are in UTC.
+    """
     rows = open_collection(collection).failures(limit).to_pylist()
     if as_json:
         print_json(rows)
     elif rows:
-        print_failures(rows)
+        _print_attempts(rows)
     else:
         click.echo("No failures.")
+
+
+def _print_attempts(rows: list[dict[str, Any]]) -> None:
+    cells = [
+        (
+            row["reason"],
+            str(row["attempts"]),
+            row["last_attempt"],
+            shown_path(row["path"]),
+            row["message"],
+        )
+        for row in rows
+    ]
+    columns = ("reason", "attempts", "last attempt", "path", "message")
+    print_table(columns, cells, right="attempts")

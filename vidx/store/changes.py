@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Sequence
 from importlib.metadata import version
+from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
@@ -180,7 +181,7 @@ def _fail(connection: Connection, number: int, failed: Sequence[Failed]) -> None
     What stood at such a path before goes only when the path is known to hold something else now.
     """
     here = {item.source.path: item for item in failed}
-    replaced = []
+    rows, replaced = [], []
     for some in chunks(list(here)):
         known = (
             select(locations.c.path, videos.c.video_id)
@@ -192,24 +193,50 @@ def _fail(connection: Connection, number: int, failed: Sequence[Failed]) -> None
             for row in connection.execute(known)
             if here[row.path].video_id not in (None, row.video_id)
         ]
+        before = select(failures).where(failures.c.path.in_(some))
+        tried = {row.path: _attempts(here[row.path], row) for row in connection.execute(before)}
+        rows += [(here[path], tried.get(path, 0) + 1) for path in some]
         connection.execute(delete(failures).where(failures.c.path.in_(some)))
     forget(connection, number, replaced)
+    _enter_failures(connection, number, rows)
+
+
+def _attempts(failed: Failed, before: Any) -> int:
+    """How many times a file was tried before; 0 when the path held something else then."""
+    if None in (failed.video_id, before.video_id):
+        same = (failed.source.size_bytes, failed.source.version) == (
+            before.size_bytes,
+            before.version,
+        )
+    else:
+        same = failed.video_id == before.video_id
+    return before.attempts if same else 0
+
+
+def _enter_failures(
+    connection: Connection, number: int, rows: Sequence[tuple[Failed, int]]
+) -> None:
+    """Enter failures, each with the number of attempts that it has where it does not say."""
+    time = connection.execute(select(commits.c.time).where(commits.c.number == number)).scalar()
     sqlite.insert_rows(
         connection,
         "failures",
-        ("path", "reason", "message", "video_id", "size_bytes", "version"),
+        ("path", "reason", "message", "video_id", "size_bytes", "version",
+         "attempts", "last_attempt"),
         (
             (
-                path,
+                one.source.path,
                 one.problem.reason,
                 one.problem.message,
                 one.video_id,
                 one.source.size_bytes,
                 one.source.version,
+                attempts if one.attempts is None else one.attempts,
+                one.last_attempt or time,
             )
-            for path, one in here.items()
+            for one, attempts in rows
         ),
-    )
+    )  # fmt: skip
 
 
 def _remove(connection: Connection, number: int, paths: Sequence[str]) -> None:

@@ -91,7 +91,7 @@ def _checkpoint(writer: Writer) -> None:
         change = Change(
             places=[(row.video_id, _source(row)) for row in connection.execute(places)],
             failed=[
-                Failed(_source(row), row.video_id, Problem(row.reason, row.message))
+                _failed(row)
                 for row in connection.execute(select(failures).order_by(failures.c.path))
             ],
             metadata=writer.name_metadata(number, _living_metadata(writer, connection)),
@@ -127,6 +127,11 @@ def _living_metadata(writer: Writer, connection: Connection) -> dict[str, Path]:
         for of in metadata.TABLES
         if types[of]
     }
+
+
+def _failed(row: Any) -> Failed:
+    problem = Problem(row.reason, row.message)
+    return Failed(_source(row), row.video_id, problem, row.attempts, row.last_attempt)
 
 
 def _source(row: Any) -> Source:

@@ -72,7 +72,13 @@ VIDEOS_SCHEMA = pa.schema(
     ]
 )
 FAILURES_SCHEMA = pa.schema(
-    [("path", pa.string()), ("reason", pa.string()), ("message", pa.string())]
+    [
+        ("path", pa.string()),
+        ("reason", pa.string()),
+        ("message", pa.string()),
+        ("attempts", pa.int64()),
+        ("last_attempt", pa.string()),
+    ]
 )
 COMMITS_SCHEMA = pa.schema(
     [

@@ -32,6 +32,8 @@ SCHEMA = pa.schema(
         pa.field("version", pa.string()),
         pa.field("reason", pa.string()),
         pa.field("message", pa.string()),
+        pa.field("attempts", pa.int64()),
+        pa.field("last_attempt", pa.string()),
         pa.field("commit", pa.int64()),
     ]
 )
@@ -46,11 +48,15 @@ class Failed:
         source: The file.
         video_id: SHA-256 (hex) of its bytes, or None when they could not be read.
         problem: Why.
+        attempts: How many times it was tried, for a checkpoint; None: once more than is known.
+        last_attempt: When last, likewise; None: with the commit.
     """
 
     source: Source
     video_id: str | None
     problem: Problem
+    attempts: int | None = None
+    last_attempt: str | None = None
 
 
 @dataclass(slots=True)
@@ -181,6 +187,8 @@ def _rows(change: Change) -> list[dict[str, Any]]:
             "video_id": one.video_id,
             "reason": one.problem.reason,
             "message": one.problem.message,
+            "attempts": one.attempts,
+            "last_attempt": one.last_attempt,
             **_of_source(one.source),
         }
         for one in change.failed
@@ -207,7 +215,8 @@ def _change(rows: Sequence[dict[str, Any]], folder: Path) -> Change:
                 change.further.append((row["video_id"], source))
             case "fail":
                 problem = Problem(row["reason"], row["message"])
-                change.failed.append(Failed(source, row["video_id"], problem))
+                tried = (row["attempts"], row["last_attempt"])
+                change.failed.append(Failed(source, row["video_id"], problem, *tried))
             case "remove":
                 change.removed.append(row["path"])
             case "restore":

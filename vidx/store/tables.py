@@ -199,5 +199,7 @@ failures = Table(
     Column("video_id", Text),  # null where its bytes could not be read
     Column("size_bytes", BigInteger),
     Column("version", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),  # to embed this content from this path
+    Column("last_attempt", Text, nullable=False),  # ISO 8601, UTC
     Index("failures_of_content", "video_id"),
 )

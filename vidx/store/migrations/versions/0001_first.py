@@ -26,6 +26,8 @@ def upgrade() -> None:
         sa.Column("video_id", sa.Text),
         sa.Column("size_bytes", sa.BigInteger),
         sa.Column("version", sa.Text, nullable=False),
+        sa.Column("attempts", sa.Integer, nullable=False),
+        sa.Column("last_attempt", sa.Text, nullable=False),
     )
     op.create_index("failures_of_content", "failures", ["video_id"])
 
