@@ -53,6 +53,7 @@ bench: $(READY) ## the benchmarks that need no media; results as JSON in benchma
 	$(BIN)/python benchmarks/cold_search.py --out benchmarks/results/cold-search.json
 	$(BIN)/python benchmarks/builtin.py --out benchmarks/results/builtin-cpu.json
 	$(BIN)/python benchmarks/procedural.py --model builtin:tiny --out benchmarks/results/procedural.json
+	$(BIN)/python benchmarks/scan.py --out benchmarks/results/scan.json
 
 gpu: $(READY) ## all that a CUDA machine can prove and measure, in eight minutes
 	$(BIN)/python benchmarks/gpu.py

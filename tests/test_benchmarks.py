@@ -31,6 +31,12 @@ def test_a_collection_is_measured_from_its_first_commit_to_a_removal(
     assert all(name in found or f"{name}_outside_faiss_ms" in found for name in rows)
 
 
+def test_a_library_is_looked_at_unchanged_and_renamed(benchmark, tmp_path) -> None:
+    found = benchmark("scan").measure(tmp_path, files=150, rounds=1)
+    assert (found["files"], found["rounds"]["unchanged"][0]["unchanged"]) == (150, 150)
+    assert found["unchanged_memory_mb"] > 0
+
+
 def test_two_checkouts_are_measured_in_turns(
     checkout, benchmark, monkeypatch, tmp_path, capsys
 ) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -191,3 +193,22 @@ def test_an_empty_folder_prunes_nothing(collection, videos) -> None:
     with pytest.raises(vidx.VidxError, match=r"no video files in .*\n`vidx remove`"):
         collection.embed(videos, PRUNE)
     assert paths(collection) == before
+
+
+LOOK = """
+import os, sys
+from vidx.collection import open_collection
+videos, collection = sys.argv[1:]
+opened = []
+sys.addaudithook(lambda event, values: event == "open" and opened.append(str(values[0])))
+report = open_collection(collection).embed(videos)
+assert (report.num_files, report.unchanged, report.failed_before) == (6, 5, 1), report
+print(*(path for path in opened if path.startswith(videos)))
+print(*({"torch"} & set(sys.modules)))
+"""
+
+
+def test_a_library_without_changes_is_not_read_and_needs_no_model(videos, embedded) -> None:
+    command = [sys.executable, "-c", LOOK, videos, embedded]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == "\n\n"

@@ -206,7 +206,7 @@ def test_what_was_removed_takes_no_hit_away(drawn: Drawn, by_video: bool) -> Non
 
 @pytest.mark.parametrize("name", ["v2", "v50"])
 def test_a_removed_clip_is_no_query(drawn: Drawn, name: str) -> None:
-    assert drawn.catalogue.take_of(video_id(name)) is None
+    assert drawn.catalogue.content(video_id(name)).take is None
     gone = next(n for n in range(10_000) if n not in set(drawn.ids.tolist()))
     with (
         drawn.views.now() as (catalogue, view),

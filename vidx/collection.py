@@ -152,12 +152,14 @@ class Collection:
 
         asked = options or EmbedOptions()
         files = video_files(_as_list(paths), asked)
-        choice = EncoderChoice(
-            asked.model, asked.device, asked.dtype, asked.num_frames, asked.fps
-        ).on_every_device()
+        choice = EncoderChoice(asked.model, asked.device, asked.dtype, asked.num_frames, asked.fps)
+
+        def load(space: Space | None) -> Encoder:  # torch comes only when there is need of it
+            return self._encoder(choice.on_every_device(), space)
+
         space = self._manifest().space if self._layout.exists() else None
         # What was named is checked even when there turns out to be nothing to embed.
-        named = self._encoder(choice, space) if space is None or choice.names_a_space() else None
+        named = load(space) if space is None or choice.names_a_space() else None
         with self._writer(named.space if named else None) as writer:
             if named:
                 check_same_space(named.space, writer.manifest.space, str(self.path))
@@ -165,7 +167,7 @@ class Collection:
             ingest = Ingest(writer, asked, lambda: extend_index(catalogue), progress)
             report = ingest.run(
                 files,
-                lambda: self._encoder(choice, writer.manifest.space),
+                lambda: load(writer.manifest.space),
                 workers=_default_workers() if asked.workers is None else asked.workers,
             )
             self._tend_index(ingest.tell_index)

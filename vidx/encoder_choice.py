@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from vidx.embedder.checkpoints.builtin import is_builtin
 from vidx.embedder.checkpoints.finding import DEFAULT_MODEL
 from vidx.embedder.decoding.sampling import Sampling
-from vidx.embedder.encoder import Encoder, load
-from vidx.embedder.inference.devices import every_device
 from vidx.errors import FingerprintMismatch, ModelNotFound
 from vidx.records import Space
+
+if TYPE_CHECKING:
+    from vidx.embedder.encoder import Encoder
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,8 @@ class EncoderChoice:
 
     def on_every_device(self) -> EncoderChoice:
         """The choice that takes all CUDA devices where none is named by number."""
+        from vidx.embedder.inference.devices import every_device
+
         return replace(self, device=every_device(self.device))
 
     def load(self, space: Space | None, collection: str) -> Encoder:
@@ -55,6 +59,8 @@ class EncoderChoice:
             FingerprintMismatch: They do not fit.
             ModelNotFound, CheckpointError, DeviceError: As their names say.
         """
+        from vidx.embedder.encoder import load
+
         own = space.source if space else DEFAULT_MODEL
         try:
             encoder = load(

@@ -232,12 +232,12 @@ def test_a_take_is_seen_only_when_it_is_complete(
     first, last = parts_of(draw_video("long", 4, plan="finer"), 2)
     commit(layout, first)
     assert open_catalogue().live_clip_ids().tolist() == [0, 1]
-    assert open_catalogue().take_of(video_id("long")) == KnownTake("plan", None)
+    assert open_catalogue().content(video_id("long")).take == KnownTake("plan", None)
     assert findings() == []
     run(layout)
     commit(layout, last)
     assert open_catalogue().live_clip_ids().tolist() == [2, 3, 4, 5]
-    assert open_catalogue().take_of(video_id("long")) == KnownTake("finer", None)
+    assert open_catalogue().content(video_id("long")).take == KnownTake("finer", None)
     assert findings() == []
 
 

@@ -193,7 +193,7 @@ def found_in(catalogue: Catalogue) -> dict[str, tuple[str, list[str], dict[str, 
     }
     return {
         row.video_id: (
-            catalogue.take_of(row.video_id).plan,
+            catalogue.content(row.video_id).take.plan,
             list(row.locations),
             known[row.video_id],
         )

@@ -112,7 +112,7 @@ def test_a_new_plan_replaces_the_clips_and_keeps_the_paths(
     catalogue = open_catalogue()
     assert places() == {A: ["/1", "/2"], B: [path_of("b")]}
     assert catalogue.live_clip_ids().tolist() == [3, 4, 5, 6, 7, 8]
-    assert catalogue.take_of(A) == KnownTake("finer", None)
+    assert catalogue.content(A).take == KnownTake("finer", None)
     assert {row.video_id for row in catalogue.clip_rows([5, 6, 7, 8]).values()} == {A}
     assert all(row.labels for row in catalogue.clip_rows(range(9)).values())
 
@@ -257,4 +257,4 @@ def test_attempts_come_back_from_the_journal(
     with writing(layout):
         assert rebuild(layout, read_manifest(layout), 0).ignored == ()
     assert attempts(open_catalogue()) == before
-    assert open_catalogue().failed_at(B) == ["/1"]
+    assert open_catalogue().content(B).failed_at == ("/1",)

@@ -92,9 +92,9 @@ def test_what_was_done_beside_adding_clips_comes_back_from_the_journal(
     assert findings() == []
     assert state(filled) == before
     assert all_tables(open_catalogue()) == told
-    assert open_catalogue().locations_of(video_id("c")) == ["/moved/c.mp4"]
-    assert open_catalogue().locations_of(video_id("d")) == ["/also/d", "/d"]
-    assert open_catalogue().take_of(video_id("a")) is None
+    assert open_catalogue().content(video_id("c")).places == ("/moved/c.mp4",)
+    assert open_catalogue().content(video_id("d")).places == ("/also/d", "/d")
+    assert open_catalogue().content(video_id("a")).take is None
 
 
 def test_what_is_told_of_videos_comes_back_from_the_shards_alone(
@@ -151,10 +151,10 @@ def test_a_broken_entry_of_the_journal_is_named_and_the_rest_replayed(
     lose_catalogue(filled)
     report = run(filled)
     assert report.ignored[0].startswith(broken.name)
-    assert open_catalogue().take_of(video_id("a")) == KnownTake("finer", None), (
+    assert open_catalogue().content(video_id("a")).take == KnownTake("finer", None), (
         "its removal is lost"
     )
-    assert open_catalogue().take_of(video_id("b")) is None
+    assert open_catalogue().content(video_id("b")).take is None
 
 
 def test_a_sound_catalogue_is_kept(filled: Layout) -> None:
@@ -303,7 +303,7 @@ def test_a_lost_shard_takes_its_clips_along_and_its_ids_are_not_reused(
     assert findings() == [f"shard {FILES[2]}: the file is missing"]
     assert run(filled).dropped == (FILES[2],)
     assert findings() == []
-    assert open_catalogue().take_of(video_id("a")) is None, "to be embedded anew"
+    assert open_catalogue().content(video_id("a")).take is None, "to be embedded anew"
     commit(filled, draw_video("d", 1))
     assert open_catalogue().live_clip_ids().tolist() == [3, 4, 5, 6, 7, 12]
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy import Connection, Engine, bindparam, func, select
 
 from vidx.errors import CollectionDamaged, CollectionTooNew
 from vidx.records import Label, MetadataColumn, Origin
@@ -59,6 +59,18 @@ _LABELS = (
     .join(labels, labels.c.number == clip_labels.c.label)
     .where(clip_labels.c.clip_id.in_(SOME))
 )
+# And what is asked of each file that is not where it was.
+_TAKE = (
+    select(takes.c.plan, takes.c.problem_reason)
+    .join(videos, videos.c.take == takes.c.number)
+    .where(videos.c.video_id == bindparam("video_id"))
+)
+_PLACES_OF = (
+    select(locations.c.path)
+    .join(videos, videos.c.number == locations.c.video)
+    .where(videos.c.video_id == bindparam("video_id"), locations.c.removed.is_(None))
+)
+_FAILED_AT = select(failures.c.path).where(failures.c.video_id == bindparam("video_id"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +103,21 @@ class KnownFile:
     video_id: str | None
     take: KnownTake | None
     failure: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class KnownContent:
+    """What the catalogue remembers of a content.
+
+    Attributes:
+        take: How it was embedded, or None when it is not in the collection.
+        places: The paths at which it was seen, sorted.
+        failed_at: The paths at which it failed, sorted.
+    """
+
+    take: KnownTake | None
+    places: tuple[str, ...]
+    failed_at: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,32 +235,16 @@ class Catalogue:
                     found[row.path] = KnownFile(row.size_bytes, row.version, None, None, row.reason)
         return found
 
-    def take_of(self, video_id: str) -> KnownTake | None:
-        """How a video was embedded, or None when it is not in the collection."""
-        query = (
-            select(takes.c.plan, takes.c.problem_reason)
-            .join(videos, videos.c.take == takes.c.number)
-            .where(videos.c.video_id == video_id)
-        )
+    def content(self, video_id: str) -> KnownContent:
+        """What is known of a content, whatever its paths."""
+        this = {"video_id": video_id}
         with self.reading() as connection:
-            row = connection.execute(query).first()
-            return KnownTake(*row) if row else None
-
-    def locations_of(self, video_id: str) -> list[str]:
-        """The paths at which a video was seen, sorted."""
-        query = (
-            select(locations.c.path)
-            .join(videos, videos.c.number == locations.c.video)
-            .where(videos.c.video_id == video_id, locations.c.removed.is_(None))
-        )
-        with self.reading() as connection:
-            return sorted(connection.execute(query).scalars())
-
-    def failed_at(self, video_id: str) -> list[str]:
-        """The paths at which a content failed, sorted."""
-        query = select(failures.c.path).where(failures.c.video_id == video_id)
-        with self.reading() as connection:
-            return sorted(connection.execute(query).scalars())
+            take = connection.execute(_TAKE, this).first()
+            return KnownContent(
+                KnownTake(*take) if take else None,
+                tuple(sorted(connection.execute(_PLACES_OF, this).scalars())),
+                tuple(sorted(connection.execute(_FAILED_AT, this).scalars())),
+            )
 
     def shards(self) -> list[ShardRow]:
         """The Parquet files that hold the clips, by first clip_id."""

@@ -12,7 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from vidx.records import FileFinding, FileStatus, PassedOver, Problem, Source
-from vidx.store.catalogue import Catalogue, KnownFile, KnownTake
+from vidx.store.catalogue import Catalogue, KnownContent, KnownFile, KnownTake
 from vidx.store.sql import chunks
 
 _HASH_THREADS = 2
@@ -163,18 +163,18 @@ def _settle(look: _Look, catalogue: Catalogue | None, wish: _Wish, taken: _Taken
     except OSError as error:
         problem = Problem("unreadable", error.strerror or str(error))
         return FileFinding(FileStatus.FAILED, source, problem=problem)
-    places = catalogue.locations_of(video_id) if catalogue else []
-    gone = None if source.path in places else _first_gone(places, taken)
+    known = catalogue.content(video_id) if catalogue else KnownContent(None, (), ())
+    gone = None if source.path in known.places else _first_gone(known.places, taken)
     if video_id in taken.video_ids:
         status = FileStatus.TWIN
-    elif catalogue is None or not wish.is_met_by(catalogue.take_of(video_id)):
+    elif not wish.is_met_by(known.take):
         taken.video_ids.add(video_id)
         status = FileStatus.EMBED
-    elif source.path in places:
+    elif source.path in known.places:
         status = FileStatus.TOUCHED
     else:
         status = FileStatus.MOVED if gone else FileStatus.DUPLICATE
-    failed_at = _failed_at(video_id, places, catalogue, taken)
+    failed_at = _failed_at(video_id, known, taken)
     return FileFinding(status, source, video_id, gone=gone, failed_at=failed_at)
 
 
@@ -187,15 +187,13 @@ def _first_gone(places: Sequence[str], taken: _Taken) -> str | None:
     return None
 
 
-def _failed_at(
-    video_id: str, places: Sequence[str], catalogue: Catalogue | None, taken: _Taken
-) -> tuple[str, ...]:
+def _failed_at(video_id: str, known: KnownContent, taken: _Taken) -> tuple[str, ...]:
     """The paths at which a content failed, and that are no longer there; told once a run."""
-    if catalogue is None or video_id in taken.failures:
+    if not known.failed_at or video_id in taken.failures:
         return ()
     taken.failures.add(video_id)
-    found = catalogue.failed_at(video_id)
-    return tuple(path for path in found if path not in places and is_gone(path))
+    elsewhere = (path for path in known.failed_at if path not in known.places)
+    return tuple(path for path in elsewhere if is_gone(path))
 
 
 def is_gone(path: str) -> bool:

@@ -359,3 +359,4 @@ def test_a_folder_that_a_glob_cannot_list_is_reported(
     found = find_videos([tree / "**" / "a*.mkv"])
     assert found.paths == (tree / "y/a2.mkv",)
     assert found.unreadable == ((tree / "x", Problem("unreadable", "Permission denied")),)
+    assert find_videos([tree / "x" / "*.mkv"]).unreadable == found.unreadable
