@@ -188,6 +188,7 @@ class Collection:
             UsageError, VidxError, FingerprintMismatch: As for `embed`.
         """
         from vidx.embedder.decoding.sampling import Plan, Sampling
+        from vidx.remote.copies import Copies
         from vidx.store.survey import left_out, no_longer_there, survey
         from vidx.video_files import gone_files, video_files
 
@@ -195,7 +196,7 @@ class Collection:
         files = video_files(_as_list(paths), asked)
         others = left_out(files.passed_over)
         if not self._layout.exists():
-            return [*survey(files.paths, None, ""), *others]
+            return [*survey(files.paths, None, "", copies=Copies(files.objects)), *others]
         space = self._manifest().space
         own = Sampling(space.num_frames, space.fps)
         sampling = Sampling(asked.num_frames or own.num_frames, asked.fps or own.fps)
@@ -207,7 +208,8 @@ class Collection:
             )
         plan = Plan(asked.stride_seconds).digest(own)
         catalogue = self._catalogue()
-        found = list(survey(files.paths, catalogue, plan, retry_failed=asked.retry_failed))
+        retry, copies = asked.retry_failed, Copies(files.objects)
+        found = list(survey(files.paths, catalogue, plan, retry_failed=retry, copies=copies))
         return [*found, *others, *no_longer_there(gone_files(files, catalogue), found)]
 
     def search(
@@ -516,13 +518,14 @@ class Collection:
             UsageError: One of the paths is not in the collection; nothing was changed.
             CollectionLocked: Another process is writing.
         """
+        from vidx.remote.urls import absolute
         from vidx.store.survey import escaped
 
         with self._writer(None) as writer:
             catalogue = self._catalogue()
             found = []
             for path in _as_list(paths):
-                here = catalogue.paths_at(escaped(os.path.abspath(path)))
+                here = catalogue.paths_at(escaped(absolute(path)))
                 if not here:
                     raise UsageError(
                         f"{os.fspath(path)!r} is not in the collection",

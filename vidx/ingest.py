@@ -27,6 +27,8 @@ from vidx.records import (
     Problem,
     Source,
 )
+from vidx.remote.copies import Copies
+from vidx.remote.urls import is_url
 from vidx.store.catalogue import Catalogue
 from vidx.store.journal import Failed
 from vidx.store.shards import NewVideo
@@ -73,6 +75,7 @@ class Ingest:
         self.removal: int | None = None
         self.started = self.committed = time.monotonic()
         self.batch = Batch()
+        self.copies = Copies()
         self.provenance: dict[str, str] = {}
         # Per content of this run: the files that hold it, and once it is settled, what was wrong.
         self.sources: dict[str, list[Source]] = {}
@@ -98,9 +101,13 @@ class Ingest:
             What became of the files.
         """
         self.files, self.passed_over = len(files.paths), files.passed_over
+        self.copies = Copies(files.objects, self.writer.staging.folder)
         catalogue = Catalogue(self.writer.layout, self.writer.manifest)
         retry = self.options.retry_failed
-        jobs = self._jobs(survey(files.paths, catalogue, self.digest, retry_failed=retry))
+        findings = survey(
+            files.paths, catalogue, self.digest, retry_failed=retry, copies=self.copies
+        )
+        jobs = self._jobs(findings)
         try:
             self._embed(jobs, load_encoder, workers)
         except BaseException:
@@ -150,13 +157,19 @@ class Ingest:
             if finding.status is FileStatus.EMBED:
                 video_id = str(finding.video_id)
                 self.sources[video_id] = [finding.source]
-                source = finding.source
-                hashed = FileState(source.size_bytes or 0, int(source.version))
-                yield Job(video_id, source.path, self.plan, hashed)
+                yield self._job(video_id, finding.source)
             else:
                 self._settle(finding)
                 self._tell()
             self._commit_if_due()
+
+    def _job(self, video_id: str, source: Source) -> Job:
+        """The job of a file, as it was hashed; of an object, its copy is decoded."""
+        place = self.copies.place(source.path)
+        if is_url(source.path):
+            return Job(video_id, place, self.plan)
+        hashed = FileState(source.size_bytes or 0, int(source.version))
+        return Job(video_id, place, self.plan, hashed)
 
     def _settle(self, finding: FileFinding) -> None:
         """Count a file that needs no embedding, and note what changes in the catalogue."""
@@ -195,6 +208,7 @@ class Ingest:
     def _finish(self, video_id: str, outcome: EmbeddedVideo | Problem) -> None:
         """Note what became of a content, for all the files that hold it."""
         sources = self.sources[video_id]
+        self.copies.drop(sources[0].path)
         if isinstance(outcome, Problem):
             self.settled[video_id] = outcome
             self._fail_content(video_id, sources, outcome)

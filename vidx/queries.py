@@ -6,7 +6,6 @@ import operator
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, SupportsIndex, TypeAlias
 
 import numpy as np
@@ -20,6 +19,8 @@ from vidx.errors import CollectionDamaged, UsageError, VideoError
 from vidx.examples import direction, middle
 from vidx.options import SearchOptions
 from vidx.records import Clip, EmbeddedVideo, Problem, Space
+from vidx.remote.file_systems import file_system
+from vidx.remote.urls import checked, is_url
 from vidx.segment_search import STRIDES
 from vidx.stages import logger
 from vidx.store.catalogue import Catalogue
@@ -87,24 +88,28 @@ def wanted(k: SupportsIndex) -> int:
     return number
 
 
-def query_file(path: str | os.PathLike[str]) -> Path:
-    """The absolute path of a file to search for.
+def query_file(path: str | os.PathLike[str]) -> str:
+    """The absolute path, or the URL, of a file to search for.
 
     Raises:
-        UsageError: There is no such file.
+        UsageError: There is no such file, or it is no URL that vidx reads.
     """
-    file = Path(os.path.abspath(path))
+    if is_url(path):
+        url = checked(os.fspath(path))
+        file_system(url)  # says what is to be installed
+        return url
+    file = os.path.abspath(path)
     if not os.path.isfile(file):  # is_file() raises where a folder cannot be searched
         raise UsageError(f"{os.fspath(path)!r} is no file", "Name a video file or a clip_id.")
     return file
 
 
-def file_query(encoder: Encoder, file: Path, plan: Plan, options: SearchOptions) -> Query:
+def file_query(encoder: Encoder, file: str, plan: Plan, options: SearchOptions) -> Query:
     """Embed the file that is searched for, or a span of it; the log tells of one that is damaged.
 
     Args:
         encoder: The collection's.
-        file: The video.
+        file: The video's path or URL.
         plan: How it is cut into clips.
         options: What has to be known of it.
 
@@ -112,7 +117,7 @@ def file_query(encoder: Encoder, file: Path, plan: Plan, options: SearchOptions)
         VideoError: It cannot be decoded.
         UsageError: The span begins after the video's end.
     """
-    jobs, cuts = [Job("query", str(file), plan)], CutFinder(options)
+    jobs, cuts = [Job("query", file, plan)], CutFinder(options)
     [(job, outcome)] = embed_videos(
         encoder, jobs, workers=1, batch_size=_QUERY_BATCH, watch=cuts.watch
     )
@@ -219,8 +224,8 @@ def examples(given: Examples) -> list[Example]:
     return list(given) if isinstance(given, list | tuple) else [given]  # type: ignore[list-item]
 
 
-def files_among(given: Sequence[Example]) -> list[Path]:
-    """The absolute paths of the examples that are files.
+def files_among(given: Sequence[Example]) -> list[str]:
+    """The absolute paths, or URLs, of the examples that are files.
 
     Raises:
         UsageError: There is no such file.
@@ -229,7 +234,7 @@ def files_among(given: Sequence[Example]) -> list[Path]:
 
 
 def of_examples(
-    catalogue: Catalogue, view: View, given: Sequence[Example], files: dict[Path, Query]
+    catalogue: Catalogue, view: View, given: Sequence[Example], files: dict[str, Query]
 ) -> list[Query]:
     """Each example as a query.
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 
-from vidx.embedder.decoding.files import find_videos
+from vidx.embedder.decoding.files import VIDEO_EXTENSIONS, find_videos
 from vidx.embedder.decoding.globs import Glob
-from vidx.errors import VidxError
+from vidx.errors import VideoError, VidxError
 from vidx.options import EmbedOptions
-from vidx.records import PassedOver
+from vidx.records import PassedOver, Problem
+from vidx.remote.objects import Listing, RemoteFile, listed
+from vidx.remote.urls import checked, is_url
 from vidx.store.catalogue import Catalogue
 from vidx.store.survey import escaped, is_gone
 
@@ -20,32 +23,36 @@ class VideoFiles:
     """The files among some paths.
 
     Attributes:
-        paths: To look at, absolute and sorted; with them the folders that cannot be listed.
+        paths: To look at, absolute or URLs, sorted; with them the folders that cannot be listed.
         passed_over: What `any_ending` would add to them.
         places: The folders and globs that were searched to their ends; none with a `limit`.
         unreadable: Folders in them that cannot be listed.
+        objects: For each URL among the paths, what its server tells, or why it tells nothing.
     """
 
     paths: tuple[str, ...]
     passed_over: PassedOver
     places: tuple[Glob, ...]
     unreadable: tuple[str, ...]
+    objects: Mapping[str, RemoteFile | Problem] = field(default_factory=dict)
 
 
 def video_files(paths: Sequence[str | os.PathLike[str]], options: EmbedOptions) -> VideoFiles:
     """Find the files that a run looks at.
 
     Args:
-        paths: Files, folders and globs.
+        paths: Files, folders, globs and URLs.
         options: How many, and whether under any ending.
 
     Raises:
-        UsageError: A path is not there, or a glob matches nothing.
+        UsageError: A path is not there, a glob matches nothing, or a URL is none that vidx reads.
         VidxError: There are no such files.
     """
-    found = find_videos(paths)
+    urls = [checked(os.fspath(path)) for path in paths if is_url(path)]
+    found = find_videos([path for path in paths if not is_url(path)])
+    objects = _objects(urls)
     unreadable = tuple(str(folder) for folder, _ in found.unreadable)
-    files = [*map(str, found.paths), *unreadable]
+    files = [*map(str, found.paths), *unreadable, *objects]
     others = PassedOver(() if options.any_ending else tuple(map(str, found.passed_over)))
     if options.any_ending:
         files += map(str, found.passed_over)
@@ -53,9 +60,11 @@ def video_files(paths: Sequence[str | os.PathLike[str]], options: EmbedOptions) 
         lists = "A file that is named itself is always taken; docs/cli.md lists what folders give."
         remove = "`vidx remove` takes out what the collection has from there."
         next_step = str(others) if others.paths else remove if options.prune else lists
-        raise VidxError(f"no video files in {', '.join(map(str, paths))}", next_step)
+        shown = ", ".join([*urls, *(str(path) for path in paths if not is_url(path))])
+        raise VidxError(f"no video files in {shown}", next_step)
     places = found.places if options.limit is None else ()
-    return VideoFiles(tuple(sorted(files)[: options.limit]), others, places, unreadable)
+    chosen = tuple(sorted(files)[: options.limit])
+    return VideoFiles(chosen, others, places, unreadable, objects)
 
 
 def gone_files(files: VideoFiles, catalogue: Catalogue) -> list[str]:
@@ -79,3 +88,25 @@ def gone_files(files: VideoFiles, catalogue: Catalogue) -> list[str]:
     closed = tuple(f"{escaped(folder)}/" for folder in files.unreadable)
     missing = known.difference(map(escaped, files.paths))
     return sorted(path for path in missing if not path.startswith(closed) and is_gone(path))
+
+
+def _objects(urls: Sequence[str]) -> dict[str, RemoteFile | Problem]:
+    """What servers tell of each URL, and of all videos below those that are prefixes."""
+    found: dict[str, RemoteFile | Problem] = {}
+    for url in urls:
+        try:
+            listing = listed(url)
+        except VideoError as error:
+            found.setdefault(url, Problem(error.reason, error.message))
+            continue
+        found |= {file.url: file for file in listing.files if _is_wanted(file, listing, url)}
+    return found
+
+
+def _is_wanted(file: RemoteFile, listing: Listing, url: str) -> bool:
+    """Whether an object counts: as in folders, by its ending, and if nothing of it is hidden."""
+    if listing.is_named:
+        return True
+    inner = PurePosixPath(file.url.removeprefix(url.rstrip("/")))
+    is_hidden = any(part.startswith(".") for part in inner.parts)
+    return inner.suffix.lower() in VIDEO_EXTENSIONS and not is_hidden

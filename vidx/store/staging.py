@@ -3,6 +3,7 @@
     staging/
       <run>/lock             held by the process that writes here, while it lives
       <run>/<shard>.parquet  whole once it is handed over
+      <run>/copy-<number>    an object from a URL, while it is embedded
 
 What a run leaves that has died is deleted by the next writer; nothing else ever is.
 """
@@ -28,7 +29,7 @@ from vidx.store.shards import NewVideo, ShardInfo
 
 _LOCK = "lock"
 _RUN = re.compile(r"[0-9a-f]{32}")
-_OURS = re.compile(r"[0-9a-f-]{36}\.parquet|lock|\..*\.tmp")
+_OURS = re.compile(r"[0-9a-f-]{36}\.parquet|lock|\..*\.tmp|copy-[0-9]+(\..*)?")
 
 
 @dataclass(frozen=True, slots=True)

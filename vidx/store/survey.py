@@ -8,35 +8,49 @@ import stat
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
+from vidx.errors import VideoError
 from vidx.records import FileFinding, FileStatus, PassedOver, Problem, Source
+from vidx.remote.copies import Copies, digest_of
+from vidx.remote.objects import is_there
+from vidx.remote.urls import is_url
 from vidx.store.catalogue import Catalogue, KnownContent, KnownFile, KnownTake
 from vidx.store.sql import chunks
 
 _HASH_THREADS = 2
 _FILES_AHEAD = 16  # hashed before they are asked for
+_BYTES_AHEAD = 4 << 30  # of objects, whose copies lie on the disk meanwhile
+_NOT_UTF8 = Problem("path_not_utf8", "the path is not valid UTF-8; rename the file")
 # Tried again every time. All others follow from the bytes, the machine or the model, also where
 # they cost a part of a video only; and a decoder that hangs costs a minute each time.
 _PASSING_REASONS = frozenset({"unreadable", "changed_while_reading"})
 
 
 def survey(
-    files: Sequence[str], catalogue: Catalogue | None, plan: str, *, retry_failed: bool = False
+    files: Sequence[str],
+    catalogue: Catalogue | None,
+    plan: str,
+    *,
+    retry_failed: bool = False,
+    copies: Copies | None = None,
 ) -> Iterator[FileFinding]:
     """Say for each file what became of it; size and time first, all its bytes when they differ.
 
     Args:
-        files: Absolute paths, each once.
+        files: Absolute paths and URLs, each once.
         catalogue: What is known; None when there is no collection yet.
         plan: Digest of how videos are to be cut into clips now.
         retry_failed: Whether files that failed before, or of which only a part could be embedded,
             are to be tried again.
+        copies: What was found at the URLs, and where their bytes go when they are read. A copy
+            stays for what is to be embedded alone.
 
     Yields:
         One finding a file, in the order of the files. Bytes are read a little ahead, in threads.
     """
+    copies = copies or Copies()
     wish = _Wish(plan, retry_failed)
     taken = _Taken(set(), set(), set())
     closing = threading.Event()
@@ -46,14 +60,14 @@ def survey(
         for some in chunks(files):
             known = catalogue.known([escaped(path) for path in some]) if catalogue else {}
             for path in some:
-                look = _look(path, known.get(escaped(path)), wish)
+                look = _look(path, known.get(escaped(path)), wish, copies)
                 if look.finding is None:
-                    look.digest = pool.submit(_sha256, path, closing)
+                    look.digest = pool.submit(_digest, path, copies, closing)
                 looks.append(look)
-                if len(looks) > _FILES_AHEAD:
-                    yield _settle(looks.popleft(), catalogue, wish, taken)
+                while len(looks) > _FILES_AHEAD or _is_much(looks):
+                    yield _settle(looks.popleft(), catalogue, wish, taken, copies)
         while looks:
-            yield _settle(looks.popleft(), catalogue, wish, taken)
+            yield _settle(looks.popleft(), catalogue, wish, taken, copies)
     finally:
         closing.set()
         pool.shutdown(cancel_futures=True)
@@ -115,32 +129,59 @@ class _Look:
     finding: FileFinding | None
     digest: Future[str] | None = None
 
+    @property
+    def is_remote(self) -> bool:
+        return is_url(self.source.path)
 
-def _look(path: str, known: KnownFile | None, wish: _Wish) -> _Look:
-    """Compare a file's size and time with what is on record."""
-    try:
-        status = os.stat(path)
-    except OSError as error:
-        problem = Problem("unreadable", error.strerror or str(error))
-        return _failed(Source(escaped(path), None, ""), problem)
-    source = Source(escaped(path), status.st_size, str(status.st_mtime_ns))
-    same = known is not None and (known.size_bytes, known.version) == (
-        source.size_bytes,
-        source.version,
+
+def _is_much(looks: Sequence[_Look]) -> bool:
+    """Whether the objects that are read ahead take much of the disk."""
+    sizes = [look.source.size_bytes or 0 for look in looks if look.digest and look.is_remote]
+    return len(sizes) > 1 and sum(sizes) > _BYTES_AHEAD
+
+
+def _look(path: str, known: KnownFile | None, wish: _Wish, copies: Copies) -> _Look:
+    """Compare a file's size and version with what is on record."""
+    source, unfit = _seen_object(path, copies) if is_url(path) else _seen_file(path)
+    # An object without any version may be another each time.
+    same = (
+        known is not None
+        and bool(source.version)
+        and (known.size_bytes, known.version) == (source.size_bytes, source.version)
     )
     if known and same and known.failure:
         if not wish.tries_again(known.failure):
             return _Look(source, FileFinding(FileStatus.FAILED_BEFORE, source))
     elif known and same and wish.is_met_by(known.take):
         return _Look(source, FileFinding(FileStatus.UNCHANGED, source, known.video_id))
-    unfit = _unfit(path, status.st_mode)
-    return _failed(source, unfit) if unfit else _Look(source, None)
+    if unfit:
+        return _Look(source, FileFinding(FileStatus.FAILED, source, problem=unfit))
+    return _Look(source, None)
+
+
+def _seen_file(path: str) -> tuple[Source, Problem | None]:
+    """A file as it is, and why it cannot be a video."""
+    try:
+        status = os.stat(path)
+    except OSError as error:
+        return Source(escaped(path), None, ""), _unreadable(error)
+    source = Source(escaped(path), status.st_size, str(status.st_mtime_ns))
+    return source, _unfit(path, status.st_mode)
+
+
+def _seen_object(url: str, copies: Copies) -> tuple[Source, Problem | None]:
+    """An object as it was found, or why it was not."""
+    found = copies.found[url]
+    if isinstance(found, Problem):
+        return Source(escaped(url), None, ""), found
+    unfit = _NOT_UTF8 if escaped(url) != url else None
+    return Source(escaped(url), found.size_bytes, found.version), unfit
 
 
 def _unfit(path: str, mode: int) -> Problem | None:
     """Why a path cannot be a video, whatever its bytes say."""
     if escaped(path) != path:
-        return Problem("path_not_utf8", "the path is not valid UTF-8; rename the file")
+        return _NOT_UTF8
     if stat.S_ISDIR(mode):
         return Problem("unreadable", "the folder cannot be listed")
     if not stat.S_ISREG(mode):
@@ -148,21 +189,33 @@ def _unfit(path: str, mode: int) -> Problem | None:
     return None
 
 
-def _failed(source: Source, problem: Problem) -> _Look:
-    return _Look(source, FileFinding(FileStatus.FAILED, source, problem=problem))
+def _unreadable(error: OSError) -> Problem:
+    return Problem("unreadable", error.strerror or str(error))
 
 
-def _settle(look: _Look, catalogue: Catalogue | None, wish: _Wish, taken: _Taken) -> FileFinding:
-    """Decide by content where size and time could not."""
-    if look.finding is not None:
-        return look.finding
+def _settle(
+    look: _Look, catalogue: Catalogue | None, wish: _Wish, taken: _Taken, copies: Copies
+) -> FileFinding:
+    """Say what became of a file; only what is to be embedded keeps its copy."""
+    finding = look.finding or _settle_by_content(look, catalogue, wish, taken)
+    if finding.status is not FileStatus.EMBED:
+        copies.drop(look.source.path)
+    return finding
+
+
+def _settle_by_content(
+    look: _Look, catalogue: Catalogue | None, wish: _Wish, taken: _Taken
+) -> FileFinding:
+    """Decide by content where size and version could not."""
     source = look.source
     assert look.digest is not None  # noqa: S101 - survey submits it for every open look
     try:
         video_id = look.digest.result()
-    except OSError as error:
-        problem = Problem("unreadable", error.strerror or str(error))
+    except VideoError as error:
+        problem = Problem(error.reason, error.message)
         return FileFinding(FileStatus.FAILED, source, problem=problem)
+    except OSError as error:
+        return FileFinding(FileStatus.FAILED, source, problem=_unreadable(error))
     known = catalogue.content(video_id) if catalogue else KnownContent(None, (), ())
     gone = None if source.path in known.places else _first_gone(known.places, taken)
     if video_id in taken.video_ids:
@@ -197,7 +250,9 @@ def _failed_at(video_id: str, known: KnownContent, taken: _Taken) -> tuple[str, 
 
 
 def is_gone(path: str) -> bool:
-    """Whether no file is at a path; what cannot be looked at may be one."""
+    """Whether no file is at a path or URL; what cannot be looked at may be one."""
+    if is_url(path):
+        return not is_there(path)
     try:
         return stat.S_ISDIR(os.stat(path).st_mode)
     except (FileNotFoundError, NotADirectoryError):
@@ -211,6 +266,16 @@ def escaped(path: str) -> str:
     return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
+def _digest(path: str, copies: Copies, closing: threading.Event) -> str:
+    """SHA-256 of the bytes of a file or object, in hex; of an object, a copy is made on the way."""
+
+    def go_on() -> None:
+        if closing.is_set():
+            raise CancelledError
+
+    return copies.fetch(path, go_on) if is_url(path) else _sha256(path, closing)
+
+
 def _sha256(path: str, closing: threading.Event) -> str:
     """SHA-256 of a file's bytes, in hex."""
     digest = hashlib.sha256()
@@ -221,5 +286,7 @@ def _sha256(path: str, closing: threading.Event) -> str:
 
 
 def content_id(path: str | os.PathLike[str]) -> str:
-    """The video_id of a file: SHA-256 (hex) of its bytes."""
+    """The video_id of a file or object: SHA-256 (hex) of its bytes."""
+    if is_url(path):
+        return digest_of(os.fspath(path))
     return _sha256(os.fspath(path), threading.Event())

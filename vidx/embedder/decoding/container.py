@@ -4,7 +4,7 @@ A file that gives no clip, or not all of them, has a reason:
 
 | reason | meaning |
 |---|---|
-| `unreadable` | the operating system does not let it be read, or a read failed |
+| `unreadable` | the operating system or a server does not let it be read, or a read failed |
 | `path_not_utf8` | its path is not valid UTF-8 |
 | `empty_file` | 0 bytes |
 | `not_a_video` | not a regular file, not media, or a playlist or a text that points elsewhere |
@@ -40,9 +40,12 @@ from av.video.stream import VideoStream
 
 from vidx.embedder.decoding.ffmpeg_log import Line, Listening
 from vidx.embedder.decoding.signatures import PICTURE_BRANDS
-from vidx.embedder.decoding.source import Source
+from vidx.embedder.decoding.source import RemoteSource, Source
 from vidx.embedder.decoding.structure import is_animated_webp, lacks_index
 from vidx.errors import VideoError
+from vidx.remote.objects import look
+from vidx.remote.troubles import Tick
+from vidx.remote.urls import is_url
 
 MAX_SIDE = 16384
 TS_DISCONT = 0x0200  # AVFMT_TS_DISCONT: the format allows timestamps to start anew
@@ -73,21 +76,30 @@ PICTURES = frozenset({"ico"})
 
 @dataclass(frozen=True, slots=True)
 class FileState:
-    """What tells that a file has changed."""
+    """What tells that a file or object has changed.
 
-    size: int
-    mtime_ns: int
+    Attributes:
+        size: Bytes; of an object None where nobody says.
+        version: Of a file its time of last change, in nanoseconds since the epoch; of an object
+            what its server tells.
+    """
+
+    size: int | None
+    version: int | str
 
 
 def file_state(path: str) -> FileState:
     """Look at a file before it is opened as media.
 
     Args:
-        path: The file.
+        path: The file, or a URL.
 
     Raises:
         VideoError: It cannot be read, or is no regular file.
     """
+    if is_url(path):
+        found = look(path)
+        return FileState(found.size_bytes, found.version)
     try:
         path.encode("utf-8")
         status = Path(path).stat()
@@ -135,16 +147,17 @@ class Media:
 
 
 @contextlib.contextmanager
-def opened(path: str) -> Iterator[Media]:
+def opened(path: str, tick: Tick) -> Iterator[Media]:
     """Open a file as media; nothing that it refers to is opened.
 
     Args:
-        path: The file, already looked at by `file_state`.
+        path: The file or URL, already looked at by `file_state`.
+        tick: Called while a server is waited for.
 
     Raises:
         VideoError: It is not media that holds its own pictures, or cannot be read.
     """
-    source = Source(os.path.abspath(path))  # symlinks stay as they are
+    source = RemoteSource(path, tick) if is_url(path) else Source(os.path.abspath(path))
     with contextlib.closing(source):
         listening = Listening(av.logging.WARNING)
         with listening:

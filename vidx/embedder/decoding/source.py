@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 
 from vidx.errors import VideoError
+from vidx.remote.copies import partial_copy
+from vidx.remote.troubles import Tick
 
 
 class Source:
@@ -68,3 +70,55 @@ class Source:
     def close(self) -> None:
         """Let go of the file."""
         os.close(self._descriptor)
+
+
+class RemoteSource(Source):
+    """An object at a URL, read by ranges: FFmpeg itself opens no connection.
+
+    Args:
+        url: Where.
+        tick: Called while the server is waited for.
+
+    Raises:
+        VideoError: The server does not tell of it, or gives it neither in parts nor as a whole.
+    """
+
+    def __init__(self, url: str, tick: Tick) -> None:
+        self.name = url
+        self._failure: str | None = None
+        self._tick = tick
+        self._position = 0
+        self._copy = partial_copy(url, tick)
+        self.size = self._copy.full_size(tick)
+
+    def read(self, size: int) -> bytes:
+        """Read on, at most so many bytes; none at the end of the object."""
+        content = self.read_at(self._position, size)
+        self._position += len(content)
+        return content
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Go elsewhere, and say where that is."""
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self.size}[whence]
+        if base + offset < 0:
+            raise OSError(f"byte {base + offset}")
+        self._position = base + offset
+        return self._position
+
+    def tell(self) -> int:
+        """Where reading goes on, in bytes."""
+        return self._position
+
+    def read_at(self, position: int, size: int) -> bytes:
+        """Read from a place, and leave reading where it is."""
+        try:
+            return self._copy.read_at(position, size, self._tick)
+        except VideoError as error:
+            self._failure = error.message
+            raise
+        except OSError as error:  # of the disk that the copy lies on
+            self._failure = error.strerror or str(error)
+            raise VideoError("unreadable", self._failure) from None
+
+    def close(self) -> None:
+        """Let go of the object; what was read stays at hand for the next pass."""

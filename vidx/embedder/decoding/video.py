@@ -138,7 +138,7 @@ def _check_unchanged(path: str, before: FileState) -> None:
 def _decode(
     path: str, sampling: Sampling, plan: Plan, geometry: FrameGeometry, tick: Tick, room: Room
 ) -> Iterator[DecodedClip | DecodedVideo]:
-    with opened(path) as media:
+    with opened(path, tick) as media:
         found = survey(media, tick)
     guess = _guess_last(found.duration_seconds, sampling, plan)
     windows = whole_windows(math.inf, sampling, plan)
@@ -239,7 +239,7 @@ class _Pass:
         """
         cutter = Cutter(clips, sampling)
         shown: Shown | None = None
-        with opened(self.path) as media:
+        with opened(self.path, self.tick) as media:
             for frame in self._frames(media):
                 if shown:
                     is_gap = self.trust.is_lost_between(shown.fed, frame.fed)
