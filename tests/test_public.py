@@ -71,7 +71,16 @@ def test_public_names_are_all_that_is_public() -> None:
         "store",
     }
     rooms |= {"background", "diversity", "examples", "many", "queries", "segment_search"}
-    rooms |= {"masks", "options", "segments", "selection", "training", "video_files", "views"}
+    rooms |= {
+        "masks",
+        "options",
+        "remote",
+        "segments",
+        "selection",
+        "training",
+        "video_files",
+        "views",
+    }
     public = {name for name in vars(vidx) if not name.startswith("_")} - {"TYPE_CHECKING"}
     assert public - rooms <= set(vidx.__all__)
     with pytest.raises(AttributeError, match="no attribute 'DIMS'"):

@@ -131,7 +131,8 @@ class Collection:
         Args:
             paths: Files, taken whatever their name; folders, walked recursively for the
                 extensions in `docs/cli.md`, or with `any_ending` for all that holds video; and
-                globs such as `videos/**/*.mp4`, whose files are taken as those of folders are.
+                globs such as `videos/**/*.mp4`, whose files are taken as those of folders are. URLs
+                of objects, prefixes and patterns likewise, see `docs/urls.md`.
             options: With which model, where and how. None: as the collection was made.
             progress: Called with an `EmbedProgress` after each file.
 
@@ -218,7 +219,7 @@ class Collection:
         """Find the clips that are most similar to a video file, or to a span of it.
 
         Args:
-            file: The video.
+            file: The video's path or URL.
             k: Hits wanted.
             options: Which span of it, which clips may be hits, and where to compute.
 

@@ -303,12 +303,19 @@ def test_a_server_that_is_down_costs_no_vectors(
 
 
 def test_no_copy_stays_on_the_disk(
-    web: WebServer, films: Path, embed: Embed, collection: vidx.Collection
+    web: WebServer, films: Path, collection: vidx.Collection, tiny_checkpoint: Path
 ) -> None:
     web.content["/bad.mp4"] = b"no video" * 1000
     web.content["/twin.mp4"] = (films / "a.mp4").read_bytes()
-    embed(*serve(web, films), f"{web.url}/bad.mp4", f"{web.url}/twin.mp4")
-    assert list(Layout(collection.path).staging.rglob("copy-*")) == []
+    staging, left = Layout(collection.path).staging, []
+    collection.embed(
+        [*serve(web, films), f"{web.url}/bad.mp4", f"{web.url}/twin.mp4"],
+        EmbedOptions(model=tiny_checkpoint, workers=0),
+        progress=lambda _: left.append(len(list(staging.rglob("copy-*")))),
+    )
+    assert left[0] > 0
+    assert left[-1] == 0, "each goes with its video, not only with the run"
+    assert list(staging.iterdir()) == []
 
 
 def test_copies_of_a_run_that_was_killed_go_with_the_next_one(
@@ -411,7 +418,13 @@ def test_what_a_store_refuses_is_told_without_credentials(
     embed("s3://films/absent.mp4", "s3://nowhere/x.mp4", films / "a.mp4")
     told = failures(collection)
     assert told["s3://films/absent.mp4"] == ("unreadable", "the server says 404 Not Found")
-    assert told["s3://nowhere/x.mp4"][0] == "unreadable"
+    assert told["s3://nowhere/x.mp4"] == (
+        "unreadable",
+        "the server says 404 Not Found, NoSuchBucket",
+    )
+    embed("s3://Bad_Bucket!/x.mp4", "http://127.0.0.1:99999/x.mp4")
+    for url in ("s3://Bad_Bucket!/x.mp4", "http://127.0.0.1:99999/x.mp4"):
+        assert failures(collection)[url] == ("unreadable", "the address is not valid")
 
 
 def test_an_object_of_a_store_that_changes_while_it_is_read_is_told(

@@ -101,12 +101,14 @@ def embed(
     frames: int | None,
     **others: Any,
 ) -> None:
-    """Embed the videos in files and folders that are new or have changed.
+    """Embed the videos in files, in folders and at URLs that are new or have changed.
 
-    Folders are walked for files whose endings are those of videos; a file named here is taken
-    whatever its name. A PATH in quotes may have the wildcards *, ?, [...] and **; what it matches
-    is taken as in a folder. - reads a list of paths from standard input. A run that was stopped
-    goes on where it was when the same command is given again.
+    Folders, and prefixes of object stores, are walked for files whose endings are those of videos;
+    a file or object named here is taken whatever its name. A PATH in quotes may have the wildcards
+    *, ?, [...] and **; what it matches is taken as in a folder. - reads a list of paths from
+    standard input. URLs begin with s3://, gs://, https:// or http://, and take what `pip install
+    'vidx[remote]'` installs. A run that was stopped goes on where it was when the same command is
+    given again.
 
     What the collection has from these folders, and is no longer there, is told, and taken out with
     --prune.

@@ -127,9 +127,9 @@ def search(
 ) -> None:
     """Find the clips that are most similar to QUERY.
 
-    QUERY is a video file, or the clip_id of a stored clip. A file whose name is a number is
-    written with its folder, as in ./42. Several of them, or a folder of videos, are searched for
-    in one go.
+    QUERY is a video file or its URL, or the clip_id of a stored clip. A file whose name is a
+    number is written with its folder, as in ./42. Several of them, or a folder of videos, are
+    searched for in one go.
     """
     opened, wanted = open_collection(collection), SearchOptions(**options)
     if like or unlike:

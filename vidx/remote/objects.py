@@ -52,6 +52,8 @@ def look(url: str, tick: Tick = no_tick) -> RemoteFile:
         UsageError: The libraries that it takes are not installed.
     """
     info = retried(lambda: file_system(url).info(url), tick)
+    if info.get("type") == "directory":
+        raise VideoError("not_a_video", "there is no such object, only others below that name")
     return _file(url, info)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from typing import TypeVar
 
-from vidx.errors import VideoError
+from vidx.errors import VideoError, VidxError
 
 T = TypeVar("T")
 Tick = Callable[[], None]
@@ -56,7 +56,7 @@ def retried(ask: Callable[[], T], tick: Tick) -> T:
         tick()
         try:
             return ask()
-        except NoRanges:
+        except (NoRanges, VidxError):
             raise
         except Exception as error:  # each library has its own
             if not _passes(error):
@@ -93,6 +93,8 @@ def told(error: Exception) -> str:
     names = {type(one).__name__ for one in _chain(error)}
     if names & _CREDENTIALS:
         return f"no credentials were found; {_HINTS[403]}"
+    if _is_of_address(error):
+        return "the address is not valid"
     if isinstance(error, TimeoutError) or any("Timeout" in name for name in names):
         return "the server does not answer in time"
     numbers = (one.errno for one in _chain(error) if isinstance(one, OSError))
@@ -117,10 +119,18 @@ def _passes(error: Exception) -> bool:
     if status is not None:
         return status in _PASSING
     names = {type(one).__name__ for one in _chain(error)}
-    lasting = isinstance(error, PermissionError)
+    lasting = isinstance(error, PermissionError) or _is_of_address(error)
     is_network = isinstance(error, OSError) or any("Timeout" in name for name in names)
     is_library = any(type(one).__module__.startswith(_LIBRARIES) for one in _chain(error))
     return (is_network or is_library) and not (lasting or is_absent(error) or names & _CREDENTIALS)
+
+
+def _is_of_address(error: Exception) -> bool:
+    """Whether nobody was asked, as the address makes no sense to the library."""
+    return any(
+        isinstance(one, ValueError) or type(one).__name__ == "ParamValidationError"
+        for one in _chain(error)
+    )
 
 
 def _status(error: Exception) -> int | None:

@@ -68,7 +68,7 @@ def checked(url: str) -> str:
         raise UsageError(
             f"{shown!r} was given with a password, a query or a fragment: "
             "places are kept, and what opens them must not be",
-            "Name the object alone; credentials come from the environment, as docs/formats.md "
+            "Name the object alone; credentials come from the environment, as docs/urls.md "
             "says. What only a signed address opens can be fetched to disk first.",
         )
     if not rest.strip("/"):
@@ -83,5 +83,10 @@ def _without_secrets(rest: str, scheme: str) -> str:
     host, slash, path = rest.partition("/")
     if scheme not in _WEB:  # keys may hold any character
         return host.rpartition("@")[2] + slash + path
-    parts = urlsplit(f"//{rest}")
+    try:
+        parts = urlsplit(f"//{rest}")
+    except ValueError:
+        raise UsageError(
+            "an address that is not valid", "Name a host, and what lies there."
+        ) from None
     return parts.netloc.rpartition("@")[2] + parts.path

@@ -27,7 +27,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,8 +43,6 @@ from vidx.embedder.decoding.signatures import PICTURE_BRANDS
 from vidx.embedder.decoding.source import RemoteSource, Source
 from vidx.embedder.decoding.structure import is_animated_webp, lacks_index
 from vidx.errors import VideoError
-from vidx.remote.objects import look
-from vidx.remote.troubles import Tick
 from vidx.remote.urls import is_url
 
 MAX_SIDE = 16384
@@ -98,6 +96,8 @@ def file_state(path: str) -> FileState:
         VideoError: It cannot be read, or is no regular file.
     """
     if is_url(path):
+        from vidx.remote.objects import look
+
         found = look(path)
         return FileState(found.size_bytes, found.version)
     try:
@@ -147,7 +147,7 @@ class Media:
 
 
 @contextlib.contextmanager
-def opened(path: str, tick: Tick) -> Iterator[Media]:
+def opened(path: str, tick: Callable[[], None]) -> Iterator[Media]:
     """Open a file as media; nothing that it refers to is opened.
 
     Args:

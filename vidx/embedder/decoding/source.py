@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 from vidx.errors import VideoError
-from vidx.remote.copies import partial_copy
-from vidx.remote.troubles import Tick
 
 
 class Source:
@@ -83,7 +82,9 @@ class RemoteSource(Source):
         VideoError: The server does not tell of it, or gives it neither in parts nor as a whole.
     """
 
-    def __init__(self, url: str, tick: Tick) -> None:
+    def __init__(self, url: str, tick: Callable[[], None]) -> None:
+        from vidx.remote.copies import partial_copy
+
         self.name = url
         self._failure: str | None = None
         self._tick = tick
