@@ -10,6 +10,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from av.video.reformatter import Interpolation
 from numpy.typing import NDArray
 
 from vidx.embedder.decoding.container import FileState
@@ -20,6 +21,7 @@ from vidx.errors import UsageError, VideoError
 from vidx.records import Clip, Problem, VideoInfo
 
 MakeVideo = Callable[..., Path]
+WELL_ROUNDED = Interpolation.BILINEAR | Interpolation.ACCURATE_RND
 SMALL = FrameGeometry(resize_shortest_edge=32, crop=(32, 32))
 SAMPLING = Sampling(num_frames=4, fps=4.0)  # windows of one second
 
@@ -64,8 +66,7 @@ def reference(
             length, nominal = float(frame.duration * stream.time_base), 1 / stream.average_rate
             end = time + (nominal if abs(length - nominal) < 0.001 else length)
             height, width = SMALL.resized(frame.height, frame.width)
-            rgb = frame.reformat(format="rgb24")
-            small = rgb.reformat(width, height, "gbrp", interpolation="BILINEAR")
+            small = frame.reformat(width, height, "gbrp", interpolation=WELL_ROUNDED)
             image = small.to_ndarray()
             top, left = (height - 32) // 2, (width - 32) // 2
             shown.append((time, image[top : top + 32, left : left + 32]))

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidx.embedder.decoding.avi import frames_held_at_end
+from vidx.embedder.decoding.clock import LONGEST_SECONDS, SEAM_SECONDS
 from vidx.embedder.decoding.container import (
     Media,
     is_sequence_of_pictures,
@@ -42,6 +43,12 @@ class Survey:
         last_seconds: How long that picture is shown.
         times: int64, presentation times of the packets, in units of the time base; NO_TIME where
             there is none, or where the packet is not to be shown.
+        time_base: Seconds a unit.
+        longest_step: A longer step forward from picture to picture, in seconds, is a seam.
+        starts: Whether decoding can begin with a packet, shape (packets,).
+        references: Whether other pictures may refer to a packet's, shape (packets,).
+        is_foreseeable: Whether it is known of each picture when it is shown: nothing is lost, and
+            there is no doubt about the times.
         notes: What else there is in the file, and is not read.
     """
 
@@ -55,6 +62,11 @@ class Survey:
     last: int
     last_seconds: float
     times: NDArray[np.int64]
+    time_base: float
+    longest_step: float
+    starts: NDArray[np.bool_]
+    references: NDArray[np.bool_]
+    is_foreseeable: bool
     notes: tuple[str, ...]
 
     def goes_on(self, packet: int, time: int, until: int) -> bool:
@@ -62,10 +74,10 @@ class Survey:
         soon = self.times[packet + 1 : packet + REORDERED]
         return bool(((soon > time) & (soon <= until)).any())
 
-    def seconds_between(self, packet: int, other: int, time_base: float) -> float:
+    def seconds_between(self, packet: int, other: int) -> float:
         """From one packet's picture to another's; 0.0 where their times are not known."""
         start, end = (int(self.times[number]) for number in (packet, other))
-        return (end - start) * time_base if NO_TIME not in (start, end) else 0.0
+        return (end - start) * self.time_base if NO_TIME not in (start, end) else 0.0
 
 
 def survey(media: Media, tick: Tick) -> Survey:
@@ -86,20 +98,28 @@ def survey(media: Media, tick: Tick) -> Survey:
     if is_sequence_of_pictures(media.container) and chosen.num_shown < 2:
         raise lone_picture(media)
     ending = Ending(media, structure(media.source), chosen, videos, list(tallies.values()))
-    losses = chosen.losses()
+    losses, unseen = chosen.losses(), chosen.unseen()
+    damaged, lacks = chosen.damaged(losses), missing(ending)
     last, last_seconds = chosen.last_picture()
     held = _held_seconds(media, ending, chosen)
     return Survey(
         index=chosen.stream.index,
         duration_seconds=chosen.seconds() + held,
         frame_seconds=chosen.frame_seconds,
-        missing=missing(ending),
+        missing=lacks,
         losses=losses,
-        unseen=chosen.unseen(),
-        damaged=chosen.damaged(losses),
+        unseen=unseen,
+        damaged=damaged,
         last=last,
         last_seconds=last_seconds + held,
         times=chosen.shown_times(),
+        time_base=chosen.time_base,
+        longest_step=SEAM_SECONDS if media.is_joinable else LONGEST_SECONDS,
+        starts=chosen.starts(),
+        references=chosen.references(),
+        is_foreseeable=media.format != "avi"  # which keeps the order of decoding alone
+        and chosen.has_all_times()
+        and not (losses or unseen or damaged or lacks),
         notes=ending.notes(),
     )
 

@@ -6,17 +6,19 @@ import math
 from array import array
 from collections.abc import Iterable, Iterator
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vidx.embedder.decoding.clock import LONGEST_SECONDS, unrounded
+from vidx.embedder.decoding.pictures import picture
 from vidx.embedder.decoding.sampling import TOLERANCE_SECONDS
 
 if TYPE_CHECKING:
     from av.packet import Packet
     from av.stream import Stream
+    from av.video.stream import VideoStream
 
     from vidx.embedder.decoding.container import Media
     from vidx.embedder.decoding.ffmpeg_log import Line
@@ -71,6 +73,8 @@ class Tally:
         self._corrupt: set[int] = set()
         self._corrupt_times = self._told_corrupt(media.said)
         self._ending_in_zeros: set[int] = set()
+        self._has_pictures = stream.type == "video" and stream.codec_context is not None
+        self._starts, self._references, self._layers = bytearray(), bytearray(), bytearray()
 
     def hear(self, lines: list[Line], *, is_stepped_over: bool) -> None:
         """Note what FFmpeg said before the next packet, and whether bytes were passed over."""
@@ -96,6 +100,11 @@ class Tally:
             self._corrupt.add(number)
         if memoryview(packet)[-len(ZEROS) :] == ZEROS:
             self._ending_in_zeros.add(number)
+        if self._has_pictures:
+            is_start, is_reference, layer = picture(cast("Packet[VideoStream]", packet))
+            self._starts.append(is_start)
+            self._references.append(is_reference)
+            self._layers.append(layer)
         if packet.pos is not None:
             self.last_position = packet.pos + packet.size
             self._num_in_head += packet.pos < self._head_end
@@ -225,6 +234,24 @@ class Tally:
         soon = np.array(self._decoding[mark:until], np.int64)
         found = np.flatnonzero(soon >= time)
         return mark + int(found[0]) if len(found) else -1
+
+    def starts(self) -> NDArray[np.bool_]:
+        """Of each packet, whether decoding can begin with it."""
+        return np.frombuffer(self._starts, np.bool_).copy()
+
+    def references(self) -> NDArray[np.bool_]:
+        """Of each packet, whether others may refer to its picture."""
+        layers = np.frombuffer(self._layers, np.uint8)
+        highest = layers.max(initial=0)
+        found: NDArray[np.bool_] = np.frombuffer(self._references, np.bool_) | (layers < highest)
+        return found
+
+    def has_all_times(self) -> bool:
+        """Whether each picture has a time of its own, on a clock that never began anew."""
+        times = self.shown_times()
+        there = times[times != NO_TIME]
+        has_own = len(np.unique(there)) == self.num_shown
+        return self.num_shown > 0 and has_own and not len(self._restarts())
 
     def shown_times(self) -> NDArray[np.int64]:
         """Presentation times of all packets, int64; NO_TIME for those that are not shown."""

@@ -10,8 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from vidx.embedder.decoding.references import is_reference
-
 if TYPE_CHECKING:
     from av.packet import Packet
     from av.video.stream import VideoStream
@@ -67,13 +65,13 @@ class Trust:
         )
         fed = Fed(number, follows_loss, is_torn or self._is_tainted or is_leading)
         if is_torn:
-            self.fail(fed, packet)
+            self.fail(fed)
         return fed
 
-    def fail(self, fed: Fed, packet: Packet[VideoStream]) -> None:
+    def fail(self, fed: Fed) -> None:
         """Note that the decoder had its troubles with a packet."""
         fed.is_damaged = True
-        self._is_tainted |= is_reference(packet)
+        self._is_tainted |= bool(self.found.references[fed.number])
         self._failed.append(fed)
 
     def is_lost_between(self, shown: Fed, following: Fed | None) -> bool:

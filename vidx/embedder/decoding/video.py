@@ -1,8 +1,10 @@
 """One video file to clips of frames: uint8, resized and cropped, as the model takes them.
 
-The packets are counted first, which nearly always tells the duration; then one pass of decoding
-hands out each clip as soon as it is sure to be wholly there. Where the count was wrong, the clip
-that ends with the video is had by a second pass.
+The packets are counted first. Where they leave no doubt about when each picture is shown, a pass
+by this timetable decodes what the clips take and no more. Where they do, or a frame is not the one
+that was foreseen, a pass by the clock decodes all, and hands out each clip as soon as it is sure to
+be wholly there; where its end was not where the packets said, the clip that ends with the video is
+had by a further pass.
 
 What damage costs: a clip is kept when each of its sampled frames can be trusted (see `trust`), and
 when no sample stands on a frame whose time is over where the next one was lost. Without word of a
@@ -13,31 +15,21 @@ give the parallelism.
 
 from __future__ import annotations
 
-import dataclasses
+import contextlib
 import heapq
 import math
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from operator import attrgetter
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
-import av.error
-import av.logging
 import numpy as np
 
-from vidx.embedder.decoding.clock import LONGEST_SECONDS, SEAM_SECONDS, Clock
-from vidx.embedder.decoding.container import (
-    FileState,
-    Media,
-    check_size,
-    describe,
-    file_state,
-    opened,
-)
-from vidx.embedder.decoding.cutter import Cut, Cutter, Room, Shown
-from vidx.embedder.decoding.ffmpeg_log import Listening
-from vidx.embedder.decoding.orientation import orientation_of
-from vidx.embedder.decoding.packets import Tick, packets
+from vidx.embedder.decoding.container import FileState, file_state, opened
+from vidx.embedder.decoding.cutter import Cut, Room
+from vidx.embedder.decoding.packets import Tick
+from vidx.embedder.decoding.pass_by_clock import PassByClock
+from vidx.embedder.decoding.pass_by_timetable import PassByTimetable
 from vidx.embedder.decoding.sampling import (
     TOLERANCE_SECONDS,
     Plan,
@@ -46,17 +38,12 @@ from vidx.embedder.decoding.sampling import (
     last_clip,
     whole_windows,
 )
-from vidx.embedder.decoding.scaler import Scaler
 from vidx.embedder.decoding.survey import Survey, survey
-from vidx.embedder.decoding.trust import Fed, Trust
+from vidx.embedder.decoding.timetable import Surprise, Timetable
 from vidx.errors import VideoError
 from vidx.records import Clip, Problem, VideoInfo
 
 if TYPE_CHECKING:
-    from av.container import InputContainer
-    from av.packet import Packet
-    from av.video.frame import VideoFrame
-    from av.video.stream import VideoStream
     from numpy.typing import NDArray
 
     from vidx.embedder.decoding.geometry import FrameGeometry
@@ -140,11 +127,51 @@ def _decode(
 ) -> Iterator[DecodedClip | DecodedVideo]:
     with opened(path, tick) as media:
         found = survey(media, tick)
+    tally = _Tally(room)
+    if timetable := Timetable.of(found):
+        with contextlib.suppress(Surprise):
+            on_time = PassByTimetable(path, timetable, geometry, tick)
+            yield from _decode_on_time(on_time, sampling, plan, tally)
+            return
+    yield from _decode_by_clock(path, found, sampling, plan, geometry, tick, tally)
+
+
+def _decode_on_time(
+    decoding: PassByTimetable, sampling: Sampling, plan: Plan, tally: _Tally
+) -> Iterator[DecodedClip | DecodedVideo]:
+    """Decode what the clips take.
+
+    Raises:
+        Surprise: It does not go as foreseen. What was let out so far is good.
+    """
+    clips = clip_spans(decoding.duration_seconds, sampling, plan)
+    last = None
+    for cut in decoding.cuts(clips, sampling):
+        if cut.clip is clips[-1]:
+            last = cut
+        else:
+            yield from tally.let_out(cut)
+    if last is None:
+        raise Surprise
+    info = decoding.info()
+    yield from tally.let_out(last)
+    yield DecodedVideo(info, tally.verdict(None, ""))
+
+
+def _decode_by_clock(
+    path: str,
+    found: Survey,
+    sampling: Sampling,
+    plan: Plan,
+    geometry: FrameGeometry,
+    tick: Tick,
+    tally: _Tally,
+) -> Iterator[DecodedClip | DecodedVideo]:
+    """Decode all, up to the plan's end."""
     guess = _guess_last(found.duration_seconds, sampling, plan)
     windows = whole_windows(math.inf, sampling, plan)
     wanted = heapq.merge(windows, [guess] if guess else [], key=attrgetter("start_seconds"))
-    first = _Pass(path, found, geometry, tick)
-    tally = _Tally(room)
+    first = PassByClock(path, found, geometry, tick)
     held = latest = None
     for cut in first.cuts(wanted, sampling, plan.end(math.inf)):
         if cut.clip is guess:
@@ -157,10 +184,10 @@ def _decode(
     if held and _alike(last, held.clip):
         yield from tally.let_out(held)
     elif not (latest and _alike(last, latest)):
-        again = _Pass(path, found, geometry, tick)
+        again = PassByClock(path, found, geometry, tick)
         for cut in again.cuts([last], sampling, last.end_seconds):
             yield from tally.let_out(cut)
-    yield DecodedVideo(first.info(), tally.verdict(first))
+    yield DecodedVideo(first.info(), tally.verdict(first.truncation(), first.first_error))
 
 
 def _guess_last(duration_seconds: float, sampling: Sampling, plan: Plan) -> Clip | None:
@@ -179,184 +206,28 @@ def _alike(one: Clip, other: Clip) -> bool:
 
 @dataclass(slots=True)
 class _Tally:
-    """Counts the clips that are let out and those that are lost."""
+    """The clips that were let out, each once, and those that are lost."""
 
     room: Room
-    good: int = 0
-    lost: int = 0
+    good: set[Clip] = field(default_factory=set)
+    lost: set[Clip] = field(default_factory=set)
 
     def let_out(self, cut: Cut) -> Iterator[DecodedClip]:
+        if cut.clip in self.good:
+            return
         frames = cut.pixels(self.room)
         if frames is None:
-            self.lost += 1
+            self.lost.add(cut.clip)
         else:
-            self.good += 1
+            self.good.add(cut.clip)
             yield DecodedClip(cut.clip, frames)
 
-    def verdict(self, decoding: _Pass) -> Problem | None:
-        problem = decoding.truncation()
+    def verdict(self, truncation: Problem | None, first_error: str) -> Problem | None:
+        problem = truncation
         if problem is None and self.lost:
-            why = decoding.first_error or "data are missing in the file"
-            clips = self.good + self.lost
-            problem = Problem("decode_error", f"{self.lost} of {clips} clips damaged: {why}")
+            why = first_error or "data are missing in the file"
+            clips = len(self.good) + len(self.lost)
+            problem = Problem("decode_error", f"{len(self.lost)} of {clips} clips damaged: {why}")
         if problem is not None and not self.good:
             raise VideoError(problem.reason, problem.message)
         return problem
-
-
-class _Pass:
-    """One pass of decoding, from the first frame on.
-
-    Args:
-        path: The file.
-        found: The stream to decode, as its packets tell it.
-        geometry: Resize and crop.
-        tick: Called at least once a packet.
-    """
-
-    def __init__(self, path: str, found: Survey, geometry: FrameGeometry, tick: Tick) -> None:
-        self.path = path
-        self.found = found
-        self.geometry = geometry
-        self.tick = tick
-        self.trust = Trust(found)
-        self.first_error = ""
-        self.duration_seconds = 0.0
-        self._is_complete = False
-        self._info: VideoInfo | None = None
-        self._clock: Clock | None = None
-
-    def cuts(self, clips: Iterable[Clip], sampling: Sampling, end: float) -> Iterator[Cut]:
-        """Yield each clip that is wholly within the video, as soon as it has been passed.
-
-        Args:
-            clips: In the order of their starts; may be endless.
-            sampling: Frames of a clip and their spacing.
-            end: Decoding may stop at this time.
-
-        Raises:
-            VideoError: The stream gives no frame, or the file cannot be read.
-        """
-        cutter = Cutter(clips, sampling)
-        shown: Shown | None = None
-        with opened(self.path, self.tick) as media:
-            for frame in self._frames(media):
-                if shown:
-                    is_gap = self.trust.is_lost_between(shown.fed, frame.fed)
-                    yield from cutter.show(shown, frame.time, is_gap=is_gap)
-                shown = frame
-                if shown.time >= end - TOLERANCE_SECONDS:
-                    break
-            else:
-                self._is_complete = True
-        if shown is None:
-            raise self._nothing_shown()
-        is_gap = self._is_complete and self.trust.is_lost_between(shown.fed, None)
-        until = self._end(shown, is_gap=is_gap)
-        # Cut short by `end`, the counted duration is the best that is known.
-        self.duration_seconds = (
-            until if self._is_complete else max(until, self.found.duration_seconds)
-        )
-        yield from cutter.show(shown, until, is_gap=is_gap)
-
-    def _end(self, shown: Shown, *, is_gap: bool) -> float:
-        """When the last frame's time is over: with the last packet's, even if its frame is lost."""
-        found = self.found
-        if shown.fed.number == found.last:
-            return shown.time + found.last_seconds
-        if is_gap and self._clock:
-            between = found.seconds_between(shown.fed.number, found.last, self._clock.time_base)
-            if 0 < between <= self._clock.longest_step:
-                return shown.time + between + found.last_seconds
-        return shown.time + shown.duration
-
-    def _frames(self, media: Media) -> Iterator[Shown]:
-        stream = next(s for s in media.container.streams.video if s.index == self.found.index)
-        stream.codec_context.thread_count = 1
-        stream.codec_context.copy_opaque = True
-        clock = self._clock = clock_for(media, stream, self.found)
-        scaler = Scaler(self.geometry)
-        for packet, _ in packets(media, [stream], self.tick, self._note, is_heard=False):
-            for frame in self._decoded(stream, packet):
-                self.tick()
-                check_size(frame.width, frame.height)
-                fed = cast(Fed, frame.opaque)
-                fed.has_picture = True
-                time = clock.time(frame.pts, frame.dts, fed.number, follows_loss=fed.follows_loss)
-                if time is None:
-                    continue
-                if self._info is None:
-                    self._info = _describe(media.container, stream, frame, clock)
-                yield Shown(frame, time, clock.duration(frame.pts, frame.duration), fed, scaler)
-
-    def _decoded(self, stream: VideoStream, packet: Packet[VideoStream] | None) -> list[VideoFrame]:
-        fed = None
-        if packet is not None:
-            fed = packet.opaque = self.trust.feed(packet)
-        listening = Listening(av.logging.INFO)
-        frames: list[VideoFrame] = []
-        troubles: list[str] = []
-        try:
-            with listening:
-                frames = stream.codec_context.decode(packet)
-        except MemoryError:
-            raise
-        except av.error.FFmpegError as error:
-            # Some decoders report a lack of memory as invalid data: is there room for a picture?
-            bytearray(4 * stream.codec_context.width * stream.codec_context.height)
-            troubles.append(describe(error))
-        troubles += [line.text for line in listening.lines if line.tells_of_bad_picture]
-        if packet is not None and fed is not None and troubles:
-            self.first_error = self.first_error or troubles[0]
-            self.trust.fail(fed, packet)
-        return frames
-
-    def _note(self, error: Exception) -> None:
-        self.first_error = self.first_error or describe(error)
-
-    def info(self) -> VideoInfo:
-        """What was learned of the video; its duration is that of this pass."""
-        if self._info is None:
-            raise self._nothing_shown()
-        notes = self.found.notes + (self._clock.notes() if self._clock else ())
-        return dataclasses.replace(self._info, duration_seconds=self.duration_seconds, notes=notes)
-
-    def truncation(self) -> Problem | None:
-        """Whether the file lacks a part of its end."""
-        return self.found.missing if self._is_complete else None
-
-    def _nothing_shown(self) -> VideoError:
-        if not self.first_error:
-            return VideoError("no_frames", "no picture, and no error either")
-        problem = self.found.missing or Problem("decode_error", self.first_error)
-        return VideoError(problem.reason, problem.message)
-
-
-def clock_for(media: Media, stream: VideoStream, found: Survey) -> Clock:
-    """Make the clock that fits a stream."""
-    return Clock(
-        float(stream.time_base or 0),
-        found.frame_seconds,
-        SEAM_SECONDS if media.is_joinable else LONGEST_SECONDS,
-        has_pts=media.format != "avi",
-        goes_on=found.goes_on,
-    )
-
-
-def _describe(
-    container: InputContainer, stream: VideoStream, frame: VideoFrame, clock: Clock
-) -> VideoInfo:
-    orientation = orientation_of(frame)
-    height, width = orientation.turned(frame.height, frame.width)
-    return VideoInfo(
-        duration_seconds=0.0,
-        width=width,
-        height=height,
-        frame_rate=float(stream.average_rate or 0),
-        codec=stream.codec_context.name,
-        container=container.format.name,
-        first_timestamp_seconds=clock.first_timestamp_seconds,
-        rotation_degrees=orientation.turns * 90,
-        is_mirrored=orientation.is_mirrored,
-        notes=(),
-    )

@@ -1,0 +1,120 @@
+"""A pass over a video that decodes no more than its samples take, as long as all goes to plan."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, NoReturn, cast
+
+import numpy as np
+
+from vidx.embedder.decoding.container import Media, check_size, opened
+from vidx.embedder.decoding.cutter import Cut, Cutter, Shown
+from vidx.embedder.decoding.feeder import Feeder
+from vidx.embedder.decoding.packets import Tick, packets
+from vidx.embedder.decoding.sampling import Sampling
+from vidx.embedder.decoding.scaler import Scaler
+from vidx.embedder.decoding.timetable import Surprise, Timetable
+from vidx.embedder.decoding.trust import Fed
+from vidx.records import Clip, VideoInfo
+
+if TYPE_CHECKING:
+    from av.video.frame import VideoFrame
+    from numpy.typing import NDArray
+
+    from vidx.embedder.decoding.geometry import FrameGeometry
+
+
+class PassByTimetable:
+    """One pass of decoding, each frame of which was foreseen.
+
+    Args:
+        path: The file.
+        timetable: When each picture is shown.
+        geometry: Resize and crop.
+        tick: Called at least once a packet.
+    """
+
+    def __init__(
+        self, path: str, timetable: Timetable, geometry: FrameGeometry, tick: Tick
+    ) -> None:
+        self.path = path
+        self.timetable = timetable
+        self.geometry = geometry
+        self.tick = tick
+        self.duration_seconds = timetable.end_seconds
+        self._info: VideoInfo | None = None
+
+    def cuts(self, clips: Sequence[Clip], sampling: Sampling) -> Iterator[Cut]:
+        """Yield each clip as soon as it has been passed.
+
+        Args:
+            clips: All within the video, in the order of their starts.
+            sampling: Frames of a clip and their spacing.
+
+        Raises:
+            VideoError: The file cannot be read.
+            Surprise: A frame is missing, damaged, or not the one that was foreseen. The clips so
+                far are good.
+        """
+        timetable = self.timetable
+        needed = timetable.needed(clips, sampling)
+        due = np.flatnonzero(needed[timetable.packets])  # places of the frames that are to come
+        cutter, scaler = Cutter(clips, sampling), Scaler(self.geometry)
+        num_shown = 0
+        with opened(self.path, self.tick) as media:
+            for frame in self._frames(media, needed):
+                if num_shown == len(due):
+                    raise Surprise
+                place = due[num_shown]
+                fed = self._expected(frame, int(timetable.packets[place]))
+                shown = Shown(frame, float(timetable.seconds[place]), 0.0, fed, scaler)
+                yield from cutter.show(shown, timetable.until(place), is_gap=False)
+                num_shown += 1
+        if num_shown < len(due):
+            raise Surprise
+
+    def _expected(self, frame: VideoFrame, packet: int) -> Fed:
+        fed = cast(Fed, frame.opaque)
+        times = self.timetable.found.times
+        if fed.number != packet or frame.pts != times[packet] or frame.is_corrupt:
+            raise Surprise
+        return fed
+
+    def _frames(self, media: Media, needed: NDArray[np.bool_]) -> Iterator[VideoFrame]:
+        feeder = Feeder(media, self.timetable.found)
+        last = int(np.flatnonzero(needed)[-1])
+        reading = packets(media, [feeder.stream], self.tick, _surprised, is_heard=False)
+        for number, (packet, _) in enumerate(reading):
+            is_over = packet is None or number > last
+            if not (is_over or needed[number]):
+                continue
+            fed = Fed(number, follows_loss=False, is_damaged=False)
+            frames, trouble = feeder.feed(None if is_over else packet, fed)
+            if trouble:
+                raise Surprise
+            for frame in frames:
+                self.tick()
+                check_size(frame.width, frame.height)
+                if self._info is None:
+                    found = self.timetable.found
+                    first_seconds = float(found.times[self.timetable.packets[0]] * found.time_base)
+                    self._info = feeder.describe(frame, first_seconds)
+                yield frame
+            if is_over:
+                return
+
+    def info(self) -> VideoInfo:
+        """What was learned of the video."""
+        if self._info is None:
+            raise Surprise
+        return dataclasses.replace(
+            self._info,
+            duration_seconds=self.duration_seconds,
+            notes=self.timetable.found.notes,
+        )
+
+
+def _surprised(_: Exception) -> NoReturn:
+    """Reading met damage."""
+    raise Surprise
