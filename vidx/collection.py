@@ -401,9 +401,10 @@ class Collection:
         return Selection(self, self._look, Where(expression))
 
     def clips(self, limit: int | None = None) -> pa.Table:
-        """The clips by clip_id: clip_id, video_id, path, start_seconds, end_seconds, labels.
+        """The clips by clip_id: clip_id, video_id, path, start_seconds, end_seconds, facts, labels.
 
-        Then their metadata, a column each: what is known of their video, and of themselves.
+        `docs/formats.md` defines the facts, such as `brightness`. Then comes metadata, a column
+        each: what is known of the clips' videos, and of themselves.
 
         Args:
             limit: Only the first so many. None: all.

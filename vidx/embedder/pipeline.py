@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from vidx.embedder.decoding.pool import ClipDecoded, Job, Limits, VideoDone, VideoFailed, decode
 from vidx.embedder.decoding.sampling import Sampling
-from vidx.records import Clip, EmbeddedVideo, Problem
+from vidx.records import Clip, ClipFacts, EmbeddedVideo, Problem
 
 if TYPE_CHECKING:
     from vidx.embedder.encoder import Encoder
@@ -30,6 +30,7 @@ class _Attempt:
     """The clips of one video as far as they have come, and their vectors as far as computed."""
 
     clips: list[Clip] = field(default_factory=list)
+    facts: list[ClipFacts] = field(default_factory=list)
     embeddings: dict[int, NDArray[np.float32]] = field(default_factory=dict)
     logits: dict[int, NDArray[np.float32]] = field(default_factory=dict)
     done: VideoDone | None = None
@@ -108,6 +109,7 @@ class _Batcher:
         self.frames[len(self.waiting)] = event.frames
         self.waiting.append((attempt, len(attempt.clips)))
         attempt.clips.append(event.clip)
+        attempt.facts.append(event.facts)
         late = time.monotonic() - self.flushed >= LONGEST_WAIT_SECONDS
         if len(self.waiting) == self.batch_size or late:
             yield from self.flush()
@@ -174,6 +176,7 @@ def _assemble(attempt: _Attempt) -> EmbeddedVideo | Problem:
     return EmbeddedVideo(
         info=attempt.done.info,
         clips=tuple(attempt.clips[number] for number in good),
+        facts=tuple(attempt.facts[number] for number in good),
         embeddings=np.stack([attempt.embeddings[number] for number in good]),
         logits=np.stack(logits).astype(np.float16) if logits else None,
         problem=problem,

@@ -39,6 +39,8 @@ _INFO = ("duration_seconds", "width", "height", "frame_rate", "codec", "containe
 
 _TAKE = ("number", "uuid", "video", "plan", "complete", "problem_reason", "problem_message")
 
+_CLIP = tuple(field.name for field in (*shard_files.CLIP_FIELDS, *shard_files.FACT_FIELDS))
+
 
 @dataclass(frozen=True, slots=True)
 class _Part:
@@ -288,12 +290,11 @@ def _enter_clips(
     sqlite.insert_rows(
         connection,
         "clips",
-        ("clip_id", "take", "start_seconds", "end_seconds", "removed"),
+        ("clip_id", "take", *_CLIP, "removed"),
         zip(
             clip_ids.tolist(),
             [part.take for part in owners],
-            table.column("start_seconds").to_pylist(),
-            table.column("end_seconds").to_pylist(),
+            *(table.column(name).to_pylist() for name in _CLIP),
             [_mark(part, number) for part in owners],
             strict=True,
         ),

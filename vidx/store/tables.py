@@ -21,6 +21,8 @@ from sqlalchemy import (
     text,
 )
 
+from vidx.records import FACTS
+
 metadata = MetaData()
 
 Id = BigInteger().with_variant(Integer(), "sqlite")  # INTEGER makes it SQLite's own row number
@@ -126,6 +128,7 @@ clips = Table(
     Column("take", BigInteger, nullable=False),
     Column("start_seconds", Float, nullable=False),
     Column("end_seconds", Float, nullable=False),
+    *(Column(name, Float, nullable=False) for name in FACTS),
     # Null while the clip lives; else the commit since which it does not, IN_THE_MAKING or DROPPED.
     Column("removed", BigInteger),
     Index("clips_of_take", "take"),

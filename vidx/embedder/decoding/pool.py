@@ -27,7 +27,7 @@ from vidx.embedder.decoding.video import DecodedClip, DecodedVideo, decode_clips
 from vidx.embedder.workers.process import WorkerProcess
 from vidx.embedder.workers.ring import Ring
 from vidx.errors import UsageError, VideoError, VidxError
-from vidx.records import Clip, Problem, VideoInfo
+from vidx.records import Clip, ClipFacts, Problem, VideoInfo
 
 WORKER_MODULE = "vidx.embedder.decoding.worker"
 POLL_SECONDS = 0.5
@@ -76,6 +76,7 @@ class ClipDecoded:
         job: The video.
         attempt: 1, or 2 after a worker died: the clips of attempt 1 are void then.
         clip: The clip's span.
+        facts: What is plain to see of it.
         frames: uint8, shape (num_frames, height, width, 3), RGB. Whoever holds it keeps a slot of
             the shared memory; workers go on without.
     """
@@ -83,6 +84,7 @@ class ClipDecoded:
     job: Job
     attempt: int
     clip: Clip
+    facts: ClipFacts
     frames: NDArray[np.uint8]
 
 
@@ -165,7 +167,7 @@ def _decode_here(job: Job, sampling: Sampling, geometry: FrameGeometry) -> Itera
 
 def _event(job: Job, attempt: int, part: DecodedClip | DecodedVideo) -> Event:
     if isinstance(part, DecodedClip):
-        return ClipDecoded(job, attempt, part.clip, part.frames)
+        return ClipDecoded(job, attempt, part.clip, part.facts, part.frames)
     return VideoDone(job, attempt, part.info, part.problem)
 
 
@@ -333,7 +335,7 @@ class _Pool:
         elif isinstance(message, ClipInSlot):
             worker.granted.popleft()
             frames = self.ring.array(message.slot)
-            yield ClipDecoded(attempt.job, attempt.number, message.clip, frames)
+            yield ClipDecoded(attempt.job, attempt.number, message.clip, message.facts, frames)
         elif isinstance(message, DecodedClip | DecodedVideo):
             if isinstance(message, DecodedClip):
                 worker.granted.popleft()

@@ -16,7 +16,7 @@ from __future__ import annotations
 import dataclasses
 import heapq
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import TYPE_CHECKING, cast
@@ -34,7 +34,8 @@ from vidx.embedder.decoding.container import (
     file_state,
     opened,
 )
-from vidx.embedder.decoding.cutter import Cut, Cutter, Room, Shown
+from vidx.embedder.decoding.cutter import Cut, Cutter, Shown
+from vidx.embedder.decoding.facts import clip_facts
 from vidx.embedder.decoding.ffmpeg_log import Listening
 from vidx.embedder.decoding.orientation import orientation_of
 from vidx.embedder.decoding.packets import Tick, packets
@@ -50,7 +51,7 @@ from vidx.embedder.decoding.scaler import Scaler
 from vidx.embedder.decoding.survey import Survey, survey
 from vidx.embedder.decoding.trust import Fed, Trust
 from vidx.errors import VideoError
-from vidx.records import Clip, Problem, VideoInfo
+from vidx.records import Clip, ClipFacts, Problem, VideoInfo
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -61,6 +62,9 @@ if TYPE_CHECKING:
 
     from vidx.embedder.decoding.geometry import FrameGeometry
 
+# As np.empty: shape and type to an array of any contents.
+Room = Callable[[tuple[int, ...], type[np.uint8]], "NDArray[np.uint8]"]
+
 
 @dataclass(frozen=True, slots=True)
 class DecodedClip:
@@ -68,10 +72,12 @@ class DecodedClip:
 
     Attributes:
         clip: Its span.
+        facts: What is plain to see of it.
         frames: uint8, shape (num_frames, height, width, 3), RGB.
     """
 
     clip: Clip
+    facts: ClipFacts
     frames: NDArray[np.uint8]
 
 
@@ -186,12 +192,14 @@ class _Tally:
     lost: int = 0
 
     def let_out(self, cut: Cut) -> Iterator[DecodedClip]:
-        frames = cut.pixels(self.room)
-        if frames is None:
+        pictures = cut.pictures()
+        if pictures is None:
             self.lost += 1
-        else:
-            self.good += 1
-            yield DecodedClip(cut.clip, frames)
+            return
+        self.good += 1
+        facts = clip_facts(pictures, tuple(cut.frame_seconds))
+        room = self.room((len(pictures), *pictures[0].shape), np.uint8)
+        yield DecodedClip(cut.clip, facts, np.stack(pictures, out=room))
 
     def verdict(self, decoding: _Pass) -> Problem | None:
         problem = decoding.truncation()

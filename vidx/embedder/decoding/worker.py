@@ -101,7 +101,7 @@ class _Room:
         """What to send of a part of a video."""
         if isinstance(part, DecodedVideo) or self._slot is None:
             return part
-        return ClipInSlot(part.clip, self._slot)
+        return ClipInSlot(part.clip, part.facts, self._slot)
 
 
 class _Pulse:

@@ -111,6 +111,12 @@ def _of_clips() -> None:
         sa.Column("take", sa.BigInteger, nullable=False),
         sa.Column("start_seconds", sa.Float, nullable=False),
         sa.Column("end_seconds", sa.Float, nullable=False),
+        sa.Column("brightness", sa.Float, nullable=False),
+        sa.Column("contrast", sa.Float, nullable=False),
+        sa.Column("sharpness", sa.Float, nullable=False),
+        sa.Column("motion", sa.Float, nullable=False),
+        sa.Column("black_share", sa.Float, nullable=False),
+        sa.Column("frozen_share", sa.Float, nullable=False),
         sa.Column("removed", sa.BigInteger),
     )
     op.create_index("clips_of_take", "clips", ["take"])
