@@ -110,7 +110,8 @@ def facts_of(count: int) -> dict[str, Any]:
     if not hasattr(records, "ClipFacts"):
         return {}
     seconds = tuple(number / 7.5 for number in range(16))
-    return {"facts": (records.ClipFacts(0.5, 0.2, 150.0, 0.05, 0.0, 0.0, seconds),) * count}
+    facts = records.ClipFacts(0.5, 0.2, 150.0, 0.05, 0.0, 0.0, seconds)
+    return {"facts": (facts,) * count, "repeats": (False,) * count}
 
 
 def video_id(number: int) -> str:

@@ -68,6 +68,7 @@ def draw_video(
                 ClipFacts(*numbers, frame_seconds=tuple((2 * i + np.arange(16) / 8).tolist()))
                 for i, numbers in enumerate(measured)
             ),
+            repeats=tuple(i % 4 == 2 for i in range(clips)),
             embeddings=drawn if vectors is None else vectors,
             logits=logits,
             problem=problem,

@@ -121,6 +121,7 @@ class EmbeddedVideo:
         info: What the decoder learned of the video.
         clips: n spans in time order.
         facts: What is plain to see of each.
+        repeats: Whether each has the very pictures of the clip before, and so its vector.
         embeddings: float32, shape (n, dim), raw (not normalised), all finite.
         logits: float16, shape (n, num_labels), or None when the model has no head.
         problem: Why some of the video is missing, or None when it is whole.
@@ -129,6 +130,7 @@ class EmbeddedVideo:
     info: VideoInfo
     clips: tuple[Clip, ...]
     facts: tuple[ClipFacts, ...]
+    repeats: tuple[bool, ...]
     embeddings: NDArray[np.float32]
     logits: NDArray[np.float16] | None
     problem: Problem | None
@@ -471,6 +473,7 @@ class CollectionInfo:
         num_partial: Videos of which only a part could be embedded.
         num_locations: Files.
         num_clips: Vectors.
+        num_repeats: Clips among them with the very pictures of the clip before, as of slides.
         num_failures: Files that could not be embedded.
         num_shards: Parquet files.
         num_indexed_clips: Vectors in the index on disk, those of removed clips included.
@@ -487,6 +490,7 @@ class CollectionInfo:
     num_partial: int
     num_locations: int
     num_clips: int
+    num_repeats: int
     num_failures: int
     num_shards: int
     num_indexed_clips: int

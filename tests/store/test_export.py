@@ -40,8 +40,8 @@ def test_an_export_holds_all_live_clips(
     assert export(open_catalogue(), DIM, path) == 6
     table = pq.read_table(path)
     assert table.column_names == [
-        "clip_id", "video_id", "path", "start_seconds", "end_seconds", *FACTS, "labels",
-        "embedding",
+        "clip_id", "video_id", "path", "start_seconds", "end_seconds", *FACTS,
+        "repeats", "labels", "embedding",
     ]  # fmt: skip
     assert table["clip_id"].to_pylist() == [3, 4, 5, 6, 7, 8]
     assert table["path"].to_pylist() == ["/1"] * 2 + [path_of("c")] * 3 + [path_of("d")]
@@ -52,6 +52,7 @@ def test_an_export_holds_all_live_clips(
     facts = [one for name, count in clips.items() for one in draw_video(name, count).embedded.facts]
     for name in FACTS:
         assert table[name].to_pylist() == [getattr(one, name) for one in facts]
+    assert table["repeats"].to_pylist() == [False, False, False, False, True, False]
     for row in table["labels"].to_pylist():
         scores = [label["score"] for label in row]
         assert len(scores) == 5

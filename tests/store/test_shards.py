@@ -47,6 +47,7 @@ DOCUMENTED = {
     "start_seconds": "double",
     "end_seconds": "double",
     **dict.fromkeys(FACTS, "float"),
+    "repeats": "bool",
     "frame_seconds": "fixed_size_list<element: float not null>[16]",
     "embedding": "fixed_size_list<element: float not null>[8]",
     "logits": "fixed_size_list<element: halffloat not null>[6]",
@@ -79,6 +80,8 @@ def test_a_shard_gives_back_what_was_put_in(shard: Path) -> None:
     for name in (*FACTS, "frame_seconds"):
         told = [getattr(fact, name) for fact in facts]
         assert np.array_equal(np.array(table[name].to_pylist()), np.array(told)), name
+    repeats = [*one.embedded.repeats, *other.embedded.repeats]
+    assert table["repeats"].to_pylist() == repeats
     assert table["is_mirrored"].to_pylist() == [False] * 200 + [True]
     assert table["notes"].to_pylist() == [[]] * 200 + [list(NOTES)]
 

@@ -45,15 +45,15 @@ CLIPS_SCHEMA = pa.schema(
         ("start_seconds", pa.float64()),
         ("end_seconds", pa.float64()),
         *((name, pa.float32()) for name in FACTS),
+        ("repeats", pa.bool_()),
         ("labels", LABELS_TYPE),
     ]
 )
 # The leaves of an export, as Parquet names them; those of text, and those beside the vectors.
 _TEXTS = ["video_id", "path", "labels.list.element.label"]
-_LEAVES = [
-    *_TEXTS, "clip_id", "start_seconds", "end_seconds", *FACTS, "labels.list.element.score",
-]  # fmt: skip
-_CLIP_KINDS = ", ".join(["i8", "i8", "f8", "f8", *("f4" for _ in FACTS)])
+_OWN = ("start_seconds", "end_seconds", *FACTS, "repeats")
+_LEAVES = [*_TEXTS, "clip_id", *_OWN, "labels.list.element.score"]
+_CLIP_KINDS = ", ".join(["i8", "i8", "f8", "f8", *("f4" for _ in FACTS), "?"])
 VIDEOS_SCHEMA = pa.schema(
     [
         ("video_id", pa.string()),
@@ -330,9 +330,8 @@ def _places(numbers: list[int]) -> NDArray[np.int64]:
 
 def _clips_of(catalogue: Catalogue, names: _Names, wanted: Wanted) -> pa.Table:
     """The live clips among those that are wanted, and all that the catalogue says of them."""
-    own = ("start_seconds", "end_seconds", *FACTS)
     query = (
-        select(clips.c.clip_id, takes.c.video, *(clips.c[name] for name in own))
+        select(clips.c.clip_id, takes.c.video, *(clips.c[name] for name in _OWN))
         .join(takes, takes.c.number == clips.c.take)
         .where(clips.c.removed.is_(None))
         .order_by(clips.c.clip_id)
@@ -344,7 +343,7 @@ def _clips_of(catalogue: Catalogue, names: _Names, wanted: Wanted) -> pa.Table:
         schema = _clips_schema(catalogue)
     owners = pa.array(names.video_places[found["f1"]])
     video_ids, paths, *of_owners = (column.take(owners) for column in names.videos)
-    told = (pa.array(found[f"f{number}"]) for number in range(2, 2 + len(own)))
+    told = (pa.array(found[f"f{number}"]) for number in range(2, 2 + len(_OWN)))
     columns = [pa.array(found["f0"]), video_ids, paths, *told, best, *of_owners, *metadata]
     return pa.table(columns, schema=schema)
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from sqlalchemy import Connection, delete, func, insert, select, update
 
-from vidx.records import Source
+from vidx.records import FACTS, Source
 from vidx.store import changes, sqlite
 from vidx.store import shards as shard_files
 from vidx.store.labels import top_labels
@@ -39,7 +39,7 @@ _INFO = ("duration_seconds", "width", "height", "frame_rate", "codec", "containe
 
 _TAKE = ("number", "uuid", "video", "plan", "complete", "problem_reason", "problem_message")
 
-_CLIP = tuple(field.name for field in (*shard_files.CLIP_FIELDS, *shard_files.FACT_FIELDS))
+_CLIP = ("start_seconds", "end_seconds", *FACTS, "repeats")
 
 
 @dataclass(frozen=True, slots=True)

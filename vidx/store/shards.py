@@ -58,6 +58,7 @@ CLIP_FIELDS = (
     pa.field("end_seconds", pa.float64(), nullable=False),
 )
 FACT_FIELDS = tuple(pa.field(name, pa.float32(), nullable=False) for name in FACTS)
+REPEATS_FIELD = pa.field("repeats", pa.bool_(), nullable=False)
 _NEXT_STEP = (
     "Put a sound copy in its place. Without one, move the file away and run `vidx rebuild`: "
     "its videos can then be embedded anew."
@@ -165,7 +166,8 @@ def to_table(videos: Sequence[NewVideo], info: ShardInfo) -> pa.Table:
     columns += [
         pa.array([getattr(one, field.name) for one in facts], field.type) for field in FACT_FIELDS
     ]
-    fields = [*VIDEO_FIELDS, *CLIP_FIELDS, *FACT_FIELDS]
+    columns.append(pa.array([one for video in videos for one in video.embedded.repeats]))
+    fields = [*VIDEO_FIELDS, *CLIP_FIELDS, *FACT_FIELDS, REPEATS_FIELD]
 
     frame_seconds = np.array([one.frame_seconds for one in facts], np.float32)
     _add_matrix(fields, columns, "frame_seconds", frame_seconds, pa.float32())

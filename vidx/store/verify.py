@@ -74,7 +74,7 @@ def _check_shard(
 
 def _compare_rows(catalogue: Catalogue, path: Path, table: pa.Table, shard: ShardRow) -> list[str]:
     """Whether the catalogue says of a shard's clips what its rows say."""
-    own = ("start_seconds", "end_seconds", *FACTS)
+    own = ("start_seconds", "end_seconds", *FACTS, "repeats")
     names = ("take", "video_id", *own)
     columns = [table.column(name).to_pylist() for name in names]
     stored = dict(

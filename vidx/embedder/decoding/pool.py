@@ -23,7 +23,13 @@ from vidx.embedder.decoding.container import FileState
 from vidx.embedder.decoding.geometry import FrameGeometry
 from vidx.embedder.decoding.messages import ClipInSlot, Grant, Task
 from vidx.embedder.decoding.sampling import Plan, Sampling
-from vidx.embedder.decoding.video import DecodedClip, DecodedVideo, decode_clips
+from vidx.embedder.decoding.video import (
+    DecodedClip,
+    DecodedVideo,
+    Part,
+    RepeatedClip,
+    decode_clips,
+)
 from vidx.embedder.workers.process import WorkerProcess
 from vidx.embedder.workers.ring import Ring
 from vidx.errors import UsageError, VideoError, VidxError
@@ -89,6 +95,23 @@ class ClipDecoded:
 
 
 @dataclass(frozen=True, slots=True)
+class ClipRepeated:
+    """A clip is there whose pictures are those of the one before, of the same job and attempt.
+
+    Attributes:
+        job: The video.
+        attempt: As of `ClipDecoded`.
+        clip: The clip's span.
+        facts: What is plain to see of it.
+    """
+
+    job: Job
+    attempt: int
+    clip: Clip
+    facts: ClipFacts
+
+
+@dataclass(frozen=True, slots=True)
 class VideoDone:
     """All clips of a video have been handed over.
 
@@ -113,7 +136,7 @@ class VideoFailed:
     problem: Problem
 
 
-Event = ClipDecoded | VideoDone | VideoFailed
+Event = ClipDecoded | ClipRepeated | VideoDone | VideoFailed
 
 
 def decode(
@@ -165,10 +188,14 @@ def _decode_here(job: Job, sampling: Sampling, geometry: FrameGeometry) -> Itera
         yield VideoFailed(job, Problem(error.reason, error.message))
 
 
-def _event(job: Job, attempt: int, part: DecodedClip | DecodedVideo) -> Event:
-    if isinstance(part, DecodedClip):
-        return ClipDecoded(job, attempt, part.clip, part.facts, part.frames)
-    return VideoDone(job, attempt, part.info, part.problem)
+def _event(job: Job, attempt: int, part: Part) -> Event:
+    match part:
+        case DecodedClip():
+            return ClipDecoded(job, attempt, part.clip, part.facts, part.frames)
+        case RepeatedClip():
+            return ClipRepeated(job, attempt, part.clip, part.facts)
+        case DecodedVideo():
+            return VideoDone(job, attempt, part.info, part.problem)
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,7 +363,7 @@ class _Pool:
             worker.granted.popleft()
             frames = self.ring.array(message.slot)
             yield ClipDecoded(attempt.job, attempt.number, message.clip, message.facts, frames)
-        elif isinstance(message, DecodedClip | DecodedVideo):
+        elif isinstance(message, Part):
             if isinstance(message, DecodedClip):
                 worker.granted.popleft()
             yield _event(attempt.job, attempt.number, message)

@@ -17,7 +17,7 @@ import dataclasses
 import heapq
 import math
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import TYPE_CHECKING, cast
 
@@ -82,6 +82,19 @@ class DecodedClip:
 
 
 @dataclass(frozen=True, slots=True)
+class RepeatedClip:
+    """A clip whose pictures are those of the clip that was handed out last, each of them.
+
+    Attributes:
+        clip: Its span.
+        facts: What is plain to see of it.
+    """
+
+    clip: Clip
+    facts: ClipFacts
+
+
+@dataclass(frozen=True, slots=True)
 class DecodedVideo:
     """What is known when a video's last clip is out.
 
@@ -94,6 +107,9 @@ class DecodedVideo:
     problem: Problem | None
 
 
+Part = DecodedClip | RepeatedClip | DecodedVideo
+
+
 def decode_clips(
     path: str,
     sampling: Sampling,
@@ -102,7 +118,7 @@ def decode_clips(
     tick: Tick = lambda: None,
     expected: FileState | None = None,
     room: Room = np.empty,
-) -> Iterator[DecodedClip | DecodedVideo]:
+) -> Iterator[Part]:
     """Decode a video's clips.
 
     Args:
@@ -115,7 +131,8 @@ def decode_clips(
         room: Makes the array that a clip's frames are written to.
 
     Yields:
-        Its good clips in time order, at least one, and then one `DecodedVideo`.
+        Its good clips in time order, at least one, and then one `DecodedVideo`. The first clip has
+        pixels.
 
     Raises:
         VideoError: Nothing could be had, or the file is not as expected, or changed meanwhile; the
@@ -143,7 +160,7 @@ def _check_unchanged(path: str, before: FileState) -> None:
 
 def _decode(
     path: str, sampling: Sampling, plan: Plan, geometry: FrameGeometry, tick: Tick, room: Room
-) -> Iterator[DecodedClip | DecodedVideo]:
+) -> Iterator[Part]:
     with opened(path) as media:
         found = survey(media, tick)
     guess = _guess_last(found.duration_seconds, sampling, plan)
@@ -190,16 +207,24 @@ class _Tally:
     room: Room
     good: int = 0
     lost: int = 0
+    # Of the clip that was let out last: whoever has its vector needs no second one like it.
+    pictures: list[NDArray[np.uint8]] = field(default_factory=list)
+    facts: ClipFacts | None = None
 
-    def let_out(self, cut: Cut) -> Iterator[DecodedClip]:
+    def let_out(self, cut: Cut) -> Iterator[DecodedClip | RepeatedClip]:
         pictures = cut.pictures()
         if pictures is None:
             self.lost += 1
             return
         self.good += 1
-        facts = clip_facts(pictures, tuple(cut.frame_seconds))
+        frame_seconds = tuple(cut.frame_seconds)
+        if self.facts and _are_same(pictures, self.pictures):
+            facts = dataclasses.replace(self.facts, frame_seconds=frame_seconds)
+            yield RepeatedClip(cut.clip, facts)
+            return
+        self.pictures, self.facts = pictures, clip_facts(pictures, frame_seconds)
         room = self.room((len(pictures), *pictures[0].shape), np.uint8)
-        yield DecodedClip(cut.clip, facts, np.stack(pictures, out=room))
+        yield DecodedClip(cut.clip, self.facts, np.stack(pictures, out=room))
 
     def verdict(self, decoding: _Pass) -> Problem | None:
         problem = decoding.truncation()
@@ -210,6 +235,12 @@ class _Tally:
         if problem is not None and not self.good:
             raise VideoError(problem.reason, problem.message)
         return problem
+
+
+def _are_same(some: list[NDArray[np.uint8]], others: list[NDArray[np.uint8]]) -> bool:
+    """Whether pictures are equal, each to its like; as a rule the first ones tell."""
+    pairs = zip(some, others, strict=True)
+    return all(one is other or np.array_equal(one, other) for one, other in pairs)
 
 
 class _Pass:

@@ -22,7 +22,7 @@ RESERVED = frozenset({
     *FACTS, "clip_id", "codec", "container", "duration_seconds", "embedding", "end_seconds",
     "first_timestamp_seconds", "frame_rate", "frame_seconds", "height", "is_mirrored", "label",
     "labels", "likeness", "locations", "logits", "notes", "num_clips", "path", "plan",
-    "problem_message", "problem_reason", "rotation_degrees", "score", "size_bytes",
+    "problem_message", "problem_reason", "repeats", "rotation_degrees", "score", "size_bytes",
     "start_seconds", "status", "video_id", "width",
 })  # fmt: skip
 _KINDS = "text, integer, real, boolean or timestamp"

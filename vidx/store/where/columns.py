@@ -59,6 +59,7 @@ BUILT_IN: dict[str, Column] = {
     "start_seconds": Column(clips.c.start_seconds, "real", "clip"),
     "end_seconds": Column(clips.c.end_seconds, "real", "clip"),
     **{name: Column(clips.c[name], "real", "clip") for name in FACTS},
+    "repeats": Column(clips.c.repeats, "boolean", "clip"),
 }
 
 
