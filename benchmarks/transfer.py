@@ -31,6 +31,7 @@ import torch
 from command import circumstances
 
 from vidx.embedder.decoding import pool, worker
+from vidx.embedder.decoding.facts import clip_facts
 from vidx.embedder.decoding.geometry import FrameGeometry
 from vidx.embedder.decoding.pool import ClipDecoded, Job, decode
 from vidx.embedder.decoding.sampling import Sampling
@@ -157,7 +158,8 @@ def ready_clips(
     began = cpu_seconds(resource.RUSAGE_SELF)
     for number in range(int(path)):
         out = room(SHAPE, np.uint8)
-        yield DecodedClip(Clip(2.0 * number, 2.0 * number + 2), np.stack(frames, out=out))
+        clip = Clip(2.0 * number, 2.0 * number + 2)
+        yield DecodedClip(clip, clip_facts(frames, (0.0,)), np.stack(frames, out=out))
     with Path(os.environ[CHILDREN]).open("a") as file:
         file.write(f"{cpu_seconds(resource.RUSAGE_SELF) - began} ")
     yield DecodedVideo(VideoInfo(2.0, 224, 224, 30.0, "h264", "mp4", 0.0, 0, False, ()), None)

@@ -11,9 +11,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from vidx.embedder.decoding.pool import ClipDecoded, Job, Limits, VideoDone, VideoFailed, decode
+from vidx.embedder.decoding.pool import (
+    ClipDecoded,
+    ClipRepeated,
+    Job,
+    Limits,
+    VideoDone,
+    VideoFailed,
+    decode,
+)
 from vidx.embedder.decoding.sampling import Sampling
-from vidx.records import Clip, EmbeddedVideo, Problem
+from vidx.records import Clip, ClipFacts, EmbeddedVideo, Problem
 
 if TYPE_CHECKING:
     from vidx.embedder.encoder import Encoder
@@ -27,15 +35,35 @@ LONGEST_WAIT_SECONDS = 10.0
 
 @dataclass(slots=True)
 class _Attempt:
-    """The clips of one video as far as they have come, and their vectors as far as computed."""
+    """The clips of one video as far as they have come, and their vectors as far as computed.
+
+    Attributes:
+        clips: Their spans.
+        facts: What is plain to see of each.
+        encoded: Of each the number of the clip whose vector it has: its own, or that of an earlier
+            one with the same pictures.
+        embeddings: By number.
+        logits: By number.
+        done: What is known once there are no more clips.
+    """
 
     clips: list[Clip] = field(default_factory=list)
+    facts: list[ClipFacts] = field(default_factory=list)
+    encoded: list[int] = field(default_factory=list)
     embeddings: dict[int, NDArray[np.float32]] = field(default_factory=dict)
     logits: dict[int, NDArray[np.float32]] = field(default_factory=dict)
     done: VideoDone | None = None
 
     def is_complete(self) -> bool:
-        return self.done is not None and len(self.embeddings) == len(self.clips)
+        return self.done is not None and len(self.embeddings) == len(set(self.encoded))
+
+    def take(self, event: ClipDecoded | ClipRepeated) -> int:
+        """Note a clip; returns the number of the one whose vector it has."""
+        own = isinstance(event, ClipDecoded)
+        self.encoded.append(len(self.clips) if own else self.encoded[-1])
+        self.clips.append(event.clip)
+        self.facts.append(event.facts)
+        return self.encoded[-1]
 
 
 def embed_videos(
@@ -45,7 +73,7 @@ def embed_videos(
     workers: int,
     batch_size: int | None,
     lasting: bool = False,
-    watch: Callable[[Job, Clip, NDArray[np.uint8]], None] | None = None,
+    watch: Callable[[ClipDecoded | ClipRepeated], None] | None = None,
 ) -> Generator[tuple[Job, EmbeddedVideo | Problem], None, None]:
     """Embed videos, several at a time; batches are filled across videos.
 
@@ -55,8 +83,8 @@ def embed_videos(
         workers: Decoding processes; 0 decodes in this one, without isolation.
         batch_size: Clips in one batch; None: what suits the device.
         lasting: Whether there may be work for minutes, for which graphs pay.
-        watch: Called with the frames of each clip, before they are embedded; a video that is begun
-            anew has them come again.
+        watch: Called with each clip, before it is embedded; a video that is begun anew has them
+            come again.
 
     Yields:
         Each job once, as it is finished, with its vectors or the reason why there are none.
@@ -71,9 +99,9 @@ def embed_videos(
     )
     for event in events:
         match event:
-            case ClipDecoded():
+            case ClipDecoded() | ClipRepeated():
                 if watch:
-                    watch(event.job, event.clip, event.frames)
+                    watch(event)
                 yield from batcher.add(event)
                 yield from batcher.collect(ahead=encoder.ahead)
             case VideoDone():
@@ -102,12 +130,15 @@ class _Batcher:
         self.frames = encoder.room(batch_size)
         self.started: deque[tuple[list[tuple[_Attempt, int]], Pending]] = deque()
 
-    def add(self, event: ClipDecoded) -> Iterator[tuple[Job, EmbeddedVideo | Problem]]:
+    def add(
+        self, event: ClipDecoded | ClipRepeated
+    ) -> Iterator[tuple[Job, EmbeddedVideo | Problem]]:
         """Take a clip; yields the videos that are complete by now."""
         attempt = self.attempts.setdefault((event.job.key, event.attempt), _Attempt())
-        self.frames[len(self.waiting)] = event.frames
-        self.waiting.append((attempt, len(attempt.clips)))
-        attempt.clips.append(event.clip)
+        number = attempt.take(event)
+        if isinstance(event, ClipDecoded):
+            self.frames[len(self.waiting)] = event.frames
+            self.waiting.append((attempt, number))
         late = time.monotonic() - self.flushed >= LONGEST_WAIT_SECONDS
         if len(self.waiting) == self.batch_size or late:
             yield from self.flush()
@@ -161,7 +192,8 @@ def _assemble(attempt: _Attempt) -> EmbeddedVideo | Problem:
     order = sorted(
         range(len(attempt.clips)), key=lambda number: attempt.clips[number].start_seconds
     )
-    good = [number for number in order if np.isfinite(attempt.embeddings[number]).all()]
+    sources = attempt.encoded
+    good = [number for number in order if np.isfinite(attempt.embeddings[sources[number]]).all()]
     problem = attempt.done.problem
     if len(good) < len(order):
         lost = len(order) - len(good)
@@ -170,11 +202,13 @@ def _assemble(attempt: _Attempt) -> EmbeddedVideo | Problem:
     if not good:
         return problem or Problem("no_frames", "the video gave no clip")
     # float16 ends at 65504
-    logits = [np.clip(attempt.logits[n], -65504, 65504) for n in good if attempt.logits]
+    logits = [np.clip(attempt.logits[sources[n]], -65504, 65504) for n in good if attempt.logits]
     return EmbeddedVideo(
         info=attempt.done.info,
         clips=tuple(attempt.clips[number] for number in good),
-        embeddings=np.stack([attempt.embeddings[number] for number in good]),
+        facts=tuple(attempt.facts[number] for number in good),
+        repeats=tuple(sources[number] != number for number in good),
+        embeddings=np.stack([attempt.embeddings[sources[number]] for number in good]),
         logits=np.stack(logits).astype(np.float16) if logits else None,
         problem=problem,
     )

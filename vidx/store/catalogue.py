@@ -370,7 +370,7 @@ class Catalogue:
         return {clip_id: found[clip_id] for clip_id in clip_ids}
 
     def counts(self) -> dict[str, int]:
-        """What there is: videos, partial ones, locations, clips, shards and failures."""
+        """What there is: videos, partial ones, locations, clips, repeats, shards and failures."""
         living = videos.c.take == takes.c.number
         queries = {
             "videos": select(func.count()).where(videos.c.take.is_not(None)),
@@ -381,6 +381,7 @@ class Catalogue:
             # Counting those that are gone is quick: an index holds them alone.
             "clips": select(func.coalesce(func.sum(shards.c.num_clips), 0)),
             "removed": select(func.count()).where(clips.c.removed > DROPPED),
+            "repeats": select(func.count()).where(clips.c.repeats, clips.c.removed.is_(None)),
         }
         with self.reading() as connection:
             found = {name: int(connection.execute(q).scalar_one()) for name, q in queries.items()}

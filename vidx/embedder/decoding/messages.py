@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from vidx.embedder.decoding.container import FileState
     from vidx.embedder.decoding.geometry import FrameGeometry
     from vidx.embedder.decoding.sampling import Plan, Sampling
-    from vidx.records import Clip
+    from vidx.records import Clip, ClipFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,7 @@ class ClipInSlot:
     """A clip is there, its frames in a slot."""
 
     clip: Clip
+    facts: ClipFacts
     slot: int
 
 

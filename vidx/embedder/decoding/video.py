@@ -16,9 +16,10 @@ give the parallelism.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import heapq
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import TYPE_CHECKING
@@ -26,7 +27,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vidx.embedder.decoding.container import FileState, file_state, opened
-from vidx.embedder.decoding.cutter import Cut, Room
+from vidx.embedder.decoding.cutter import Cut
+from vidx.embedder.decoding.facts import clip_facts
 from vidx.embedder.decoding.packets import Tick
 from vidx.embedder.decoding.pass_by_clock import PassByClock
 from vidx.embedder.decoding.pass_by_timetable import PassByTimetable
@@ -41,12 +43,15 @@ from vidx.embedder.decoding.sampling import (
 from vidx.embedder.decoding.survey import Survey, survey
 from vidx.embedder.decoding.timetable import Surprise, Timetable
 from vidx.errors import VideoError
-from vidx.records import Clip, Problem, VideoInfo
+from vidx.records import Clip, ClipFacts, Problem, VideoInfo
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from vidx.embedder.decoding.geometry import FrameGeometry
+
+# As np.empty: shape and type to an array of any contents.
+Room = Callable[[tuple[int, ...], type[np.uint8]], "NDArray[np.uint8]"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +60,26 @@ class DecodedClip:
 
     Attributes:
         clip: Its span.
+        facts: What is plain to see of it.
         frames: uint8, shape (num_frames, height, width, 3), RGB.
     """
 
     clip: Clip
+    facts: ClipFacts
     frames: NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class RepeatedClip:
+    """A clip whose pictures are those of the clip that was handed out last, each of them.
+
+    Attributes:
+        clip: Its span.
+        facts: What is plain to see of it.
+    """
+
+    clip: Clip
+    facts: ClipFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +95,9 @@ class DecodedVideo:
     problem: Problem | None
 
 
+Part = DecodedClip | RepeatedClip | DecodedVideo
+
+
 def decode_clips(
     path: str,
     sampling: Sampling,
@@ -83,7 +106,7 @@ def decode_clips(
     tick: Tick = lambda: None,
     expected: FileState | None = None,
     room: Room = np.empty,
-) -> Iterator[DecodedClip | DecodedVideo]:
+) -> Iterator[Part]:
     """Decode a video's clips.
 
     Args:
@@ -96,7 +119,8 @@ def decode_clips(
         room: Makes the array that a clip's frames are written to.
 
     Yields:
-        Its good clips in time order, at least one, and then one `DecodedVideo`.
+        Its good clips in time order, at least one, and then one `DecodedVideo`. The first clip has
+        pixels.
 
     Raises:
         VideoError: Nothing could be had, or the file is not as expected, or changed meanwhile; the
@@ -124,7 +148,7 @@ def _check_unchanged(path: str, before: FileState) -> None:
 
 def _decode(
     path: str, sampling: Sampling, plan: Plan, geometry: FrameGeometry, tick: Tick, room: Room
-) -> Iterator[DecodedClip | DecodedVideo]:
+) -> Iterator[Part]:
     with opened(path, tick) as media:
         found = survey(media, tick)
     tally = _Tally(room)
@@ -138,7 +162,7 @@ def _decode(
 
 def _decode_on_time(
     decoding: PassByTimetable, sampling: Sampling, plan: Plan, tally: _Tally
-) -> Iterator[DecodedClip | DecodedVideo]:
+) -> Iterator[Part]:
     """Decode what the clips take.
 
     Raises:
@@ -166,7 +190,7 @@ def _decode_by_clock(
     geometry: FrameGeometry,
     tick: Tick,
     tally: _Tally,
-) -> Iterator[DecodedClip | DecodedVideo]:
+) -> Iterator[Part]:
     """Decode all, up to the plan's end."""
     guess = _guess_last(found.duration_seconds, sampling, plan)
     windows = whole_windows(math.inf, sampling, plan)
@@ -211,16 +235,26 @@ class _Tally:
     room: Room
     good: set[Clip] = field(default_factory=set)
     lost: set[Clip] = field(default_factory=set)
+    # Of the clip that was let out last: whoever has its vector needs no second one like it.
+    pictures: list[NDArray[np.uint8]] = field(default_factory=list)
+    facts: ClipFacts | None = None
 
-    def let_out(self, cut: Cut) -> Iterator[DecodedClip]:
+    def let_out(self, cut: Cut) -> Iterator[DecodedClip | RepeatedClip]:
         if cut.clip in self.good:
             return
-        frames = cut.pixels(self.room)
-        if frames is None:
+        pictures = cut.pictures()
+        if pictures is None:
             self.lost.add(cut.clip)
-        else:
-            self.good.add(cut.clip)
-            yield DecodedClip(cut.clip, frames)
+            return
+        self.good.add(cut.clip)
+        frame_seconds = tuple(cut.frame_seconds)
+        if self.facts and _are_same(pictures, self.pictures):
+            facts = dataclasses.replace(self.facts, frame_seconds=frame_seconds)
+            yield RepeatedClip(cut.clip, facts)
+            return
+        self.pictures, self.facts = pictures, clip_facts(pictures, frame_seconds)
+        room = self.room((len(pictures), *pictures[0].shape), np.uint8)
+        yield DecodedClip(cut.clip, self.facts, np.stack(pictures, out=room))
 
     def verdict(self, truncation: Problem | None, first_error: str) -> Problem | None:
         problem = truncation
@@ -231,3 +265,9 @@ class _Tally:
         if problem is not None and not self.good:
             raise VideoError(problem.reason, problem.message)
         return problem
+
+
+def _are_same(some: list[NDArray[np.uint8]], others: list[NDArray[np.uint8]]) -> bool:
+    """Whether pictures are equal, each to its like; as a rule the first ones tell."""
+    pairs = zip(some, others, strict=True)
+    return all(one is other or np.array_equal(one, other) for one, other in pairs)
