@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -56,12 +57,10 @@ class Scaler:
         orientation = orientation_of(frame)
         shown_height, shown_width = orientation.turned(frame.height, frame.width)
         height, width = self.geometry.resized(shown_height, shown_width)
-        is_ribbon = max(height, width) > MAX_SIDE
-        if is_ribbon:
+        if max(height, width) > MAX_SIDE:  # a ribbon, of which a part alone is resized
             self._check_part(shown_height, shown_width, height, width)
-        if is_ribbon:  # of which a part alone is resized, from RGB
-            rgb = self.to_rgb.reformat(frame, format="rgb24", threads=1)
-            return self._part(orientation.upright(_array(rgb)), height, width)
+            rgb = self.to_rgb.reformat(frame, format="rgb24", threads=1).to_ndarray()
+            return self._part(orientation.upright(np.asarray(rgb, np.uint8)), height, width)
         coded_height, coded_width = orientation.turned(height, width)
         small = self.to_size.reformat(
             frame,
@@ -71,7 +70,7 @@ class Scaler:
             interpolation=SWSCALE[self.geometry.interpolation],
             threads=1,
         )
-        upright = orientation.upright(_array(small))
+        upright = [orientation.upright(channel) for channel in _channels(small)]
         return _cropped(upright, *self.geometry.crop_box(height, width))
 
     def _check_part(self, shown_height: int, shown_width: int, height: int, width: int) -> None:
@@ -91,20 +90,26 @@ class Scaler:
         y, x = max(top, 0), max(left, 0)
         inside = (y, x, min(top + crop_height, height) - y, min(left + crop_width, width) - x)
         part = resized_part(upright, height, width, inside, self.geometry.interpolation)
-        return _cropped(part, min(top, 0), min(left, 0), crop_height, crop_width)
+        channels = [part[:, :, number] for number in range(3)]
+        return _cropped(channels, min(top, 0), min(left, 0), crop_height, crop_width)
 
 
-def _array(frame: VideoFrame) -> NDArray[np.uint8]:
-    """uint8, shape (height, width, 3), RGB."""
-    return np.asarray(frame.to_ndarray(), np.uint8)
+def _channels(frame: VideoFrame) -> list[NDArray[np.uint8]]:
+    """Red, green and blue of a frame in the format `gbrp`: views, shape (height, width)."""
+    green, blue, red = (
+        np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)[:, : plane.width]
+        for plane in frame.planes
+    )
+    return [red, green, blue]
 
 
 def _cropped(
-    image: NDArray[np.uint8], top: int, left: int, height: int, width: int
+    channels: Sequence[NDArray[np.uint8]], top: int, left: int, height: int, width: int
 ) -> NDArray[np.uint8]:
-    """Cut a box out of an image; where it reaches beyond, it is black."""
+    """Cut a box out of the channels of an image; where it reaches beyond, it is black."""
     box = np.zeros((height, width, 3), np.uint8)
-    inside = image[max(top, 0) : top + height, max(left, 0) : left + width]
     y, x = max(-top, 0), max(-left, 0)
-    box[y : y + inside.shape[0], x : x + inside.shape[1]] = inside
+    for number, channel in enumerate(channels):
+        inside = channel[max(top, 0) : top + height, max(left, 0) : left + width]
+        box[y : y + inside.shape[0], x : x + inside.shape[1], number] = inside
     return box
