@@ -771,7 +771,7 @@ class Collection:
         return encoder
 
 
-_COUNTS = ("videos", "partial", "locations", "clips", "failures", "shards")
+_COUNTS = ("videos", "partial", "locations", "clips", "failures", "shards", "unfinished")
 
 
 def _as_list(paths: Paths) -> list[str | os.PathLike[str]]:

@@ -34,6 +34,7 @@ def info(collection: str | None, as_json: bool) -> None:
         *((("index, copies", described(found.index.copy)),) if found.index.copy else ()),
         ("newer clips", f"{found.num_newer_clips}, searched beside the index"),
         ("failures", str(found.num_failures)),
+        *((("unfinished", _unfinished(found.num_unfinished)),) if found.num_unfinished else ()),
         ("model", space.source),
         ("fingerprint", space.fingerprint),
         ("sampling", f"{space.num_frames} frames at {space.fps:g} a second"),
@@ -42,6 +43,11 @@ def info(collection: str | None, as_json: bool) -> None:
         *(("made with", _described(origin)) for origin in found.origins),
     ]
     print_table(("", ""), rows)
+
+
+def _unfinished(number: int) -> str:
+    """Such as `1 video, of which parts are stored: embed it again to go on`."""
+    return f"{count(number, 'video')}, of which parts are stored: embed again to go on"
 
 
 def _told(column: MetadataColumn) -> str:

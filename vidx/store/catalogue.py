@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine, func, select
 
 from vidx.errors import CollectionDamaged, CollectionTooNew
-from vidx.records import Label, MetadataColumn, Origin
-from vidx.store import metadata, sqlite
+from vidx.records import Begun, Label, MetadataColumn, Origin
+from vidx.store import metadata, parts, sqlite
 from vidx.store.layout import Layout, Manifest
 from vidx.store.migrate import HEAD, revision
 from vidx.store.sql import SOME, among, chunks, grouped
@@ -34,6 +34,7 @@ from vidx.store.tables import (
     takes,
     videos,
 )
+from vidx.store.tables import parts as parts_table
 
 # What each search asks: putting a question together takes longer than the answer.
 _STATE = select(
@@ -59,6 +60,7 @@ _LABELS = (
     .join(labels, labels.c.number == clip_labels.c.label)
     .where(clip_labels.c.clip_id.in_(SOME))
 )
+_IN_THE_MAKING = select(clips.c.take).where(clips.c.removed == IN_THE_MAKING).distinct()
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +221,11 @@ class Catalogue:
             row = connection.execute(query).first()
             return KnownTake(*row) if row else None
 
+    def begun(self, video_id: str, plan: str) -> Begun | None:
+        """What is stored of a video whose last part, under this plan, is not there yet."""
+        with self.reading() as connection:
+            return parts.begun(connection, video_id, plan)
+
     def locations_of(self, video_id: str) -> list[str]:
         """The paths at which a video was seen, sorted."""
         query = (
@@ -297,16 +304,21 @@ class Catalogue:
             return found
 
     def paths_at(self, path: str) -> list[str]:
-        """The locations and failures that are this path, or lie in this folder, sorted."""
+        """The locations and failures that are this path, or lie in this folder, sorted.
+
+        And so are files of which the first parts are stored.
+        """
         folder = path.rstrip("/")
         found: set[str] = set()
         with self.reading() as connection:
-            for table in (locations, failures):
+            for table in (locations, failures, parts_table):
                 # All that begins with the folder's name and a slash comes before its name and "0".
                 inside = (table.c.path > f"{folder}/") & (table.c.path < f"{folder}0")
                 query = select(table.c.path).where((table.c.path == path) | inside)
                 if table is locations:
                     query = query.where(locations.c.removed.is_(None))
+                elif table is parts_table:
+                    query = query.where(parts_table.c.take.in_(_IN_THE_MAKING))
                 found.update(connection.execute(query).scalars())
         return sorted(found)
 
@@ -353,7 +365,7 @@ class Catalogue:
         return {clip_id: found[clip_id] for clip_id in clip_ids}
 
     def counts(self) -> dict[str, int]:
-        """What there is: videos, partial ones, locations, clips, shards and failures."""
+        """How many there are of videos, partial and unfinished ones, locations, clips and so on."""
         living = videos.c.take == takes.c.number
         queries = {
             "videos": select(func.count()).where(videos.c.take.is_not(None)),
@@ -364,6 +376,7 @@ class Catalogue:
             # Counting those that are gone is quick: an index holds them alone.
             "clips": select(func.coalesce(func.sum(shards.c.num_clips), 0)),
             "removed": select(func.count()).where(clips.c.removed > DROPPED),
+            "unfinished": select(func.count()).select_from(_IN_THE_MAKING.subquery()),
         }
         with self.reading() as connection:
             found = {name: int(connection.execute(q).scalar_one()) for name, q in queries.items()}

@@ -18,6 +18,7 @@ import heapq
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import dropwhile
 from operator import attrgetter
 from typing import TYPE_CHECKING, cast
 
@@ -44,13 +45,14 @@ from vidx.embedder.decoding.sampling import (
     Sampling,
     clip_spans,
     last_clip,
+    num_windows_until,
     whole_windows,
 )
 from vidx.embedder.decoding.scaler import Scaler
 from vidx.embedder.decoding.survey import Survey, survey
 from vidx.embedder.decoding.trust import Fed, Trust
 from vidx.errors import VideoError
-from vidx.records import Clip, Problem, VideoInfo
+from vidx.records import Begun, Clip, Problem, VideoInfo
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -69,10 +71,12 @@ class DecodedClip:
     Attributes:
         clip: Its span.
         frames: uint8, shape (num_frames, height, width, 3), RGB.
+        info: What is known of the video so far; its duration as the packets tell it.
     """
 
     clip: Clip
     frames: NDArray[np.uint8]
+    info: VideoInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +100,7 @@ def decode_clips(
     tick: Tick = lambda: None,
     expected: FileState | None = None,
     room: Room = np.empty,
+    begun: Begun | None = None,
 ) -> Iterator[DecodedClip | DecodedVideo]:
     """Decode a video's clips.
 
@@ -107,9 +112,11 @@ def decode_clips(
         tick: Called at least once a packet, as a sign of life.
         expected: What the file must be like, or None when that does not matter.
         room: Makes the array that a clip's frames are written to.
+        begun: What of the video is stored: only clips behind that are handed out. None: nothing.
 
     Yields:
-        Its good clips in time order, at least one, and then one `DecodedVideo`.
+        Its good clips in time order, at least one if nothing is stored, and then one
+        `DecodedVideo`.
 
     Raises:
         VideoError: Nothing could be had, or the file is not as expected, or changed meanwhile; the
@@ -121,13 +128,15 @@ def decode_clips(
     if before.size == 0:
         raise VideoError("empty_file", "0 bytes")
     try:
-        yield from _decode(path, sampling, plan, geometry, tick, room)
+        for part in _decode(path, sampling, plan, geometry, tick, room, begun):
+            if isinstance(part, DecodedVideo):  # nothing comes after this
+                _check_unchanged(path, before)
+            yield part
     except MemoryError:
         raise VideoError("too_large", "out of memory when decoding") from None
     except VideoError:
         _check_unchanged(path, before)
         raise
-    _check_unchanged(path, before)
 
 
 def _check_unchanged(path: str, before: FileState) -> None:
@@ -136,15 +145,25 @@ def _check_unchanged(path: str, before: FileState) -> None:
 
 
 def _decode(
-    path: str, sampling: Sampling, plan: Plan, geometry: FrameGeometry, tick: Tick, room: Room
+    path: str,
+    sampling: Sampling,
+    plan: Plan,
+    geometry: FrameGeometry,
+    tick: Tick,
+    room: Room,
+    begun: Begun | None,
 ) -> Iterator[DecodedClip | DecodedVideo]:
     with opened(path) as media:
         found = survey(media, tick)
     guess = _guess_last(found.duration_seconds, sampling, plan)
-    windows = whole_windows(math.inf, sampling, plan)
+    windows = _behind(begun, whole_windows(math.inf, sampling, plan))
     wanted = heapq.merge(windows, [guess] if guess else [], key=attrgetter("start_seconds"))
     first = _Pass(path, found, geometry, tick)
-    tally = _Tally(room)
+    tally = _Tally(first, room)
+    if begun:
+        tally.good = begun.num_clips
+        known = num_windows_until(begun.last_start_seconds, sampling, plan)
+        tally.lost = known - begun.num_clips
     held = latest = None
     for cut in first.cuts(wanted, sampling, plan.end(math.inf)):
         if cut.clip is guess:
@@ -160,7 +179,15 @@ def _decode(
         again = _Pass(path, found, geometry, tick)
         for cut in again.cuts([last], sampling, last.end_seconds):
             yield from tally.let_out(cut)
-    yield DecodedVideo(first.info(), tally.verdict(first))
+    yield DecodedVideo(first.info(), tally.verdict())
+
+
+def _behind(begun: Begun | None, clips: Iterator[Clip]) -> Iterator[Clip]:
+    """Those of some clips that are not stored."""
+    if begun is None:
+        return clips
+    last = begun.last_start_seconds
+    return dropwhile(lambda clip: clip.start_seconds <= last, clips)
 
 
 def _guess_last(duration_seconds: float, sampling: Sampling, plan: Plan) -> Clip | None:
@@ -181,6 +208,7 @@ def _alike(one: Clip, other: Clip) -> bool:
 class _Tally:
     """Counts the clips that are let out and those that are lost."""
 
+    decoding: _Pass
     room: Room
     good: int = 0
     lost: int = 0
@@ -191,12 +219,12 @@ class _Tally:
             self.lost += 1
         else:
             self.good += 1
-            yield DecodedClip(cut.clip, frames)
+            yield DecodedClip(cut.clip, frames, self.decoding.info())
 
-    def verdict(self, decoding: _Pass) -> Problem | None:
-        problem = decoding.truncation()
+    def verdict(self) -> Problem | None:
+        problem = self.decoding.truncation()
         if problem is None and self.lost:
-            why = decoding.first_error or "data are missing in the file"
+            why = self.decoding.first_error or "data are missing in the file"
             clips = self.good + self.lost
             problem = Problem("decode_error", f"{self.lost} of {clips} clips damaged: {why}")
         if problem is not None and not self.good:
@@ -221,7 +249,7 @@ class _Pass:
         self.tick = tick
         self.trust = Trust(found)
         self.first_error = ""
-        self.duration_seconds = 0.0
+        self.duration_seconds = found.duration_seconds
         self._is_complete = False
         self._info: VideoInfo | None = None
         self._clock: Clock | None = None

@@ -57,7 +57,7 @@ def _slots(fd: str, slots: str, shape: str) -> Slots | None:
 def _serve(task: Task, channel: Channel, room: _Room) -> None:
     pulse = _Pulse(channel)
     parts = decode_clips(
-        task.path, task.sampling, task.plan, task.geometry, pulse.beat, task.state, room
+        task.path, task.sampling, task.plan, task.geometry, pulse.beat, task.state, room, task.begun
     )
     try:
         for part in parts:
@@ -101,7 +101,7 @@ class _Room:
         """What to send of a part of a video."""
         if isinstance(part, DecodedVideo) or self._slot is None:
             return part
-        return ClipInSlot(part.clip, self._slot)
+        return ClipInSlot(part.clip, part.info, self._slot)
 
 
 class _Pulse:
