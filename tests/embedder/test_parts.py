@@ -141,9 +141,9 @@ def test_parts_come_before_the_video_ends(encoder: Encoder, video: Path) -> None
 
 
 def test_a_worker_that_dies_between_parts_makes_none_void(encoder: Encoder, video: Path) -> None:
-    [whole] = run(encoder, video)
-    job = Job("video", str(video))
-    results = embed_videos(encoder, [job], workers=1, batch_size=1, part_clips=2)
+    [whole] = run(Blind(encoder, {0}), video)
+    job, blind = Job("video", str(video)), Blind(encoder, {0})
+    results = embed_videos(blind, [job], workers=1, batch_size=1, part_clips=2)
     parts, watched = [], psutil.Process()
     for _, part in results:
         parts.append(part)

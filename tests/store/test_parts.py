@@ -133,11 +133,7 @@ def test_twins_of_what_is_begun_are_placed_with_the_last_part(
 
 
 def void_by_plan(layout: Layout) -> None:
-    commit(layout, in_parts(draw_video("long", 4, plan="finer"))[0])
-    catalogue = Catalogue(layout, read_manifest(layout))
-    assert catalogue.begun(LONG, "finer") is not None
-    with open_writer(layout) as writer:
-        writer.remove([path_of("long")])
+    begin_another(layout, draw_video("long", 4, plan="finer"))
 
 
 def void_by_content(layout: Layout) -> None:
@@ -145,7 +141,15 @@ def void_by_content(layout: Layout) -> None:
 
 
 def void_by_begun_content(layout: Layout) -> None:
-    commit(layout, in_parts(draw_video("other", 4, paths=(path_of("long"),)))[0])
+    begin_another(layout, draw_video("other", 4, paths=(path_of("long"),)))
+
+
+def begin_another(layout: Layout, video: NewVideo) -> None:
+    """It alone is in the making then, and is taken out again."""
+    commit(layout, in_parts(video)[0])
+    catalogue = Catalogue(layout, read_manifest(layout))
+    assert catalogue.begun(video.video_id, video.plan) is not None
+    assert catalogue.counts()["unfinished"] == 1
     with open_writer(layout) as writer:
         writer.remove([path_of("long")])
 
