@@ -22,6 +22,7 @@ from command import about, circumstances
 
 import vidx
 from vidx.embedder import pipeline
+from vidx.embedder.decoding.facts import clip_facts
 from vidx.embedder.decoding.pool import ClipDecoded, Event, Job, VideoDone
 from vidx.embedder.encoder import Encoder, load
 from vidx.embedder.inference.rate import measure, random_frames
@@ -89,12 +90,13 @@ def embed_rate(encoder: Encoder, clips: int) -> float:
 
 def decoded(jobs: Iterable[Job], frames: np.ndarray, clips: int) -> Iterator[Event]:
     """What the pool would say of files with so many clips each."""
+    facts = [clip_facts(clip, (0.0,) * len(clip)) for clip in frames]
     for job in jobs:
         height, width = frames.shape[2:4]
         info = VideoInfo(2.0 * clips, width, height, 30.0, "h264", "mp4", 0.0, 0, False, ())
         for number in range(clips):
             clip = Clip(2.0 * number, 2.0 * number + 2)
-            yield ClipDecoded(job, 1, clip, frames[number % 8], info)
+            yield ClipDecoded(job, 1, clip, facts[number % 8], frames[number % 8], info)
         yield VideoDone(job, 1, info, None)
 
 

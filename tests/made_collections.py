@@ -7,7 +7,16 @@ import hashlib
 import numpy as np
 from numpy.typing import NDArray
 
-from vidx.records import Clip, EmbeddedVideo, Problem, Source, Space, VideoInfo
+from vidx.records import (
+    FACTS,
+    Clip,
+    ClipFacts,
+    EmbeddedVideo,
+    Problem,
+    Source,
+    Space,
+    VideoInfo,
+)
 from vidx.store.layout import Layout
 from vidx.store.shards import NewVideo
 from vidx.store.writer import Batch, open_writer
@@ -45,6 +54,7 @@ def draw_video(
     random = np.random.default_rng(list(f"{name} {plan}".encode()))
     logits = random.standard_normal((clips, len(labels))).astype(np.float16) if labels else None
     drawn = random.standard_normal((clips, dim), dtype=np.float32)
+    measured = random.random((clips, len(FACTS)), np.float32).tolist()
     return NewVideo(
         video_id=video_id(name),
         plan=plan,
@@ -54,6 +64,11 @@ def draw_video(
                 2.0 * clips, 64, 48, 30.0, "h264", "mov,mp4", 0.0, 0, is_mirrored, notes
             ),
             clips=tuple(Clip(2.0 * i, 2.0 * i + 2) for i in range(clips)),
+            facts=tuple(
+                ClipFacts(*numbers, frame_seconds=tuple((2 * i + np.arange(16) / 8).tolist()))
+                for i, numbers in enumerate(measured)
+            ),
+            repeats=tuple(i % 4 == 2 for i in range(clips)),
             embeddings=drawn if vectors is None else vectors,
             logits=logits,
             problem=problem,

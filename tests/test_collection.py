@@ -404,7 +404,7 @@ def test_a_second_look_that_finds_nothing_leaves_what_the_first_found(
     folder = tmp_path / "videos"
     videos, before = in_part.videos(), in_part.clips()
     with monkeypatch.context() as patched:
-        patched.setattr(pipeline, "Limits", lambda: pool.Limits(memory_bytes=1 << 20))
+        patched.setattr(pipeline, "Limits", lambda: pool.Limits(memory_bytes=0))
         report = in_part.embed(folder, RETRY)
     assert (report.failed, report.partial, report.unchanged) == (2, 0, 1)
     assert (in_part.videos(), in_part.clips()) == (videos, before)

@@ -401,9 +401,10 @@ class Collection:
         return Selection(self, self._look, Where(expression))
 
     def clips(self, limit: int | None = None) -> pa.Table:
-        """The clips by clip_id: clip_id, video_id, path, start_seconds, end_seconds, labels.
+        """The clips by clip_id: clip_id, video_id, path, times, facts, repeats, labels, metadata.
 
-        Then their metadata, a column each: what is known of their video, and of themselves.
+        `docs/formats.md` defines the facts, such as `brightness`; `repeats` says that a clip has
+        the very pictures of the one before. Metadata is that of the clips' videos, then their own.
 
         Args:
             limit: Only the first so many. None: all.
@@ -771,7 +772,9 @@ class Collection:
         return encoder
 
 
-_COUNTS = ("videos", "partial", "locations", "clips", "failures", "shards", "unfinished")
+_COUNTS = (
+    "videos", "partial", "locations", "clips", "repeats", "failures", "shards", "unfinished"
+)  # fmt: skip
 
 
 def _as_list(paths: Paths) -> list[str | os.PathLike[str]]:

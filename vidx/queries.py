@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from vidx.embedder.decoding.cuts import holds_cut
-from vidx.embedder.decoding.pool import Job
+from vidx.embedder.decoding.pool import ClipDecoded, ClipRepeated, Job
 from vidx.embedder.decoding.sampling import Plan
 from vidx.embedder.pipeline import embed_videos
 from vidx.errors import CollectionDamaged, UsageError, VideoError
@@ -64,11 +64,15 @@ class CutFinder:
     def __init__(self, options: SearchOptions) -> None:
         self.wanted = options.by == "segment"
         self.found: dict[tuple[int | str, Clip], bool] = {}
+        self.latest: dict[int | str, bool] = {}
 
-    def watch(self, job: Job, clip: Clip, frames: NDArray[np.uint8]) -> None:
-        """See the frames of one clip."""
+    def watch(self, event: ClipDecoded | ClipRepeated) -> None:
+        """See one clip; one without frames is as the one before it."""
         if self.wanted:
-            self.found[job.key, clip] = holds_cut(frames)
+            key = event.job.key
+            if isinstance(event, ClipDecoded):
+                self.latest[key] = holds_cut(event.frames)
+            self.found[key, event.clip] = self.latest[key]
 
     def of(self, job: Job, clips: Sequence[Clip]) -> NDArray[np.bool_] | None:
         """Which clips of a job show a cut, shape (m,); None where it was not asked for."""

@@ -84,6 +84,35 @@ class Problem:
     message: str
 
 
+# The facts of a clip that are one number each.
+FACTS = ("brightness", "contrast", "sharpness", "motion", "black_share", "frozen_share")
+
+
+@dataclass(frozen=True, slots=True)
+class ClipFacts:
+    """What is plain to see of a clip's samples, as the model gets them: resized and cropped.
+
+    Luma is 0 for black and 1 for white, but for `sharpness`. `docs/formats.md` has all definitions.
+
+    Attributes:
+        brightness: Mean luma, 0 to 1.
+        contrast: Standard deviation of luma in a sample, mean over every fourth one, 0 to 0.5.
+        sharpness: Variance of the Laplacian of luma (0 to 255) in a sample, mean likewise.
+        motion: Mean absolute difference of luma between neighbouring samples, 0 to 1.
+        black_share: Share of samples that are black, 0 to 1.
+        frozen_share: Share of neighbouring samples that are one picture, to the last bit, 0 to 1.
+        frame_seconds: When the sampled frames appear, counted from the video's first frame.
+    """
+
+    brightness: float
+    contrast: float
+    sharpness: float
+    motion: float
+    black_share: float
+    frozen_share: float
+    frame_seconds: tuple[float, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class EmbeddedVideo:
     """The clips of one video with their vectors.
@@ -91,6 +120,8 @@ class EmbeddedVideo:
     Attributes:
         info: What the decoder learned of the video.
         clips: n spans in time order.
+        facts: What is plain to see of each.
+        repeats: Whether each has the very pictures of the clip before, and so its vector.
         embeddings: float32, shape (n, dim), raw (not normalised), all finite.
         logits: float16, shape (n, num_labels), or None when the model has no head.
         problem: Why some of the video is missing, or None when it is whole.
@@ -100,6 +131,8 @@ class EmbeddedVideo:
 
     info: VideoInfo
     clips: tuple[Clip, ...]
+    facts: tuple[ClipFacts, ...]
+    repeats: tuple[bool, ...]
     embeddings: NDArray[np.float32]
     logits: NDArray[np.float16] | None
     problem: Problem | None
@@ -462,6 +495,7 @@ class CollectionInfo:
         num_partial: Videos of which only a part could be embedded.
         num_locations: Files.
         num_clips: Vectors.
+        num_repeats: Clips among them with the very pictures of the clip before, as of slides.
         num_failures: Files that could not be embedded.
         num_shards: Parquet files.
         num_unfinished: Videos of which the first parts are stored, and the last one is not. Nothing
@@ -480,6 +514,7 @@ class CollectionInfo:
     num_partial: int
     num_locations: int
     num_clips: int
+    num_repeats: int
     num_failures: int
     num_shards: int
     num_unfinished: int

@@ -85,6 +85,7 @@ def joined(parts: list[EmbeddedVideo]) -> tuple[list[object], np.ndarray, np.nda
 def assert_same(parts: list[EmbeddedVideo], whole: EmbeddedVideo) -> None:
     clips, vectors, logits = joined(parts)
     assert clips == list(whole.clips)
+    assert [one for part in parts for one in part.facts] == list(whole.facts)
     np.testing.assert_allclose(vectors, whole.embeddings, rtol=0, atol=1e-5)
     np.testing.assert_allclose(logits, whole.logits, rtol=0, atol=1e-2)
     assert [part.is_last for part in parts] == [*[False] * (len(parts) - 1), True]
@@ -138,6 +139,26 @@ def test_parts_come_before_the_video_ends(encoder: Encoder, video: Path) -> None
     next(results)
     assert len(seen) <= 6
     results.close()
+
+
+@pytest.mark.parametrize("batch_size", [1, 3])
+def test_a_clip_may_repeat_one_of_an_earlier_part(
+    encoder: Encoder, make_video: Callable[..., Path], tmp_path: Path, batch_size: int
+) -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
+    path = tmp_path / "still.mkv"
+    make_video(path, codec="ffv1", seconds=22.0, fps=10, size=(64, 48), still=picture)
+    [whole] = run(encoder, path)
+    assert whole.repeats == (False, *[True] * 10)
+    seeing = Blind(encoder, set())
+    parts = run(seeing, path, part_clips=2, batch_size=batch_size)
+    assert seeing.seen == 1
+    assert_same(parts, whole)
+    assert [one for part in parts for one in part.repeats] == list(whole.repeats)
+    rest = run(seeing, path, begun=begun_with(parts[:2]), part_clips=2, batch_size=batch_size)
+    assert_same([*parts[:2], *rest], whole)
+    assert [one for part in rest for one in part.repeats] == [False, *[True] * 6]
+    assert seeing.seen == 2
 
 
 def test_a_worker_that_dies_between_parts_makes_none_void(encoder: Encoder, video: Path) -> None:

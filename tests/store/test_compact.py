@@ -216,6 +216,8 @@ def parts_of(video: Any, size: int) -> list[Any]:
             embedded=replace(
                 whole,
                 clips=whole.clips[start : start + size],
+                facts=whole.facts[start : start + size],
+                repeats=whole.repeats[start : start + size],
                 embeddings=whole.embeddings[start : start + size],
                 logits=whole.logits[start : start + size],
             ),

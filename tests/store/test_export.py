@@ -10,7 +10,7 @@ import pytest
 from made_collections import DIM, commit, draw_video, path_of, video_id
 
 from vidx.errors import VidxError
-from vidx.records import Problem, Source
+from vidx.records import FACTS, Problem, Source
 from vidx.store.catalogue import Catalogue
 from vidx.store.export import clips_table, export, failures_table, videos_table
 from vidx.store.journal import Failed
@@ -40,7 +40,8 @@ def test_an_export_holds_all_live_clips(
     assert export(open_catalogue(), DIM, path) == 6
     table = pq.read_table(path)
     assert table.column_names == [
-        "clip_id", "video_id", "path", "start_seconds", "end_seconds", "labels", "embedding",
+        "clip_id", "video_id", "path", "start_seconds", "end_seconds", *FACTS,
+        "repeats", "labels", "embedding",
     ]  # fmt: skip
     assert table["clip_id"].to_pylist() == [3, 4, 5, 6, 7, 8]
     assert table["path"].to_pylist() == ["/1"] * 2 + [path_of("c")] * 3 + [path_of("d")]
@@ -48,6 +49,10 @@ def test_an_export_holds_all_live_clips(
     drawn = [draw_video(name, count).embedded.embeddings for name, count in clips.items()]
     assert np.array_equal(np.array(table["embedding"].to_pylist(), "f4"), np.concatenate(drawn))
     assert table.drop_columns(["embedding"]).equals(clips_table(open_catalogue()))
+    facts = [one for name, count in clips.items() for one in draw_video(name, count).embedded.facts]
+    for name in FACTS:
+        assert table[name].to_pylist() == [getattr(one, name) for one in facts]
+    assert table["repeats"].to_pylist() == [False, False, False, False, True, False]
     for row in table["labels"].to_pylist():
         scores = [label["score"] for label in row]
         assert len(scores) == 5

@@ -37,6 +37,8 @@ def in_parts(video: NewVideo) -> list[NewVideo]:
         replace(
             whole,
             clips=whole.clips[some],
+            facts=whole.facts[some],
+            repeats=whole.repeats[some],
             embeddings=whole.embeddings[some],
             logits=whole.logits[some],
         )

@@ -38,6 +38,8 @@ def in_parts(video: NewVideo, size: int = 2) -> list[NewVideo]:
             embedded=replace(
                 whole,
                 clips=whole.clips[start : start + size],
+                facts=whole.facts[start : start + size],
+                repeats=whole.repeats[start : start + size],
                 embeddings=whole.embeddings[start : start + size],
                 logits=whole.logits[start : start + size],
             ),

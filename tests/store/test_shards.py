@@ -9,7 +9,7 @@ import pytest
 from made_collections import LABELS, draw_video
 
 from vidx.errors import CollectionDamaged, CollectionTooNew, VidxError
-from vidx.records import Problem
+from vidx.records import FACTS, Problem
 from vidx.store import shards
 from vidx.store.shards import ShardInfo
 
@@ -46,6 +46,9 @@ DOCUMENTED = {
     "problem_message": "string",
     "start_seconds": "double",
     "end_seconds": "double",
+    **dict.fromkeys(FACTS, "float"),
+    "repeats": "bool",
+    "frame_seconds": "fixed_size_list<element: float not null>[16]",
     "embedding": "fixed_size_list<element: float not null>[8]",
     "logits": "fixed_size_list<element: halffloat not null>[6]",
 }
@@ -73,6 +76,12 @@ def test_a_shard_gives_back_what_was_put_in(shard: Path) -> None:
     assert table["path"].to_pylist() == [one.sources[0].path] * 200 + [other.sources[0].path]
     assert table["problem_reason"].to_pylist() == ["truncated"] * 200 + [None]
     assert table["end_seconds"].to_pylist()[-2:] == [400.0, 2.0]
+    facts = [*one.embedded.facts, *other.embedded.facts]
+    for name in (*FACTS, "frame_seconds"):
+        told = [getattr(fact, name) for fact in facts]
+        assert np.array_equal(np.array(table[name].to_pylist()), np.array(told)), name
+    repeats = [*one.embedded.repeats, *other.embedded.repeats]
+    assert table["repeats"].to_pylist() == repeats
     assert table["is_mirrored"].to_pylist() == [False] * 200 + [True]
     assert table["notes"].to_pylist() == [[]] * 200 + [list(NOTES)]
 

@@ -34,6 +34,8 @@ def test_a_sound_collection_has_no_findings(filled: Layout, findings: Findings) 
     ("statement", "said"),
     [
         ("UPDATE clips SET end_seconds = 9 WHERE clip_id = 1", "1 clips differ"),
+        ("UPDATE clips SET repeats = 1 WHERE clip_id = 1", "1 clips differ"),
+        ("UPDATE clips SET motion = 0.5 WHERE clip_id = 1", "1 clips differ"),
         ("UPDATE clips SET take = (SELECT take FROM clips WHERE clip_id = 6)"
          " WHERE clip_id = 1", "clips differ"),
         ("UPDATE clips SET take = 99 WHERE clip_id = 1", "1 clips have no take"),

@@ -30,6 +30,7 @@ def info(collection: str | None, as_json: bool) -> None:
         ("videos", f"{found.num_videos} ({found.num_partial} partial)"),
         ("files", str(found.num_locations)),
         ("clips", f"{found.num_clips} in {count(found.num_shards, 'shard')}"),
+        *((("repeats", _repeats(found.num_repeats)),) if found.num_repeats else ()),
         ("index", described(found.index)),
         *((("index, copies", described(found.index.copy)),) if found.index.copy else ()),
         ("newer clips", f"{found.num_newer_clips}, searched beside the index"),
@@ -45,8 +46,13 @@ def info(collection: str | None, as_json: bool) -> None:
     print_table(("", ""), rows)
 
 
+def _repeats(number: int) -> str:
+    """Such as `3 clips with the very pictures of the one before`."""
+    return f"{count(number, 'clip')} with the very pictures of the one before"
+
+
 def _unfinished(number: int) -> str:
-    """Such as `1 video, of which parts are stored: embed it again to go on`."""
+    """Such as `1 video, of which parts are stored: embed again to go on`."""
     return f"{count(number, 'video')}, of which parts are stored: embed again to go on"
 
 

@@ -14,11 +14,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vidx.embedder.decoding.pool import Job, VideoDone
+from vidx.embedder.decoding.pool import ClipDecoded, ClipRepeated, Job, VideoDone
 from vidx.embedder.decoding.sampling import Sampling, num_windows_until
-from vidx.records import Clip, EmbeddedVideo, Problem, VideoInfo
+from vidx.records import Clip, ClipFacts, EmbeddedVideo, Problem, VideoInfo
 
 Result = tuple[Job, EmbeddedVideo | Problem]
+# An embedding, and the logits if the model has a head.
+Output = tuple[NDArray[np.float32], NDArray[np.float32] | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +31,14 @@ class Before:
         num_clips: Clips that were.
         num_lost: Clips among them that were not, as their vectors are not finite.
         last_start_seconds: Start of the last clip.
+        last_output: What this run computed of it, as the next clip may repeat it. None: nothing,
+            and then the next clip has pixels.
     """
 
     num_clips: int = 0
     num_lost: int = 0
     last_start_seconds: float = -1.0
+    last_output: Output | None = None
 
     @classmethod
     def of(cls, job: Job, sampling: Sampling) -> Before:
@@ -46,13 +51,21 @@ class Before:
         return cls(begun.num_clips, lost, begun.last_start_seconds)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
+class _Coming:
+    """One clip whose vector is to come; that of one that repeats comes with the one before."""
+
+    clip: Clip
+    facts: ClipFacts
+    repeats: bool
+
+
+@dataclass(frozen=True, slots=True)
 class _Vector:
     """One clip with its vector; num_lost are the clips before it whose vectors are not finite."""
 
-    clip: Clip
-    embedding: NDArray[np.float32]
-    logits: NDArray[np.float32] | None
+    of: _Coming
+    output: Output
     num_lost: int
 
 
@@ -72,7 +85,8 @@ class Attempt:
         self.is_void = False
         self.info: VideoInfo | None = None
         self.done: VideoDone | None = None
-        self._coming: deque[Clip] = deque()  # whose vectors are still computed
+        self._coming: deque[_Coming] = deque()  # the first of them never repeats
+        self._last = before.last_output
         self._ready: list[_Vector] = []
         self._num_lost = before.num_lost
 
@@ -80,16 +94,27 @@ class Attempt:
         """Whether a clip was not handed over yet."""
         return clip.start_seconds > self.before.last_start_seconds
 
-    def expect(self, clip: Clip, info: VideoInfo) -> None:
-        """Note a clip whose vector is to come."""
-        self._coming.append(clip)
-        self.info = info
+    def expect(self, event: ClipDecoded | ClipRepeated) -> None:
+        """Note a clip: its vector is to come, or is that of the clip before."""
+        self.info = event.info
+        self._coming.append(_Coming(event.clip, event.facts, isinstance(event, ClipRepeated)))
+        self._settle_repeats()
 
     def take(self, embedding: NDArray[np.float32], logits: NDArray[np.float32] | None) -> None:
-        """Take the vector of the next clip; one that is not finite is never kept."""
-        clip = self._coming.popleft()
-        if np.isfinite(embedding).all():
-            self._ready.append(_Vector(clip, embedding, logits, self._num_lost))
+        """Take the vector of the next clip, and of those that repeat it."""
+        self._last = embedding, logits
+        self._settle(self._coming.popleft(), self._last)
+        self._settle_repeats()
+
+    def _settle_repeats(self) -> None:
+        while self._coming and self._coming[0].repeats:
+            assert self._last is not None  # noqa: S101 - the first clip that comes has pixels
+            self._settle(self._coming.popleft(), self._last)
+
+    def _settle(self, clip: _Coming, output: Output) -> None:
+        """Give a clip its vector; one that is not finite is never kept."""
+        if np.isfinite(output[0]).all():
+            self._ready.append(_Vector(clip, output, self._num_lost))
         else:
             self._num_lost += 1
 
@@ -105,7 +130,7 @@ class Attempt:
     def _part(self, part_clips: int) -> EmbeddedVideo:
         part, self._ready = self._ready[:part_clips], self._ready[part_clips:]
         num_clips, last = self.before.num_clips + len(part), part[-1]
-        self.before = Before(num_clips, last.num_lost, last.clip.start_seconds)
+        self.before = Before(num_clips, last.num_lost, last.of.clip.start_seconds, last.output)
         assert self.info is not None  # noqa: S101 - it came with each clip
         problem = _not_finite(last.num_lost, num_clips)
         return _assemble(part, self.info, problem, is_last=False)
@@ -134,12 +159,15 @@ def _assemble(
     vectors: Sequence[_Vector], info: VideoInfo, problem: Problem | None, *, is_last: bool
 ) -> EmbeddedVideo:
     """Put the vectors of a video, or of a part of it, together."""
+    outputs = [one.output for one in vectors]
     # float16 ends at 65504
-    logits = [np.clip(one.logits, -65504, 65504) for one in vectors if one.logits is not None]
+    logits = [np.clip(logits, -65504, 65504) for _, logits in outputs if logits is not None]
     return EmbeddedVideo(
         info=info,
-        clips=tuple(one.clip for one in vectors),
-        embeddings=np.stack([one.embedding for one in vectors]),
+        clips=tuple(one.of.clip for one in vectors),
+        facts=tuple(one.of.facts for one in vectors),
+        repeats=tuple(one.of.repeats for one in vectors),
+        embeddings=np.stack([embedding for embedding, _ in outputs]),
         logits=np.stack(logits).astype(np.float16) if logits else None,
         problem=problem,
         is_last=is_last,

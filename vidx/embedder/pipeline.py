@@ -7,13 +7,17 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
 from vidx.embedder.attempts import Attempt, Before, Result
-from vidx.embedder.decoding.pool import ClipDecoded, Job, Limits, VideoDone, VideoFailed, decode
+from vidx.embedder.decoding.pool import (
+    ClipDecoded,
+    ClipRepeated,
+    Job,
+    Limits,
+    VideoDone,
+    VideoFailed,
+    decode,
+)
 from vidx.embedder.decoding.sampling import Sampling
-from vidx.records import Clip
 
 if TYPE_CHECKING:
     from vidx.embedder.encoder import Encoder
@@ -33,7 +37,7 @@ def embed_videos(
     batch_size: int | None,
     part_clips: int | None = None,
     lasting: bool = False,
-    watch: Callable[[Job, Clip, NDArray[np.uint8]], None] | None = None,
+    watch: Callable[[ClipDecoded | ClipRepeated], None] | None = None,
 ) -> Generator[Result, None, None]:
     """Embed videos, several at a time; batches are filled across videos.
 
@@ -45,8 +49,8 @@ def embed_videos(
         part_clips: A video of more clips comes in parts of so many, in time order, as they are
             finished. None: each video comes whole.
         lasting: Whether there may be work for minutes, for which graphs pay.
-        watch: Called with the frames of each clip, before they are embedded; a video that is begun
-            anew has them come again.
+        watch: Called with each clip, before it is embedded; a video that is begun anew has them
+            come again.
 
     Yields:
         Each job once, as it is finished, with its vectors or the reason why there are none; before
@@ -64,9 +68,9 @@ def embed_videos(
     )
     for event in events:
         match event:
-            case ClipDecoded():
+            case ClipDecoded() | ClipRepeated():
                 if watch:
-                    watch(event.job, event.clip, event.frames)
+                    watch(event)
                 yield from batcher.add(event)
                 yield from batcher.collect(ahead=encoder.ahead)
             case VideoDone():
@@ -99,13 +103,16 @@ class _Batcher:
         self.frames = encoder.room(batch_size)
         self.started: deque[tuple[list[Attempt], Pending]] = deque()
 
-    def add(self, event: ClipDecoded) -> Iterator[Result]:
+    def add(self, event: ClipDecoded | ClipRepeated) -> Iterator[Result]:
         """Take a clip; yields what is complete by now."""
         attempt = self._attempt(event.job, event.attempt)
         if attempt.is_wanted(event.clip):
-            self.frames[len(self.waiting)] = event.frames
-            self.waiting.append(attempt)
-            attempt.expect(event.clip, event.info)
+            attempt.expect(event)
+            if isinstance(event, ClipDecoded):
+                self.frames[len(self.waiting)] = event.frames
+                self.waiting.append(attempt)
+            else:
+                yield from attempt.results(self.part_clips)
         late = time.monotonic() - self.flushed >= LONGEST_WAIT_SECONDS
         if len(self.waiting) == self.batch_size or late:
             yield from self.flush()

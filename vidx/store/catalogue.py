@@ -365,7 +365,7 @@ class Catalogue:
         return {clip_id: found[clip_id] for clip_id in clip_ids}
 
     def counts(self) -> dict[str, int]:
-        """How many there are of videos, partial and unfinished ones, locations, clips and so on."""
+        """What there is: videos, partial and unfinished ones, locations, clips, repeats ..."""
         living = videos.c.take == takes.c.number
         queries = {
             "videos": select(func.count()).where(videos.c.take.is_not(None)),
@@ -377,6 +377,7 @@ class Catalogue:
             "clips": select(func.coalesce(func.sum(shards.c.num_clips), 0)),
             "removed": select(func.count()).where(clips.c.removed > DROPPED),
             "unfinished": select(func.count()).select_from(_IN_THE_MAKING.subquery()),
+            "repeats": select(func.count()).where(clips.c.repeats, clips.c.removed.is_(None)),
         }
         with self.reading() as connection:
             found = {name: int(connection.execute(q).scalar_one()) for name, q in queries.items()}

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, func, select
 
 from vidx.durable import replacing
 from vidx.errors import VidxError
+from vidx.records import FACTS
 from vidx.store.catalogue import Catalogue
 from vidx.store.metadata.values import fields, of_clips, of_videos
 from vidx.store.sql import SOME, Ids, Wanted, among, grouped
@@ -43,12 +44,16 @@ CLIPS_SCHEMA = pa.schema(
         ("path", pa.string()),
         ("start_seconds", pa.float64()),
         ("end_seconds", pa.float64()),
+        *((name, pa.float32()) for name in FACTS),
+        ("repeats", pa.bool_()),
         ("labels", LABELS_TYPE),
     ]
 )
 # The leaves of an export, as Parquet names them; those of text, and those beside the vectors.
 _TEXTS = ["video_id", "path", "labels.list.element.label"]
-_LEAVES = [*_TEXTS, "clip_id", "start_seconds", "end_seconds", "labels.list.element.score"]
+_OWN = ("start_seconds", "end_seconds", *FACTS, "repeats")
+_LEAVES = [*_TEXTS, "clip_id", *_OWN, "labels.list.element.score"]
+_CLIP_KINDS = ", ".join(["i8", "i8", "f8", "f8", *("f4" for _ in FACTS), "?"])
 VIDEOS_SCHEMA = pa.schema(
     [
         ("video_id", pa.string()),
@@ -326,22 +331,20 @@ def _places(numbers: list[int]) -> NDArray[np.int64]:
 def _clips_of(catalogue: Catalogue, names: _Names, wanted: Wanted) -> pa.Table:
     """The live clips among those that are wanted, and all that the catalogue says of them."""
     query = (
-        select(clips.c.clip_id, takes.c.video, clips.c.start_seconds, clips.c.end_seconds)
+        select(clips.c.clip_id, takes.c.video, *(clips.c[name] for name in _OWN))
         .join(takes, takes.c.number == clips.c.take)
         .where(clips.c.removed.is_(None))
         .order_by(clips.c.clip_id)
     )
     with catalogue.reading() as connection:
-        found = _columns(connection, query, wanted, clips.c.clip_id, "i8, i8, f8, f8")
+        found = _columns(connection, query, wanted, clips.c.clip_id, _CLIP_KINDS)
         best = _labels_of(connection, names, found["f0"], wanted)
         metadata = of_clips(connection, found["f0"], wanted)
         schema = _clips_schema(catalogue)
     owners = pa.array(names.video_places[found["f1"]])
     video_ids, paths, *of_owners = (column.take(owners) for column in names.videos)
-    columns = [
-        pa.array(found["f0"]), video_ids, paths, pa.array(found["f2"]), pa.array(found["f3"]), best,
-        *of_owners, *metadata,
-    ]  # fmt: skip
+    told = (pa.array(found[f"f{number}"]) for number in range(2, 2 + len(_OWN)))
+    columns = [pa.array(found["f0"]), video_ids, paths, *told, best, *of_owners, *metadata]
     return pa.table(columns, schema=schema)
 
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from sqlalchemy import Connection, delete, func, insert, select, update
 
-from vidx.records import Source
+from vidx.records import FACTS, Source
 from vidx.store import changes, parts, sqlite
 from vidx.store import shards as shard_files
 from vidx.store.labels import top_labels
@@ -39,6 +39,8 @@ _INFO = ("duration_seconds", "width", "height", "frame_rate", "codec", "containe
          "first_timestamp_seconds", "rotation_degrees", "is_mirrored", "notes")  # fmt: skip
 
 _TAKE = ("number", "uuid", "video", "plan", "complete", "problem_reason", "problem_message")
+
+_CLIP = ("start_seconds", "end_seconds", *FACTS, "repeats")
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,12 +306,11 @@ def _enter_clips(
     sqlite.insert_rows(
         connection,
         "clips",
-        ("clip_id", "take", "start_seconds", "end_seconds", "removed"),
+        ("clip_id", "take", *_CLIP, "removed"),
         zip(
             clip_ids.tolist(),
             [part.take for part in owners],
-            table.column("start_seconds").to_pylist(),
-            table.column("end_seconds").to_pylist(),
+            *(table.column(name).to_pylist() for name in _CLIP),
             [_mark(part, number) for part in owners],
             strict=True,
         ),

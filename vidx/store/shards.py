@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from vidx.errors import CollectionDamaged, CollectionTooNew, VidxError
-from vidx.records import EmbeddedVideo, Source
+from vidx.records import FACTS, EmbeddedVideo, Source
 
 SHARD_FORMAT_VERSION = 1
 
@@ -57,6 +57,8 @@ CLIP_FIELDS = (
     pa.field("start_seconds", pa.float64(), nullable=False),
     pa.field("end_seconds", pa.float64(), nullable=False),
 )
+FACT_FIELDS = tuple(pa.field(name, pa.float32(), nullable=False) for name in FACTS)
+REPEATS_FIELD = pa.field("repeats", pa.bool_(), nullable=False)
 _NEXT_STEP = (
     "Put a sound copy in its place. Without one, move the file away and run `vidx rebuild`: "
     "its videos can then be embedded anew."
@@ -160,8 +162,15 @@ def to_table(videos: Sequence[NewVideo], info: ShardInfo) -> pa.Table:
     ]
     clips = [clip for video in videos for clip in video.embedded.clips]
     columns += [pa.array([getattr(clip, field.name) for clip in clips]) for field in CLIP_FIELDS]
-    fields = [*VIDEO_FIELDS, *CLIP_FIELDS]
+    facts = [one for video in videos for one in video.embedded.facts]
+    columns += [
+        pa.array([getattr(one, field.name) for one in facts], field.type) for field in FACT_FIELDS
+    ]
+    columns.append(pa.array([one for video in videos for one in video.embedded.repeats]))
+    fields = [*VIDEO_FIELDS, *CLIP_FIELDS, *FACT_FIELDS, REPEATS_FIELD]
 
+    frame_seconds = np.array([one.frame_seconds for one in facts], np.float32)
+    _add_matrix(fields, columns, "frame_seconds", frame_seconds, pa.float32())
     embeddings = np.concatenate([video.embedded.embeddings for video in videos])
     _add_matrix(fields, columns, "embedding", embeddings, pa.float32())
     logits = [video.embedded.logits for video in videos if video.embedded.logits is not None]

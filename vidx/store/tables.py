@@ -21,6 +21,8 @@ from sqlalchemy import (
     text,
 )
 
+from vidx.records import FACTS
+
 metadata = MetaData()
 
 Id = BigInteger().with_variant(Integer(), "sqlite")  # INTEGER makes it SQLite's own row number
@@ -143,6 +145,8 @@ clips = Table(
     Column("take", BigInteger, nullable=False),
     Column("start_seconds", Float, nullable=False),
     Column("end_seconds", Float, nullable=False),
+    *(Column(name, Float, nullable=False) for name in FACTS),
+    Column("repeats", Boolean, nullable=False),  # it has the pictures of the clip before
     # Null while the clip lives; else the commit since which it does not, IN_THE_MAKING or DROPPED.
     Column("removed", BigInteger),
     Index("clips_of_take", "take"),
@@ -151,6 +155,12 @@ clips = Table(
         "removed",
         sqlite_where=text("removed IS NOT NULL"),
         postgresql_where=text("removed IS NOT NULL"),
+    ),
+    Index(
+        "clips_that_repeat",
+        "removed",
+        sqlite_where=text("repeats = 1"),
+        postgresql_where=text("repeats"),
     ),
 )
 

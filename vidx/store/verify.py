@@ -9,6 +9,7 @@ import pyarrow as pa
 from sqlalchemy import func, select
 
 from vidx.errors import CollectionDamaged, CollectionTooNew
+from vidx.records import FACTS
 from vidx.store import journal, shards
 from vidx.store.catalogue import Catalogue, ShardRow
 from vidx.store.layout import Manifest
@@ -73,21 +74,19 @@ def _check_shard(
 
 def _compare_rows(catalogue: Catalogue, path: Path, table: pa.Table, shard: ShardRow) -> list[str]:
     """Whether the catalogue says of a shard's clips what its rows say."""
-    names = ("take", "video_id", "start_seconds", "end_seconds")
+    own = ("start_seconds", "end_seconds", *FACTS, "repeats")
+    names = ("take", "video_id", *own)
     columns = [table.column(name).to_pylist() for name in names]
     stored = dict(
         zip(shards.clip_ids(path, table).tolist(), zip(*columns, strict=True), strict=True)
     )
     query = (
-        select(
-            clips.c.clip_id, takes.c.uuid, videos.c.video_id, clips.c.start_seconds,
-            clips.c.end_seconds,
-        )
+        select(clips.c.clip_id, takes.c.uuid, videos.c.video_id, *(clips.c[name] for name in own))
         .join(takes, takes.c.number == clips.c.take)
         .join(videos, videos.c.number == takes.c.video)
         .where(clips.c.clip_id >= shard.first_clip_id, clips.c.clip_id < shard.end_clip_id)
         .where(clips.c.removed.is_(None) | (clips.c.removed != DROPPED))
-    )  # fmt: skip
+    )
     with catalogue.reading() as connection:
         told = {clip_id: tuple(values) for clip_id, *values in connection.execute(query)}
     wrong = sorted(

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from vidx.embedder.decoding.pool import ClipDecoded, Job, VideoDone, VideoFailed, decode
+from vidx.embedder.decoding.pool import (
+    ClipDecoded,
+    ClipRepeated,
+    Event,
+    Job,
+    VideoDone,
+    VideoFailed,
+    decode,
+)
 from vidx.embedder.decoding.sampling import TOLERANCE_SECONDS, Plan, Sampling
 from vidx.errors import VidxError
 from vidx.records import Problem
@@ -95,7 +103,7 @@ def read_footage(
     reader = _Reader(share)
     for event in decode(jobs, sampling=sampling, geometry=encoder.geometry, workers=workers):
         reader.hear(event)
-        if not isinstance(event, ClipDecoded):
+        if isinstance(event, VideoDone | VideoFailed):
             progress(len(reader.clips) + len(reader.failed), len(chosen))
     return _parted(reader)
 
@@ -143,13 +151,17 @@ class _Reader:
         self.failed: dict[str, Problem] = {}
         self._coming: dict[tuple[str, int], list[Frames]] = {}
 
-    def hear(self, event: ClipDecoded | VideoDone | VideoFailed) -> None:
+    def hear(self, event: Event) -> None:
         video_id = str(event.job.key)
         match event:
             case ClipDecoded():
                 clips = self._coming.setdefault((video_id, event.attempt), [])
                 if len(clips) < self.share:  # a wrong duration may give one more
                     clips.append(event.frames)
+            case ClipRepeated():
+                clips = self._coming[video_id, event.attempt]
+                if len(clips) < self.share:
+                    clips.append(clips[-1])
             case VideoDone():
                 self.clips[video_id] = self._coming.pop((video_id, event.attempt))
                 self._drop(video_id)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from vidx.embedder.decoding.geometry import FrameGeometry
 from vidx.embedder.decoding.sampling import Plan, Sampling, clip_spans, frame_times
-from vidx.embedder.decoding.video import DecodedClip, DecodedVideo, decode_clips
+from vidx.embedder.decoding.video import DecodedClip, DecodedVideo, RepeatedClip, decode_clips
 from vidx.errors import VideoError
 from vidx.records import Clip, Problem
 
@@ -111,7 +111,9 @@ def decoded(path: Path) -> tuple[dict[Clip, NDArray[np.uint8]], float, Problem |
     try:
         for part in decode_clips(str(path), SAMPLING, Plan(), geometry):
             if isinstance(part, DecodedClip):
-                clips[part.clip] = part.frames
+                clips[part.clip] = latest = part.frames
+            elif isinstance(part, RepeatedClip):
+                clips[part.clip] = latest
             else:
                 assert isinstance(part, DecodedVideo)
                 duration, problem = part.info.duration_seconds, part.problem

@@ -49,7 +49,7 @@ def test_a_reported_file_gives_what_is_right(name: str, media: Path) -> None:
     told = (video.problem.message if video.problem else "") + " ".join(video.info.notes)
     assert words in told
     if kept is not None:
-        starts = [clip.clip.start_seconds for clip in clips if isinstance(clip, DecodedClip)]
+        starts = [clip.clip.start_seconds for clip in clips if not isinstance(clip, DecodedVideo)]
         assert starts == pytest.approx([WHOLE[number] for number in kept][: len(starts)], abs=0.2)
         assert len(starts) == len(kept)
 

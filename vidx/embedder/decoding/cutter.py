@@ -8,25 +8,22 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import av.error
-import numpy as np
 
 from vidx.embedder.decoding.sampling import TOLERANCE_SECONDS, Sampling, frame_times
 from vidx.records import Clip
 
 if TYPE_CHECKING:
+    import numpy as np
     from av.video.frame import VideoFrame
     from numpy.typing import NDArray
 
     from vidx.embedder.decoding.scaler import Scaler
     from vidx.embedder.decoding.trust import Fed
-
-# As np.empty: shape and type to an array of any contents.
-Room = Callable[[tuple[int, ...], type[np.uint8]], "NDArray[np.uint8]"]
 
 
 class Shown:
@@ -68,10 +65,15 @@ class Cut:
     Args:
         clip: Its span.
         sampling: Frames of the clip and their spacing.
+
+    Attributes:
+        clip: Its span.
+        frame_seconds: When the frames that were taken appear.
     """
 
     def __init__(self, clip: Clip, sampling: Sampling) -> None:
         self.clip = clip
+        self.frame_seconds: list[float] = []
         self._times = frame_times(clip, sampling)
         self._frames: list[NDArray[np.uint8] | None] = []
 
@@ -92,20 +94,14 @@ class Cut:
             if until <= time + TOLERANCE_SECONDS and not self.is_over(until):
                 return
             self._frames.append(shown.pixels if time < held_until - TOLERANCE_SECONDS else None)
+            self.frame_seconds.append(shown.time)
 
-    def pixels(self, room: Room = np.empty) -> NDArray[np.uint8] | None:
-        """Put the clip's frames together.
-
-        Args:
-            room: Makes the array that they are written to.
-
-        Returns:
-            uint8, shape (num_frames, height, width, 3), or None when a sample is damaged.
-        """
+    def pictures(self) -> list[NDArray[np.uint8]] | None:
+        """The clip's samples: uint8, shape (height, width, 3), or None when one is damaged."""
         frames = [frame for frame in self._frames if frame is not None]
         if len(frames) < len(self._times) or len({frame.shape for frame in frames}) > 1:
             return None
-        return np.stack(frames, out=room((len(frames), *frames[0].shape), np.uint8))
+        return frames
 
 
 class Cutter:

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from vidx.embedder.decoding.container import FileState
     from vidx.embedder.decoding.geometry import FrameGeometry
     from vidx.embedder.decoding.sampling import Plan, Sampling
-    from vidx.records import Begun, Clip, VideoInfo
+    from vidx.records import Begun, Clip, ClipFacts, VideoInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,7 @@ class ClipInSlot:
     """A clip is there, its frames in a slot."""
 
     clip: Clip
+    facts: ClipFacts
     info: VideoInfo
     slot: int
 

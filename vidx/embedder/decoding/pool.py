@@ -23,11 +23,17 @@ from vidx.embedder.decoding.container import FileState
 from vidx.embedder.decoding.geometry import FrameGeometry
 from vidx.embedder.decoding.messages import ClipInSlot, Grant, Task
 from vidx.embedder.decoding.sampling import Plan, Sampling
-from vidx.embedder.decoding.video import DecodedClip, DecodedVideo, decode_clips
+from vidx.embedder.decoding.video import (
+    DecodedClip,
+    DecodedVideo,
+    Part,
+    RepeatedClip,
+    decode_clips,
+)
 from vidx.embedder.workers.process import WorkerProcess
 from vidx.embedder.workers.ring import Ring
 from vidx.errors import UsageError, VideoError, VidxError
-from vidx.records import Begun, Clip, Problem, VideoInfo
+from vidx.records import Begun, Clip, ClipFacts, Problem, VideoInfo
 
 WORKER_MODULE = "vidx.embedder.decoding.worker"
 POLL_SECONDS = 0.5
@@ -78,6 +84,7 @@ class ClipDecoded:
         job: The video.
         attempt: 1, or 2 after a worker died: the clips of attempt 1 are void then.
         clip: The clip's span.
+        facts: What is plain to see of it.
         frames: uint8, shape (num_frames, height, width, 3), RGB. Whoever holds it keeps a slot of
             the shared memory; workers go on without.
         info: What is known of the video so far.
@@ -86,7 +93,27 @@ class ClipDecoded:
     job: Job
     attempt: int
     clip: Clip
+    facts: ClipFacts
     frames: NDArray[np.uint8]
+    info: VideoInfo
+
+
+@dataclass(frozen=True, slots=True)
+class ClipRepeated:
+    """A clip is there whose pictures are those of the one before, of the same job and attempt.
+
+    Attributes:
+        job: The video.
+        attempt: As of `ClipDecoded`.
+        clip: The clip's span.
+        facts: What is plain to see of it.
+        info: As of `ClipDecoded`.
+    """
+
+    job: Job
+    attempt: int
+    clip: Clip
+    facts: ClipFacts
     info: VideoInfo
 
 
@@ -115,7 +142,7 @@ class VideoFailed:
     problem: Problem
 
 
-Event = ClipDecoded | VideoDone | VideoFailed
+Event = ClipDecoded | ClipRepeated | VideoDone | VideoFailed
 
 
 def decode(
@@ -170,10 +197,14 @@ def _decode_here(job: Job, sampling: Sampling, geometry: FrameGeometry) -> Itera
         yield VideoFailed(job, Problem(error.reason, error.message))
 
 
-def _event(job: Job, attempt: int, part: DecodedClip | DecodedVideo) -> Event:
-    if isinstance(part, DecodedClip):
-        return ClipDecoded(job, attempt, part.clip, part.frames, part.info)
-    return VideoDone(job, attempt, part.info, part.problem)
+def _event(job: Job, attempt: int, part: Part) -> Event:
+    match part:
+        case DecodedClip():
+            return ClipDecoded(job, attempt, part.clip, part.facts, part.frames, part.info)
+        case RepeatedClip():
+            return ClipRepeated(job, attempt, part.clip, part.facts, part.info)
+        case DecodedVideo():
+            return VideoDone(job, attempt, part.info, part.problem)
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,8 +371,9 @@ class _Pool:
         elif isinstance(message, ClipInSlot):
             worker.granted.popleft()
             frames = self.ring.array(message.slot)
-            yield ClipDecoded(attempt.job, attempt.number, message.clip, frames, message.info)
-        elif isinstance(message, DecodedClip | DecodedVideo):
+            part = DecodedClip(message.clip, message.facts, frames, message.info)
+            yield _event(attempt.job, attempt.number, part)
+        elif isinstance(message, Part):
             if isinstance(message, DecodedClip):
                 worker.granted.popleft()
             yield _event(attempt.job, attempt.number, message)

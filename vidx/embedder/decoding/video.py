@@ -16,8 +16,8 @@ from __future__ import annotations
 import dataclasses
 import heapq
 import math
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from itertools import dropwhile
 from operator import attrgetter
 from typing import TYPE_CHECKING, cast
@@ -35,7 +35,8 @@ from vidx.embedder.decoding.container import (
     file_state,
     opened,
 )
-from vidx.embedder.decoding.cutter import Cut, Cutter, Room, Shown
+from vidx.embedder.decoding.cutter import Cut, Cutter, Shown
+from vidx.embedder.decoding.facts import clip_facts
 from vidx.embedder.decoding.ffmpeg_log import Listening
 from vidx.embedder.decoding.orientation import orientation_of
 from vidx.embedder.decoding.packets import Tick, packets
@@ -52,7 +53,7 @@ from vidx.embedder.decoding.scaler import Scaler
 from vidx.embedder.decoding.survey import Survey, survey
 from vidx.embedder.decoding.trust import Fed, Trust
 from vidx.errors import VideoError
-from vidx.records import Begun, Clip, Problem, VideoInfo
+from vidx.records import Begun, Clip, ClipFacts, Problem, VideoInfo
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -63,6 +64,9 @@ if TYPE_CHECKING:
 
     from vidx.embedder.decoding.geometry import FrameGeometry
 
+# As np.empty: shape and type to an array of any contents.
+Room = Callable[[tuple[int, ...], type[np.uint8]], "NDArray[np.uint8]"]
+
 
 @dataclass(frozen=True, slots=True)
 class DecodedClip:
@@ -70,12 +74,29 @@ class DecodedClip:
 
     Attributes:
         clip: Its span.
+        facts: What is plain to see of it.
         frames: uint8, shape (num_frames, height, width, 3), RGB.
         info: What is known of the video so far; its duration as the packets tell it.
     """
 
     clip: Clip
+    facts: ClipFacts
     frames: NDArray[np.uint8]
+    info: VideoInfo
+
+
+@dataclass(frozen=True, slots=True)
+class RepeatedClip:
+    """A clip whose pictures are those of the clip that was handed out last, each of them.
+
+    Attributes:
+        clip: Its span.
+        facts: What is plain to see of it.
+        info: As of `DecodedClip`.
+    """
+
+    clip: Clip
+    facts: ClipFacts
     info: VideoInfo
 
 
@@ -92,6 +113,9 @@ class DecodedVideo:
     problem: Problem | None
 
 
+Part = DecodedClip | RepeatedClip | DecodedVideo
+
+
 def decode_clips(
     path: str,
     sampling: Sampling,
@@ -101,7 +125,7 @@ def decode_clips(
     expected: FileState | None = None,
     room: Room = np.empty,
     begun: Begun | None = None,
-) -> Iterator[DecodedClip | DecodedVideo]:
+) -> Iterator[Part]:
     """Decode a video's clips.
 
     Args:
@@ -116,7 +140,7 @@ def decode_clips(
 
     Yields:
         Its good clips in time order, at least one if nothing is stored, and then one
-        `DecodedVideo`.
+        `DecodedVideo`. The first clip has pixels.
 
     Raises:
         VideoError: Nothing could be had, or the file is not as expected, or changed meanwhile; the
@@ -152,7 +176,7 @@ def _decode(
     tick: Tick,
     room: Room,
     begun: Begun | None,
-) -> Iterator[DecodedClip | DecodedVideo]:
+) -> Iterator[Part]:
     with opened(path) as media:
         found = survey(media, tick)
     guess = _guess_last(found.duration_seconds, sampling, plan)
@@ -212,14 +236,24 @@ class _Tally:
     room: Room
     good: int = 0
     lost: int = 0
+    # Of the clip that was let out last: whoever has its vector needs no second one like it.
+    pictures: list[NDArray[np.uint8]] = field(default_factory=list)
+    facts: ClipFacts | None = None
 
-    def let_out(self, cut: Cut) -> Iterator[DecodedClip]:
-        frames = cut.pixels(self.room)
-        if frames is None:
+    def let_out(self, cut: Cut) -> Iterator[DecodedClip | RepeatedClip]:
+        pictures = cut.pictures()
+        if pictures is None:
             self.lost += 1
-        else:
-            self.good += 1
-            yield DecodedClip(cut.clip, frames, self.decoding.info())
+            return
+        self.good += 1
+        info, frame_seconds = self.decoding.info(), tuple(cut.frame_seconds)
+        if self.facts and _are_same(pictures, self.pictures):
+            facts = dataclasses.replace(self.facts, frame_seconds=frame_seconds)
+            yield RepeatedClip(cut.clip, facts, info)
+            return
+        self.pictures, self.facts = pictures, clip_facts(pictures, frame_seconds)
+        room = self.room((len(pictures), *pictures[0].shape), np.uint8)
+        yield DecodedClip(cut.clip, self.facts, np.stack(pictures, out=room), info)
 
     def verdict(self) -> Problem | None:
         problem = self.decoding.truncation()
@@ -230,6 +264,12 @@ class _Tally:
         if problem is not None and not self.good:
             raise VideoError(problem.reason, problem.message)
         return problem
+
+
+def _are_same(some: list[NDArray[np.uint8]], others: list[NDArray[np.uint8]]) -> bool:
+    """Whether pictures are equal, each to its like; as a rule the first ones tell."""
+    pairs = zip(some, others, strict=True)
+    return all(one is other or np.array_equal(one, other) for one, other in pairs)
 
 
 class _Pass:

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidx.embedder.decoding.messages import Alive, ClipInSlot, Grant, Task
-from vidx.embedder.decoding.video import DecodedClip, DecodedVideo, decode_clips
+from vidx.embedder.decoding.video import DecodedClip, Part, decode_clips
 from vidx.embedder.workers.channel import Channel
 from vidx.embedder.workers.process import end_with_parent
 from vidx.embedder.workers.ring import Slots
@@ -97,11 +97,11 @@ class _Room:
         self.grants.popleft()
         return array
 
-    def message(self, part: DecodedClip | DecodedVideo) -> DecodedClip | DecodedVideo | ClipInSlot:
+    def message(self, part: Part) -> Part | ClipInSlot:
         """What to send of a part of a video."""
-        if isinstance(part, DecodedVideo) or self._slot is None:
-            return part
-        return ClipInSlot(part.clip, part.info, self._slot)
+        if isinstance(part, DecodedClip) and self._slot is not None:
+            return ClipInSlot(part.clip, part.facts, part.info, self._slot)
+        return part
 
 
 class _Pulse:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vidx.errors import VidxError
-from vidx.records import MetadataColumn
+from vidx.records import FACTS, MetadataColumn
 from vidx.store.metadata.files import ARROW_TYPES
 
 MAX_NAME_CHARACTERS = 200
@@ -19,11 +19,11 @@ MAX_COLUMNS = 1000  # of videos, and of clips: every database takes that many
 
 # What vidx says of videos and clips itself; so a name means one thing in tables and in `where`.
 RESERVED = frozenset({
-    "clip_id", "codec", "container", "duration_seconds", "embedding", "end_seconds",
-    "first_timestamp_seconds", "frame_rate", "height", "is_mirrored", "label", "labels",
-    "likeness", "locations", "logits", "notes", "num_clips", "path", "plan", "problem_message",
-    "problem_reason", "rotation_degrees", "score", "size_bytes", "start_seconds", "status",
-    "video_id", "width",
+    *FACTS, "clip_id", "codec", "container", "duration_seconds", "embedding", "end_seconds",
+    "first_timestamp_seconds", "frame_rate", "frame_seconds", "height", "is_mirrored", "label",
+    "labels", "likeness", "locations", "logits", "notes", "num_clips", "path", "plan",
+    "problem_message", "problem_reason", "repeats", "rotation_degrees", "score", "size_bytes",
+    "start_seconds", "status", "video_id", "width",
 })  # fmt: skip
 _KINDS = "text, integer, real, boolean or timestamp"
 

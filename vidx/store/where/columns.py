@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, TableClause, case
 
+from vidx.records import FACTS
 from vidx.store.catalogue import Catalogue
 from vidx.store.metadata import sql_columns
 from vidx.store.tables import clips, locations, takes, videos
@@ -57,6 +58,8 @@ BUILT_IN: dict[str, Column] = {
     "clip_id": Column(clips.c.clip_id, "integer", "clip"),
     "start_seconds": Column(clips.c.start_seconds, "real", "clip"),
     "end_seconds": Column(clips.c.end_seconds, "real", "clip"),
+    **{name: Column(clips.c[name], "real", "clip") for name in FACTS},
+    "repeats": Column(clips.c.repeats, "boolean", "clip"),
 }
 
 

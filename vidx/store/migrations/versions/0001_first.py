@@ -120,11 +120,25 @@ def _of_clips() -> None:
         sa.Column("take", sa.BigInteger, nullable=False),
         sa.Column("start_seconds", sa.Float, nullable=False),
         sa.Column("end_seconds", sa.Float, nullable=False),
+        sa.Column("brightness", sa.Float, nullable=False),
+        sa.Column("contrast", sa.Float, nullable=False),
+        sa.Column("sharpness", sa.Float, nullable=False),
+        sa.Column("motion", sa.Float, nullable=False),
+        sa.Column("black_share", sa.Float, nullable=False),
+        sa.Column("frozen_share", sa.Float, nullable=False),
+        sa.Column("repeats", sa.Boolean, nullable=False),
         sa.Column("removed", sa.BigInteger),
     )
     op.create_index("clips_of_take", "clips", ["take"])
     gone = sa.text("removed IS NOT NULL")
     op.create_index("clips_removed", "clips", ["removed"], sqlite_where=gone, postgresql_where=gone)
+    op.create_index(
+        "clips_that_repeat",
+        "clips",
+        ["removed"],
+        sqlite_where=sa.text("repeats = 1"),
+        postgresql_where=sa.text("repeats"),
+    )
     op.create_table(
         "labels",
         sa.Column("number", ID, primary_key=True, autoincrement=False),
