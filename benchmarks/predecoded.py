@@ -92,11 +92,11 @@ def decoded(jobs: Iterable[Job], frames: np.ndarray, clips: int) -> Iterator[Eve
     """What the pool would say of files with so many clips each."""
     facts = [clip_facts(clip, (0.0,) * len(clip)) for clip in frames]
     for job in jobs:
-        for number in range(clips):
-            clip = Clip(2.0 * number, 2.0 * number + 2)
-            yield ClipDecoded(job, 1, clip, facts[number % 8], frames[number % 8])
         height, width = frames.shape[2:4]
         info = VideoInfo(2.0 * clips, width, height, 30.0, "h264", "mp4", 0.0, 0, False, ())
+        for number in range(clips):
+            clip = Clip(2.0 * number, 2.0 * number + 2)
+            yield ClipDecoded(job, 1, clip, facts[number % 8], frames[number % 8], info)
         yield VideoDone(job, 1, info, None)
 
 

@@ -155,19 +155,20 @@ def ready_clips(
 ) -> Iterator[DecodedClip | DecodedVideo]:
     """In place of `decode_clips`: the same frames again and again."""
     frames = [np.full(SHAPE[1:], number, np.uint8) for number in range(SHAPE[0])]
+    info = VideoInfo(2.0, 224, 224, 30.0, "h264", "mp4", 0.0, 0, False, ())
     began = cpu_seconds(resource.RUSAGE_SELF)
     for number in range(int(path)):
         out = room(SHAPE, np.uint8)
         clip = Clip(2.0 * number, 2.0 * number + 2)
-        yield DecodedClip(clip, clip_facts(frames, (0.0,)), np.stack(frames, out=out))
+        yield DecodedClip(clip, clip_facts(frames, (0.0,)), np.stack(frames, out=out), info)
     with Path(os.environ[CHILDREN]).open("a") as file:
         file.write(f"{cpu_seconds(resource.RUSAGE_SELF) - began} ")
-    yield DecodedVideo(VideoInfo(2.0, 224, 224, 30.0, "h264", "mp4", 0.0, 0, False, ()), None)
+    yield DecodedVideo(info, None)
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] and sys.argv[1].isdigit():  # started by the pool, as a worker
-        worker.decode_clips = lambda path, *rest: ready_clips(path, room=rest[-1])
+        worker.decode_clips = lambda path, *rest: ready_clips(path, room=rest[5])
         worker.main()
     else:
         main()

@@ -23,7 +23,7 @@ NUM_VIDEOS = 30
 COMMAND = """
 import sys, vidx
 options = vidx.EmbedOptions(
-    model=sys.argv[3], workers=2, commit=vidx.CommitPolicy(seconds=0.2)
+    model=sys.argv[3], workers=2, commit=vidx.CommitPolicy(seconds=0.2, part_clips=2)
 )
 report = vidx.open(sys.argv[2], create=True).embed(sys.argv[1], options)
 sys.exit(3 if report.failed + report.failed_before else 0)

@@ -784,7 +784,9 @@ class Collection:
         return encoder
 
 
-_COUNTS = ("videos", "partial", "locations", "clips", "repeats", "failures", "shards")
+_COUNTS = (
+    "videos", "partial", "locations", "clips", "repeats", "failures", "shards", "unfinished"
+)  # fmt: skip
 
 
 def _as_list(paths: Paths) -> list[str | os.PathLike[str]]:

@@ -6,9 +6,11 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
+from dataclasses import dataclass
 from importlib.metadata import version
 from itertools import chain
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from vidx.embedder.decoding.container import FileState
 from vidx.embedder.decoding.pool import Job
@@ -17,6 +19,7 @@ from vidx.embedder.pipeline import embed_videos
 from vidx.errors import VidxError
 from vidx.options import EmbedOptions
 from vidx.records import (
+    Begun,
     EmbeddedVideo,
     EmbedProgress,
     EmbedReport,
@@ -38,6 +41,18 @@ from vidx.video_files import VideoFiles, gone_files
 
 if TYPE_CHECKING:
     from vidx.embedder.encoder import Encoder
+
+
+@dataclass(slots=True)
+class _Take:
+    """The name of a cutting of a video, and how many parts of it there are."""
+
+    name: str
+    num_parts: int
+
+    @classmethod
+    def of(cls, begun: Begun | None) -> _Take:
+        return cls(begun.take, begun.num_parts) if begun else cls(uuid4().hex, 0)
 
 
 class Ingest:
@@ -80,6 +95,8 @@ class Ingest:
         # Per content of this run: the files that hold it, and once it is settled, what was wrong.
         self.sources: dict[str, list[Source]] = {}
         self.settled: dict[str, Problem | None] = {}
+        # Of those that are not settled yet, what is there of them.
+        self.takes: dict[str, _Take] = {}
         # And the paths, no longer there, that its files were moved from.
         self.gone: defaultdict[str, list[str]] = defaultdict(list)
 
@@ -107,7 +124,7 @@ class Ingest:
         findings = survey(
             files.paths, catalogue, self.digest, retry_failed=retry, copies=self.copies
         )
-        jobs = self._jobs(findings)
+        jobs = self._jobs(findings, catalogue)
         try:
             self._embed(jobs, load_encoder, workers)
         except BaseException:
@@ -140,6 +157,7 @@ class Ingest:
             chain([first], jobs),
             workers=workers,
             batch_size=self.options.batch_size,
+            part_clips=self.options.commit.part_clips,
             lasting=True,
         )
         with closing(results):
@@ -148,7 +166,7 @@ class Ingest:
                 self._commit_if_due()
                 self._tell()
 
-    def _jobs(self, findings: Iterator[FileFinding]) -> Iterator[Job]:
+    def _jobs(self, findings: Iterator[FileFinding], catalogue: Catalogue) -> Iterator[Job]:
         """Settle the files that need no embedding, and hand out the others."""
         for finding in findings:
             if finding.gone:
@@ -157,19 +175,21 @@ class Ingest:
             if finding.status is FileStatus.EMBED:
                 video_id = str(finding.video_id)
                 self.sources[video_id] = [finding.source]
-                yield self._job(video_id, finding.source)
+                begun = catalogue.begun(video_id, self.digest)
+                self.takes[video_id] = _Take.of(begun)
+                yield self._job(video_id, finding.source, begun)
             else:
                 self._settle(finding)
                 self._tell()
             self._commit_if_due()
 
-    def _job(self, video_id: str, source: Source) -> Job:
+    def _job(self, video_id: str, source: Source, begun: Begun | None) -> Job:
         """The job of a file, as it was hashed; of an object, its copy is decoded."""
         place = self.copies.place(source.path)
         if is_url(source.path):
-            return Job(video_id, place, self.plan)
+            return Job(video_id, place, self.plan, begun=begun)
         hashed = FileState(source.size_bytes or 0, int(source.version))
-        return Job(video_id, place, self.plan, hashed)
+        return Job(video_id, place, self.plan, hashed, begun)
 
     def _settle(self, finding: FileFinding) -> None:
         """Count a file that needs no embedding, and note what changes in the catalogue."""
@@ -206,19 +226,39 @@ class Ingest:
             self.batch.places.append((video_id, source))
 
     def _finish(self, video_id: str, outcome: EmbeddedVideo | Problem) -> None:
-        """Note what became of a content, for all the files that hold it."""
+        """Note what became of a content, or of a part of it, for all the files that hold it."""
         sources = self.sources[video_id]
-        self.copies.drop(sources[0].path)
         if isinstance(outcome, Problem):
-            self.settled[video_id] = outcome
+            self._settle_content(video_id, outcome)
             self._fail_content(video_id, sources, outcome)
             return
-        self.settled[video_id] = None
-        self.counts["partial" if outcome.problem else "embedded"] += 1
-        self.counts["duplicate"] += len(sources) - 1
-        self.clips += len(outcome.clips)
-        self._let_go(video_id)
-        self.batch.videos.append(NewVideo(video_id, self.digest, sources, outcome))
+        self._add_clips(video_id, outcome)
+        if outcome.is_last:
+            self._settle_content(video_id, None)
+            self.counts["partial" if outcome.problem else "embedded"] += 1
+            self.counts["duplicate"] += len(sources) - 1
+            self._let_go(video_id)
+
+    def _add_clips(self, video_id: str, embedded: EmbeddedVideo) -> None:
+        take = self.takes[video_id]
+        self.batch.videos.append(
+            NewVideo(
+                video_id,
+                self.digest,
+                self.sources[video_id],
+                embedded,
+                take.name,
+                take.num_parts,
+                embedded.is_last,
+            )
+        )
+        take.num_parts += 1
+        self.clips += len(embedded.clips)
+
+    def _settle_content(self, video_id: str, problem: Problem | None) -> None:
+        self.settled[video_id] = problem
+        self.copies.drop(self.sources[video_id][0].path)
+        del self.takes[video_id]
 
     def _fail_content(self, video_id: str, sources: list[Source], problem: Problem) -> None:
         """Fail files of one content; what an earlier run made of it stays, where it is now."""

@@ -21,13 +21,16 @@ class CommitPolicy:
     Attributes:
         num_clips: As soon as there are so many clips: 12 MB of vectors at 768 dimensions.
         seconds: And after so long a time.
+        part_clips: A video of more clips is finished in parts of so many, so that a crash does not
+            cost all of it. They are seen once the last one is committed.
     """
 
     num_clips: int = 4096
     seconds: float = 30.0
+    part_clips: int = 2048
 
     def __post_init__(self) -> None:
-        _check(1, num_clips=self.num_clips)
+        _check(1, num_clips=self.num_clips, part_clips=self.part_clips)
         _check(0, seconds=self.seconds)
 
 

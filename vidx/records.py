@@ -125,6 +125,8 @@ class EmbeddedVideo:
         embeddings: float32, shape (n, dim), raw (not normalised), all finite.
         logits: float16, shape (n, num_labels), or None when the model has no head.
         problem: Why some of the video is missing, or None when it is whole.
+        is_last: Whether the video ends with these clips; False of a part that others follow, whose
+            info and problem are what is known so far.
     """
 
     info: VideoInfo
@@ -134,6 +136,26 @@ class EmbeddedVideo:
     embeddings: NDArray[np.float32]
     logits: NDArray[np.float16] | None
     problem: Problem | None
+    is_last: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What is stored of a video whose last part is not there yet.
+
+    Attributes:
+        take: The name of this cutting of the video, which all its parts share.
+        num_parts: Parts that are stored.
+        num_clips: Clips in them.
+        last_start_seconds: Start of the last of these clips: only later ones are to come.
+        has_non_finite: Whether some clips before that are missing for their vectors.
+    """
+
+    take: str
+    num_parts: int
+    num_clips: int
+    last_start_seconds: float
+    has_non_finite: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -485,6 +507,8 @@ class CollectionInfo:
         num_repeats: Clips among them with the very pictures of the clip before, as of slides.
         num_failures: Files that could not be embedded.
         num_shards: Parquet files.
+        num_unfinished: Videos of which the first parts are stored, and the last one is not. Nothing
+            of these parts is counted or found; the next `embed` of the file goes on behind them.
         num_indexed_clips: Vectors in the index on disk, those of removed clips included.
         num_newer_clips: Clips that are not in it yet; they are searched beside it.
         index: How it is searched, and how well that finds.
@@ -502,6 +526,7 @@ class CollectionInfo:
     num_repeats: int
     num_failures: int
     num_shards: int
+    num_unfinished: int
     num_indexed_clips: int
     num_newer_clips: int
     index: IndexReport

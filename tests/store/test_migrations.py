@@ -41,6 +41,7 @@ def test_foreign_keys_cascade_as_the_tables_say(tmp_path: Path) -> None:
         }
     assert made == {
         ("takes", "video", "videos", "CASCADE"),
+        ("parts", "take", "takes", "CASCADE"),
         ("locations", "video", "videos", "CASCADE"),
         ("video_metadata", "video", "videos", "CASCADE"),
     }

@@ -35,6 +35,7 @@ def info(collection: str | None, as_json: bool) -> None:
         *((("index, copies", described(found.index.copy)),) if found.index.copy else ()),
         ("newer clips", f"{found.num_newer_clips}, searched beside the index"),
         ("failures", str(found.num_failures)),
+        *((("unfinished", _unfinished(found.num_unfinished)),) if found.num_unfinished else ()),
         ("model", space.source),
         ("fingerprint", space.fingerprint),
         ("sampling", f"{space.num_frames} frames at {space.fps:g} a second"),
@@ -48,6 +49,11 @@ def info(collection: str | None, as_json: bool) -> None:
 def _repeats(number: int) -> str:
     """Such as `3 clips with the very pictures of the one before`."""
     return f"{count(number, 'clip')} with the very pictures of the one before"
+
+
+def _unfinished(number: int) -> str:
+    """Such as `1 video, of which parts are stored: embed again to go on`."""
+    return f"{count(number, 'video')}, of which parts are stored: embed again to go on"
 
 
 def _told(column: MetadataColumn) -> str:

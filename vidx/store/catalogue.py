@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine, bindparam, func, select
 
 from vidx.errors import CollectionDamaged, CollectionTooNew
-from vidx.records import Label, MetadataColumn, Origin
-from vidx.store import metadata, sqlite
+from vidx.records import Begun, Label, MetadataColumn, Origin
+from vidx.store import metadata, parts, sqlite
 from vidx.store.layout import Layout, Manifest
 from vidx.store.migrate import HEAD, revision
 from vidx.store.sql import SOME, among, chunks, grouped
@@ -34,6 +34,7 @@ from vidx.store.tables import (
     takes,
     videos,
 )
+from vidx.store.tables import parts as parts_table
 
 # What each search asks: putting a question together takes longer than the answer.
 _STATE = select(
@@ -71,6 +72,7 @@ _PLACES_OF = (
     .where(videos.c.video_id == bindparam("video_id"), locations.c.removed.is_(None))
 )
 _FAILED_AT = select(failures.c.path).where(failures.c.video_id == bindparam("video_id"))
+_IN_THE_MAKING = select(clips.c.take).where(clips.c.removed == IN_THE_MAKING).distinct()
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +248,11 @@ class Catalogue:
                 tuple(sorted(connection.execute(_FAILED_AT, this).scalars())),
             )
 
+    def begun(self, video_id: str, plan: str) -> Begun | None:
+        """What is stored of a video whose last part, under this plan, is not there yet."""
+        with self.reading() as connection:
+            return parts.begun(connection, video_id, plan)
+
     def shards(self) -> list[ShardRow]:
         """The Parquet files that hold the clips, by first clip_id."""
         columns = [getattr(shards.c, name) for name in ShardRow.__slots__]
@@ -314,16 +321,21 @@ class Catalogue:
             return found
 
     def paths_at(self, path: str) -> list[str]:
-        """The locations and failures that are this path, or lie in this folder, sorted."""
+        """The locations and failures that are this path, or lie in this folder, sorted.
+
+        And so are files of which the first parts are stored.
+        """
         folder = path.rstrip("/")
         found: set[str] = set()
         with self.reading() as connection:
-            for table in (locations, failures):
+            for table in (locations, failures, parts_table):
                 # All that begins with the folder's name and a slash comes before its name and "0".
                 inside = (table.c.path > f"{folder}/") & (table.c.path < f"{folder}0")
                 query = select(table.c.path).where((table.c.path == path) | inside)
                 if table is locations:
                     query = query.where(locations.c.removed.is_(None))
+                elif table is parts_table:
+                    query = query.where(parts_table.c.take.in_(_IN_THE_MAKING))
                 found.update(connection.execute(query).scalars())
         return sorted(found)
 
@@ -370,7 +382,7 @@ class Catalogue:
         return {clip_id: found[clip_id] for clip_id in clip_ids}
 
     def counts(self) -> dict[str, int]:
-        """What there is: videos, partial ones, locations, clips, repeats, shards and failures."""
+        """What there is: videos, partial and unfinished ones, locations, clips, repeats ..."""
         living = videos.c.take == takes.c.number
         queries = {
             "videos": select(func.count()).where(videos.c.take.is_not(None)),
@@ -381,6 +393,7 @@ class Catalogue:
             # Counting those that are gone is quick: an index holds them alone.
             "clips": select(func.coalesce(func.sum(shards.c.num_clips), 0)),
             "removed": select(func.count()).where(clips.c.removed > DROPPED),
+            "unfinished": select(func.count()).select_from(_IN_THE_MAKING.subquery()),
             "repeats": select(func.count()).where(clips.c.repeats, clips.c.removed.is_(None)),
         }
         with self.reading() as connection:

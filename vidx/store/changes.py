@@ -26,6 +26,7 @@ from vidx.store.tables import (
     commits,
     failures,
     locations,
+    parts,
     takes,
     video_metadata,
     videos,
@@ -125,6 +126,7 @@ def forget(
         connection.execute(delete(failures).where(failures.c.path.in_(some)))
     kept = set(video_numbers(connection, keep).values())
     let_go(connection, number, bereft - kept)
+    _void_at(connection, number, paths, kept)
 
 
 def clear(connection: Connection) -> None:
@@ -155,6 +157,22 @@ def let_go(connection: Connection, number: int, bereft: Iterable[int]) -> None:
         of_videos = select(takes.c.number).where(takes.c.video.in_(some))
         bury(connection, number, list(connection.execute(of_videos).scalars()))
         connection.execute(update(videos).where(videos.c.number.in_(some)).values(take=None))
+
+
+def _void_at(
+    connection: Connection, number: int, paths: Sequence[str], kept: Collection[int]
+) -> None:
+    """Take out what is in the making of the files at some paths, where no other path holds them."""
+    placed = select(locations.c.video).where(
+        locations.c.video == takes.c.video, locations.c.removed.is_(None)
+    )
+    for some in chunks(paths):
+        here = select(parts.c.take).where(parts.c.path.in_(some))
+        begun = select(takes.c.number, takes.c.video).where(
+            takes.c.number.in_(here), ~takes.c.complete, ~placed.exists()
+        )
+        void = [row.number for row in connection.execute(begun) if row.video not in kept]
+        bury(connection, number, void)
 
 
 def bury(connection: Connection, number: int, some_takes: Sequence[int]) -> None:
@@ -198,6 +216,9 @@ def _fail(connection: Connection, number: int, failed: Sequence[Failed]) -> None
         rows += [(here[path], tried.get(path, 0) + 1) for path in some]
         connection.execute(delete(failures).where(failures.c.path.in_(some)))
     forget(connection, number, replaced)
+    read = {item.video_id for item in failed if item.video_id is not None}
+    paths = [path for path, item in here.items() if item.video_id is not None]
+    _void_at(connection, number, paths, set(video_numbers(connection, read).values()))
     _enter_failures(connection, number, rows)
 
 
@@ -248,6 +269,7 @@ def _remove(connection: Connection, number: int, paths: Sequence[str]) -> None:
         connection.execute(update(locations).where(*here).values(removed=number))
         connection.execute(delete(failures).where(failures.c.path.in_(some)))
     let_go(connection, number, bereft)
+    _void_at(connection, number, paths, set())
 
 
 def _restore(connection: Connection, commit: int) -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from vidx.records import FACTS, Source
-from vidx.store import changes, sqlite
+from vidx.store import changes, parts, sqlite
 from vidx.store import shards as shard_files
 from vidx.store.labels import top_labels
 from vidx.store.metadata import recount
@@ -33,6 +33,7 @@ from vidx.store.tables import (
     takes,
     videos,
 )
+from vidx.store.tables import parts as parts_table
 
 _INFO = ("duration_seconds", "width", "height", "frame_rate", "codec", "container",
          "first_timestamp_seconds", "rotation_degrees", "is_mirrored", "notes")  # fmt: skip
@@ -93,15 +94,26 @@ def enter_shard(
     names = table.column("take").combine_chunks().dictionary_encode()
     rows = _rows_of_takes(table, names)
     outdated = _outdated(connection, rows, first) if among else set()
-    parts = _enter_takes(connection, rows, outdated)
-    _enter_clips(connection, number, table, clip_ids, [parts[n] for n in names.indices.to_pylist()])
+    found = _enter_takes(connection, rows, outdated)
+    owners = names.indices.to_numpy()
+    _enter_clips(connection, number, table, clip_ids, [found[n] for n in owners.tolist()])
     _enter_labels(connection, table, clip_ids, info)
-    complete = [part for part in parts if part.row["last_part"] and not part.outdated]
-    for part in complete:
-        if not part.settled:
-            _switch(connection, number, part)
+    of_rows = np.array([one.take for one in found], np.int64)[owners]
+    whole = parts.enter(connection, table, of_rows, clip_ids)
+    complete = []
+    for one in found:
+        if one.outdated:
+            continue
+        if _is_whole(one.row) or one.take in whole:
+            complete.append(one)
+            if not one.settled:
+                _switch(connection, number, one)
+        else:
+            _note(connection, one)
+            if not among:
+                parts.void_others(connection, number, one.take, one.video, one.row["path"])
     if placing:
-        changes.place(connection, number, [_place_of(part.row) for part in complete])
+        changes.place(connection, number, [_place_of(one.row) for one in complete])
 
 
 def list_shard(
@@ -129,9 +141,13 @@ def drop_shard(connection: Connection, number: int, first_clip_id: int, end_clip
     drop_clips(connection, first_clip_id, end_clip_id)
     connection.execute(delete(shards).where(shards.c.first_clip_id == first_clip_id))
     changes.reshape(connection, number)
-    changes.bury(connection, number, hit)
+    lost = parts_table.c.first_clip_id.between(first_clip_id, end_clip_id - 1)
+    connection.execute(delete(parts_table).where(lost))
     for some in chunks(hit):
         connection.execute(update(takes).where(takes.c.number.in_(some)).values(complete=False))
+        # Other parts of them wait for the one that is lost: it may be put back.
+        alive = (clips.c.take.in_(some), clips.c.removed.is_(None))
+        connection.execute(update(clips).where(*alive).values(removed=IN_THE_MAKING))
         broken = select(takes.c.video).where(takes.c.number.in_(some))
         whose = (videos.c.take.in_(some), videos.c.number.in_(broken))
         connection.execute(update(videos).where(*whose).values(take=None))
@@ -247,7 +263,7 @@ def _enter_takes(
         int(connection.execute(select(func.max(table.c.number))).scalar() or 0) + 1
         for table in (videos, takes)
     )
-    parts, new_videos, new_takes = [], [], []
+    found, new_videos, new_takes = [], [], []
     for row in rows:
         late = row["take"] in outdated
         take = begun.get(row["take"])
@@ -262,12 +278,12 @@ def _enter_takes(
             new_videos.append((video, take if settled else None, *about))
         if row["take"] not in begun:
             problem = (row["problem_reason"], row["problem_message"])
-            new_takes.append((take, row["take"], video, row["plan"], row["last_part"], *problem))
-        parts.append(_Part(row, video, take, late, settled))
+            new_takes.append((take, row["take"], video, row["plan"], _is_whole(row), *problem))
+        found.append(_Part(row, video, take, late, settled))
     columns = ("number", "take", "video_id", "size_bytes", *_INFO)
     sqlite.insert_rows(connection, "videos", columns, new_videos)
     sqlite.insert_rows(connection, "takes", _TAKE, new_takes)
-    return parts
+    return found
 
 
 def _begun(connection: Connection, uuids: Sequence[str]) -> dict[str, int]:
@@ -350,13 +366,25 @@ def _switch(connection: Connection, number: int, part: _Part) -> None:
     """Let a take that is complete be the living one of its video."""
     others = select(takes.c.number).where(takes.c.video == part.video, takes.c.number != part.take)
     changes.bury(connection, number, list(connection.execute(others).scalars()))
+    connection.execute(update(takes).where(takes.c.number == part.take).values(complete=True))
+    if part.row["last_part"]:  # else that came before this one, and knows more
+        _tell(connection, part)
+    changes.revive(connection, part.video, part.take, IN_THE_MAKING)
+
+
+def _note(connection: Connection, part: _Part) -> None:
+    """Keep what a part tells whose take is not complete with it."""
+    lives = select(videos.c.take).where(videos.c.number == part.video)
+    if connection.execute(lives).scalar() is None:
+        _tell(connection, part)
+
+
+def _tell(connection: Connection, part: _Part) -> None:
+    """Enter what a part says of its video: a later one may know more, and so may another look."""
     problem = {name: part.row[name] for name in ("problem_reason", "problem_message")}
-    ours = update(takes).where(takes.c.number == part.take)
-    connection.execute(ours.values(complete=True, **problem))
-    # Another look at a video may learn more of it, and so may the last part of a take.
+    connection.execute(update(takes).where(takes.c.number == part.take).values(**problem))
     whose = update(videos).where(videos.c.number == part.video)
     connection.execute(whose.values(**_info(part.row)))
-    changes.revive(connection, part.video, part.take, IN_THE_MAKING)
 
 
 def _info(row: dict[str, Any]) -> dict[str, Any]:

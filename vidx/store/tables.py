@@ -100,6 +100,23 @@ takes = Table(
     Index("takes_of_video", "video"),
 )
 
+# One row a part of a take that comes in several; a take that came whole has none here.
+parts = Table(
+    "parts",
+    metadata,
+    Column(
+        "take",
+        ForeignKey("takes.number", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    Column("part", Integer, primary_key=True, autoincrement=False),  # from 0
+    Column("is_last", Boolean, nullable=False),
+    Column("first_clip_id", BigInteger, nullable=False),
+    Column("path", Path, nullable=False),  # where the file was seen last
+    Index("parts_at", "path"),
+)
+
 # One row a path or URL at which a video's bytes were seen.
 locations = Table(
     "locations",

@@ -63,7 +63,10 @@ class Batch:
     def change(self) -> Change:
         """What is to be done beside entering the shard, whose rows name the first places only."""
         further = [
-            (video.video_id, source) for video in self.videos for source in video.sources[1:]
+            (video.video_id, source)
+            for video in self.videos
+            if video.last_part
+            for source in video.sources[1:]
         ]
         return Change(gone=self.gone, places=self.places, further=further, failed=self.failed)
 

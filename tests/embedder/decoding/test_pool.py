@@ -1,6 +1,7 @@
 """Promises of decoding in workers: whatever befalls one, the rest goes on and nothing stays."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -217,6 +218,18 @@ def test_a_file_unlike_what_the_caller_saw_gives_nothing(workers: int, videos: l
     ]
     events = decode(jobs, sampling=Sampling(), geometry=GEOMETRY, workers=workers)
     assert outcome(events) == {"same": ("", 4), "other": ("changed_while_reading", 0)}
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_file_that_changes_meanwhile_fails_once_and_no_other_does(
+    workers: int, videos: list[Path], tmp_path: Path
+) -> None:
+    copies = [Path(shutil.copy(video, tmp_path)) for video in videos]
+    events = start(copies, workers=workers)
+    first = next(events)
+    os.utime(first.job.path, ns=(1, 1))
+    rest = outcome(iter([first, *events]))
+    assert rest == {"a.mp4": ("changed_while_reading", 0), "b.mp4": ("", 4)}
 
 
 def test_no_videos_start_no_worker() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 import vidx
 from vidx.embedder import pipeline
+from vidx.embedder.attempts import Attempt
 from vidx.embedder.decoding import video as decoding
 from vidx.embedder.decoding.geometry import FrameGeometry
 from vidx.embedder.decoding.pool import (
@@ -174,19 +175,19 @@ def test_a_second_attempt_has_vectors_of_its_own(
     one, other, bad = Job("one", "/1"), Job("other", "/2"), Job("bad", "/3")
 
     def events(jobs: Iterable[Job], **_: object) -> Iterator[Event]:
-        yield ClipDecoded(one, 1, span(0), FACTS, frames(9))
-        yield ClipRepeated(one, 1, span(1), FACTS)
-        yield ClipDecoded(bad, 1, span(0), FACTS, frames(8))
-        yield ClipDecoded(other, 1, span(0), FACTS, frames(1))
-        yield ClipRepeated(bad, 1, span(1), FACTS)
-        yield ClipDecoded(one, 2, span(0), FACTS, frames(2))
-        yield ClipRepeated(other, 1, span(1), FACTS)
+        yield ClipDecoded(one, 1, span(0), FACTS, frames(9), INFO)
+        yield ClipRepeated(one, 1, span(1), FACTS, INFO)
+        yield ClipDecoded(bad, 1, span(0), FACTS, frames(8), INFO)
+        yield ClipDecoded(other, 1, span(0), FACTS, frames(1), INFO)
+        yield ClipRepeated(bad, 1, span(1), FACTS, INFO)
+        yield ClipDecoded(one, 2, span(0), FACTS, frames(2), INFO)
+        yield ClipRepeated(other, 1, span(1), FACTS, INFO)
         yield VideoFailed(bad, Problem("decode_crashed", "it did"))
-        yield ClipRepeated(one, 2, span(1), FACTS)
-        yield ClipDecoded(one, 2, span(2), FACTS, frames(3))
-        yield ClipRepeated(other, 1, span(2), FACTS)
+        yield ClipRepeated(one, 2, span(1), FACTS, INFO)
+        yield ClipDecoded(one, 2, span(2), FACTS, frames(3), INFO)
+        yield ClipRepeated(other, 1, span(2), FACTS, INFO)
         yield VideoDone(other, 1, INFO, None)
-        yield ClipRepeated(one, 2, span(3), FACTS)
+        yield ClipRepeated(one, 2, span(3), FACTS, INFO)
         yield VideoDone(one, 2, INFO, None)
 
     monkeypatch.setattr(pipeline, "decode", events)
@@ -206,23 +207,54 @@ def test_a_second_attempt_has_vectors_of_its_own(
         np.testing.assert_allclose(video.embeddings, vectors, atol=1e-5)
 
 
+@pytest.mark.parametrize("batch_size", [1, 4])
+def test_a_second_attempt_goes_on_behind_parts_with_a_repeat(
+    encoder: Encoder, monkeypatch: pytest.MonkeyPatch, batch_size: int
+) -> None:
+    """The clip that it repeats is in a part that the first attempt gave."""
+
+    def events(jobs: Iterable[Job], **_: object) -> Iterator[Event]:
+        job = Job("a", "/1")
+        for attempt, frozen in ((1, 3), (2, 4)):
+            yield ClipDecoded(job, attempt, span(0), FACTS, frames(7), INFO)
+            yield ClipDecoded(job, attempt, span(1), FACTS, frames(1), INFO)
+            for number in range(2, 2 + frozen):
+                yield ClipRepeated(job, attempt, span(number), FACTS, INFO)
+            if attempt == 1:
+                yield ClipDecoded(Job("other", "/2"), 1, span(0), FACTS, frames(9), INFO)
+                yield ClipDecoded(Job("other", "/2"), 1, span(1), FACTS, frames(9), INFO)
+        yield VideoDone(job, 2, INFO, None)
+
+    monkeypatch.setattr(pipeline, "decode", events)
+    done = pipeline.embed_videos(encoder, [], workers=1, batch_size=batch_size, part_clips=2)
+    parts = [part for _, part in done if isinstance(part, EmbeddedVideo)]
+    assert [len(part.clips) for part in parts] == [2, 2, 2]
+    assert [clip for part in parts for clip in part.clips] == [span(number) for number in range(6)]
+    assert [one for part in parts for one in part.repeats] == [False, False, *[True] * 4]
+    vectors, _ = encoder.encode(np.stack([frames(seed) for seed in (7, 1, 1, 1, 1, 1)]))
+    np.testing.assert_allclose(
+        np.concatenate([part.embeddings for part in parts]), vectors, atol=1e-5
+    )
+
+
 def test_clips_lost_to_the_model_take_their_repeats_along(
     encoder: Encoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def events(jobs: Iterable[Job], **_: object) -> Iterator[Event]:
         for number in range(2):
-            yield ClipDecoded(Job("a", "/1"), 1, span(2 * number), FACTS, frames(number))
-            yield ClipRepeated(Job("a", "/1"), 1, span(2 * number + 1), FACTS)
+            yield ClipDecoded(Job("a", "/1"), 1, span(2 * number), FACTS, frames(number), INFO)
+            yield ClipRepeated(Job("a", "/1"), 1, span(2 * number + 1), FACTS, INFO)
         yield VideoDone(Job("a", "/1"), 1, INFO, None)
 
-    assemble = pipeline._assemble
+    take = Attempt.take
+    taken: list[np.ndarray] = []
 
-    def broken(attempt: pipeline._Attempt) -> EmbeddedVideo | Problem:
-        attempt.embeddings[0] = np.full_like(attempt.embeddings[0], np.nan)
-        return assemble(attempt)
+    def broken(self: Attempt, embedding: np.ndarray, logits: np.ndarray | None) -> None:
+        taken.append(embedding)
+        take(self, embedding if len(taken) > 1 else embedding * np.nan, logits)
 
     monkeypatch.setattr(pipeline, "decode", events)
-    monkeypatch.setattr(pipeline, "_assemble", broken)
+    monkeypatch.setattr(Attempt, "take", broken)
     [(_, video)] = pipeline.embed_videos(encoder, [], workers=1, batch_size=4)
     assert isinstance(video, EmbeddedVideo)
     assert video.clips == (span(2), span(3))

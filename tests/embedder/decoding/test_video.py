@@ -34,10 +34,14 @@ def decoded(
 ) -> tuple[dict[Clip, NDArray[np.uint8]], VideoInfo, Problem | None]:
     *clips, video = decode_clips(str(path), sampling, plan or Plan(), geometry)
     assert isinstance(video, DecodedVideo)
-    assert all(isinstance(clip, DecodedClip) for clip in clips)
     starts = [clip.clip.start_seconds for clip in clips]
     assert starts == sorted(starts)
-    return {clip.clip: clip.frames for clip in clips}, video.info, video.problem
+    frames = {}
+    for clip in clips:
+        if isinstance(clip, DecodedClip):
+            latest = clip.frames
+        frames[clip.clip] = latest
+    return frames, video.info, video.problem
 
 
 def failure(path: Path) -> VideoError:

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from vidx.embedder.decoding.container import FileState
     from vidx.embedder.decoding.geometry import FrameGeometry
     from vidx.embedder.decoding.sampling import Plan, Sampling
-    from vidx.records import Clip, ClipFacts
+    from vidx.records import Begun, Clip, ClipFacts, VideoInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,7 @@ class Task:
     plan: Plan
     sampling: Sampling
     geometry: FrameGeometry
+    begun: Begun | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ class ClipInSlot:
 
     clip: Clip
     facts: ClipFacts
+    info: VideoInfo
     slot: int
 
 

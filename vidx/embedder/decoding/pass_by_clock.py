@@ -39,7 +39,7 @@ class PassByClock:
         self.tick = tick
         self.trust = Trust(found)
         self.first_error = ""
-        self.duration_seconds = 0.0
+        self.duration_seconds = found.duration_seconds
         self._is_complete = False
         self._info: VideoInfo | None = None
         self._clock: Clock | None = None

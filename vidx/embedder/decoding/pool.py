@@ -33,7 +33,7 @@ from vidx.embedder.decoding.video import (
 from vidx.embedder.workers.process import WorkerProcess
 from vidx.embedder.workers.ring import Ring
 from vidx.errors import UsageError, VideoError, VidxError
-from vidx.records import Clip, ClipFacts, Problem, VideoInfo
+from vidx.records import Begun, Clip, ClipFacts, Problem, VideoInfo
 
 WORKER_MODULE = "vidx.embedder.decoding.worker"
 POLL_SECONDS = 0.5
@@ -66,12 +66,14 @@ class Job:
         plan: How it is cut into clips.
         state: What the file was like when the caller learned what it holds; a file that is not
             like that any more fails. None: as it is found.
+        begun: What of it is stored: only clips behind that are handed over. None: nothing.
     """
 
     key: int | str
     path: str
     plan: Plan = field(default_factory=Plan)
     state: FileState | None = None
+    begun: Begun | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,7 @@ class ClipDecoded:
         facts: What is plain to see of it.
         frames: uint8, shape (num_frames, height, width, 3), RGB. Whoever holds it keeps a slot of
             the shared memory; workers go on without.
+        info: What is known of the video so far.
     """
 
     job: Job
@@ -92,6 +95,7 @@ class ClipDecoded:
     clip: Clip
     facts: ClipFacts
     frames: NDArray[np.uint8]
+    info: VideoInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +107,14 @@ class ClipRepeated:
         attempt: As of `ClipDecoded`.
         clip: The clip's span.
         facts: What is plain to see of it.
+        info: As of `ClipDecoded`.
     """
 
     job: Job
     attempt: int
     clip: Clip
     facts: ClipFacts
+    info: VideoInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +188,10 @@ def decode(
 
 def _decode_here(job: Job, sampling: Sampling, geometry: FrameGeometry) -> Iterator[Event]:
     try:
-        for part in decode_clips(job.path, sampling, job.plan, geometry, expected=job.state):
+        parts = decode_clips(
+            job.path, sampling, job.plan, geometry, expected=job.state, begun=job.begun
+        )
+        for part in parts:
             yield _event(job, 1, part)
     except VideoError as error:
         yield VideoFailed(job, Problem(error.reason, error.message))
@@ -191,9 +200,9 @@ def _decode_here(job: Job, sampling: Sampling, geometry: FrameGeometry) -> Itera
 def _event(job: Job, attempt: int, part: Part) -> Event:
     match part:
         case DecodedClip():
-            return ClipDecoded(job, attempt, part.clip, part.facts, part.frames)
+            return ClipDecoded(job, attempt, part.clip, part.facts, part.frames, part.info)
         case RepeatedClip():
-            return ClipRepeated(job, attempt, part.clip, part.facts)
+            return ClipRepeated(job, attempt, part.clip, part.facts, part.info)
         case DecodedVideo():
             return VideoDone(job, attempt, part.info, part.problem)
 
@@ -302,7 +311,7 @@ class _Pool:
             worker.silent_seconds = 0.0
             self.busy[worker] = attempt
             job = attempt.job
-            task = Task(job.path, job.state, job.plan, self.sampling, self.geometry)
+            task = Task(job.path, job.state, job.plan, self.sampling, self.geometry, job.begun)
             # One that died just now is noticed when it is listened to.
             with contextlib.suppress(OSError):
                 worker.channel.send(task)
@@ -362,7 +371,8 @@ class _Pool:
         elif isinstance(message, ClipInSlot):
             worker.granted.popleft()
             frames = self.ring.array(message.slot)
-            yield ClipDecoded(attempt.job, attempt.number, message.clip, message.facts, frames)
+            part = DecodedClip(message.clip, message.facts, frames, message.info)
+            yield _event(attempt.job, attempt.number, part)
         elif isinstance(message, Part):
             if isinstance(message, DecodedClip):
                 worker.granted.popleft()

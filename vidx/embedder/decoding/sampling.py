@@ -12,6 +12,7 @@ import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from vidx.errors import UsageError
@@ -159,6 +160,12 @@ def whole_windows(duration_seconds: float, sampling: Sampling, plan: Plan) -> It
         yield Clip(start, start + window)
         i += 1
         start = plan.start_seconds + i * stride
+
+
+def num_windows_until(start_seconds: float, sampling: Sampling, plan: Plan) -> int:
+    """Count the whole windows of an endless video that start by this time."""
+    windows = whole_windows(math.inf, sampling, plan)
+    return sum(1 for _ in takewhile(lambda clip: clip.start_seconds <= start_seconds, windows))
 
 
 def last_clip(duration_seconds: float, sampling: Sampling, plan: Plan) -> Clip | None:

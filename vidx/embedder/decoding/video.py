@@ -19,8 +19,9 @@ import contextlib
 import dataclasses
 import heapq
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import dropwhile
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
@@ -38,12 +39,13 @@ from vidx.embedder.decoding.sampling import (
     Sampling,
     clip_spans,
     last_clip,
+    num_windows_until,
     whole_windows,
 )
-from vidx.embedder.decoding.survey import Survey, survey
+from vidx.embedder.decoding.survey import survey
 from vidx.embedder.decoding.timetable import Surprise, Timetable
 from vidx.errors import VideoError
-from vidx.records import Clip, ClipFacts, Problem, VideoInfo
+from vidx.records import Begun, Clip, ClipFacts, Problem, VideoInfo
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -62,11 +64,13 @@ class DecodedClip:
         clip: Its span.
         facts: What is plain to see of it.
         frames: uint8, shape (num_frames, height, width, 3), RGB.
+        info: What is known of the video so far; its duration as the packets tell it.
     """
 
     clip: Clip
     facts: ClipFacts
     frames: NDArray[np.uint8]
+    info: VideoInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +80,12 @@ class RepeatedClip:
     Attributes:
         clip: Its span.
         facts: What is plain to see of it.
+        info: As of `DecodedClip`.
     """
 
     clip: Clip
     facts: ClipFacts
+    info: VideoInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +112,7 @@ def decode_clips(
     tick: Tick = lambda: None,
     expected: FileState | None = None,
     room: Room = np.empty,
+    begun: Begun | None = None,
 ) -> Iterator[Part]:
     """Decode a video's clips.
 
@@ -117,10 +124,11 @@ def decode_clips(
         tick: Called at least once a packet, as a sign of life.
         expected: What the file must be like, or None when that does not matter.
         room: Makes the array that a clip's frames are written to.
+        begun: What of the video is stored: only clips behind that are handed out. None: nothing.
 
     Yields:
-        Its good clips in time order, at least one, and then one `DecodedVideo`. The first clip has
-        pixels.
+        Its good clips in time order, at least one if nothing is stored, and then one
+        `DecodedVideo`. The first clip has pixels.
 
     Raises:
         VideoError: Nothing could be had, or the file is not as expected, or changed meanwhile; the
@@ -132,13 +140,15 @@ def decode_clips(
     if before.size == 0:
         raise VideoError("empty_file", "0 bytes")
     try:
-        yield from _decode(path, sampling, plan, geometry, tick, room)
+        for part in _decode(path, sampling, plan, geometry, tick, room, begun):
+            if isinstance(part, DecodedVideo):  # nothing comes after this
+                _check_unchanged(path, before)
+            yield part
     except MemoryError:
         raise VideoError("too_large", "out of memory when decoding") from None
     except VideoError:
         _check_unchanged(path, before)
         raise
-    _check_unchanged(path, before)
 
 
 def _check_unchanged(path: str, before: FileState) -> None:
@@ -147,70 +157,79 @@ def _check_unchanged(path: str, before: FileState) -> None:
 
 
 def _decode(
-    path: str, sampling: Sampling, plan: Plan, geometry: FrameGeometry, tick: Tick, room: Room
+    path: str,
+    sampling: Sampling,
+    plan: Plan,
+    geometry: FrameGeometry,
+    tick: Tick,
+    room: Room,
+    begun: Begun | None,
 ) -> Iterator[Part]:
     with opened(path, tick) as media:
         found = survey(media, tick)
     tally = _Tally(room)
+    if begun:
+        tally.num_good = begun.num_clips
+        known = num_windows_until(begun.last_start_seconds, sampling, plan)
+        tally.num_lost = known - begun.num_clips
     if timetable := Timetable.of(found):
         with contextlib.suppress(Surprise):
             on_time = PassByTimetable(path, timetable, geometry, tick)
-            yield from _decode_on_time(on_time, sampling, plan, tally)
+            clips = _behind(begun, clip_spans(on_time.duration_seconds, sampling, plan))
+            yield from _decode_on_time(on_time, list(clips), sampling, tally)
             return
-    yield from _decode_by_clock(path, found, sampling, plan, geometry, tick, tally)
+    first = PassByClock(path, found, geometry, tick)
+    yield from _decode_by_clock(first, sampling, plan, tally, begun)
+
+
+def _behind(begun: Begun | None, clips: Iterable[Clip]) -> Iterator[Clip]:
+    """Those of some clips that are not stored."""
+    last = begun.last_start_seconds if begun else -math.inf
+    return dropwhile(lambda clip: clip.start_seconds <= last, clips)
 
 
 def _decode_on_time(
-    decoding: PassByTimetable, sampling: Sampling, plan: Plan, tally: _Tally
+    decoding: PassByTimetable, clips: Sequence[Clip], sampling: Sampling, tally: _Tally
 ) -> Iterator[Part]:
     """Decode what the clips take.
 
     Raises:
         Surprise: It does not go as foreseen. What was let out so far is good.
     """
-    clips = clip_spans(decoding.duration_seconds, sampling, plan)
     last = None
     for cut in decoding.cuts(clips, sampling):
         if cut.clip is clips[-1]:
             last = cut
         else:
-            yield from tally.let_out(cut)
+            yield from tally.let_out(cut, decoding.info())
     if last is None:
         raise Surprise
-    info = decoding.info()
-    yield from tally.let_out(last)
-    yield DecodedVideo(info, tally.verdict(None, ""))
+    yield from tally.let_out(last, decoding.info())
+    yield DecodedVideo(decoding.info(), tally.verdict(None, ""))
 
 
 def _decode_by_clock(
-    path: str,
-    found: Survey,
-    sampling: Sampling,
-    plan: Plan,
-    geometry: FrameGeometry,
-    tick: Tick,
-    tally: _Tally,
+    first: PassByClock, sampling: Sampling, plan: Plan, tally: _Tally, begun: Begun | None
 ) -> Iterator[Part]:
     """Decode all, up to the plan's end."""
-    guess = _guess_last(found.duration_seconds, sampling, plan)
-    windows = whole_windows(math.inf, sampling, plan)
+    guess = _guess_last(first.duration_seconds, sampling, plan)
+    windows = _behind(begun, whole_windows(math.inf, sampling, plan))
     wanted = heapq.merge(windows, [guess] if guess else [], key=attrgetter("start_seconds"))
-    first = PassByClock(path, found, geometry, tick)
     held = latest = None
     for cut in first.cuts(wanted, sampling, plan.end(math.inf)):
         if cut.clip is guess:
             held = cut
         else:
             latest = cut.clip
-            yield from tally.let_out(cut)
+            yield from tally.let_out(cut, first.info())
 
     last = clip_spans(first.duration_seconds, sampling, plan)[-1]
     if held and _alike(last, held.clip):
-        yield from tally.let_out(held)
+        yield from tally.let_out(held, first.info())
     elif not (latest and _alike(last, latest)):
-        again = PassByClock(path, found, geometry, tick)
+        again = PassByClock(first.path, first.found, first.geometry, first.tick)
         for cut in again.cuts([last], sampling, last.end_seconds):
-            yield from tally.let_out(cut)
+            yield from tally.let_out(cut, first.info())
     yield DecodedVideo(first.info(), tally.verdict(first.truncation(), first.first_error))
 
 
@@ -233,36 +252,38 @@ class _Tally:
     """The clips that were let out, each once, and those that are lost."""
 
     room: Room
-    good: set[Clip] = field(default_factory=set)
-    lost: set[Clip] = field(default_factory=set)
+    num_good: int = 0  # those of earlier runs included
+    num_lost: int = 0
+    _seen: set[Clip] = field(default_factory=set)
     # Of the clip that was let out last: whoever has its vector needs no second one like it.
     pictures: list[NDArray[np.uint8]] = field(default_factory=list)
     facts: ClipFacts | None = None
 
-    def let_out(self, cut: Cut) -> Iterator[DecodedClip | RepeatedClip]:
-        if cut.clip in self.good:
+    def let_out(self, cut: Cut, info: VideoInfo) -> Iterator[DecodedClip | RepeatedClip]:
+        if cut.clip in self._seen:  # by a pass that was given up
             return
+        self._seen.add(cut.clip)
         pictures = cut.pictures()
         if pictures is None:
-            self.lost.add(cut.clip)
+            self.num_lost += 1
             return
-        self.good.add(cut.clip)
+        self.num_good += 1
         frame_seconds = tuple(cut.frame_seconds)
         if self.facts and _are_same(pictures, self.pictures):
             facts = dataclasses.replace(self.facts, frame_seconds=frame_seconds)
-            yield RepeatedClip(cut.clip, facts)
+            yield RepeatedClip(cut.clip, facts, info)
             return
         self.pictures, self.facts = pictures, clip_facts(pictures, frame_seconds)
         room = self.room((len(pictures), *pictures[0].shape), np.uint8)
-        yield DecodedClip(cut.clip, self.facts, np.stack(pictures, out=room))
+        yield DecodedClip(cut.clip, self.facts, np.stack(pictures, out=room), info)
 
     def verdict(self, truncation: Problem | None, first_error: str) -> Problem | None:
         problem = truncation
-        if problem is None and self.lost:
+        if problem is None and self.num_lost:
             why = first_error or "data are missing in the file"
-            clips = len(self.good) + len(self.lost)
-            problem = Problem("decode_error", f"{len(self.lost)} of {clips} clips damaged: {why}")
-        if problem is not None and not self.good:
+            clips = self.num_good + self.num_lost
+            problem = Problem("decode_error", f"{self.num_lost} of {clips} clips damaged: {why}")
+        if problem is not None and not self.num_good:
             raise VideoError(problem.reason, problem.message)
         return problem
 

@@ -57,7 +57,7 @@ def _slots(fd: str, slots: str, shape: str) -> Slots | None:
 def _serve(task: Task, channel: Channel, room: _Room) -> None:
     pulse = _Pulse(channel)
     parts = decode_clips(
-        task.path, task.sampling, task.plan, task.geometry, pulse.beat, task.state, room
+        task.path, task.sampling, task.plan, task.geometry, pulse.beat, task.state, room, task.begun
     )
     try:
         for part in parts:
@@ -100,7 +100,7 @@ class _Room:
     def message(self, part: Part) -> Part | ClipInSlot:
         """What to send of a part of a video."""
         if isinstance(part, DecodedClip) and self._slot is not None:
-            return ClipInSlot(part.clip, part.facts, self._slot)
+            return ClipInSlot(part.clip, part.facts, part.info, self._slot)
         return part
 
 

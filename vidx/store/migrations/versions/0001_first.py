@@ -88,6 +88,15 @@ def _of_videos() -> None:
     )
     op.create_index("takes_of_video", "takes", ["video"])
     op.create_table(
+        "parts",
+        sa.Column("take", ID, _of("takes.number"), primary_key=True, autoincrement=False),
+        sa.Column("part", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("is_last", sa.Boolean, nullable=False),
+        sa.Column("first_clip_id", sa.BigInteger, nullable=False),
+        sa.Column("path", PATH, nullable=False),
+    )
+    op.create_index("parts_at", "parts", ["path"])
+    op.create_table(
         "locations",
         sa.Column("number", ID, primary_key=True),
         sa.Column("path", PATH, nullable=False),
