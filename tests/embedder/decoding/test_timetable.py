@@ -2,7 +2,7 @@
 
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from vidx.embedder.decoding.pictures import picture
 from vidx.embedder.decoding.sampling import Plan, Sampling, clip_spans, frame_times
 from vidx.embedder.decoding.survey import survey
 from vidx.embedder.decoding.timetable import Timetable
-from vidx.embedder.decoding.video import DecodedVideo, decode_clips
+from vidx.embedder.decoding.video import DecodedClip, DecodedVideo, Part, RepeatedClip, decode_clips
 from vidx.errors import UsageError
 
 KINETICS = Sampling()
@@ -35,8 +35,19 @@ CODECS = ("libx264", "libx265", "mpeg4", "mpeg2video", "libvpx-vp9", "libsvtav1"
 
 def numbers(path: Path, sampling: Sampling, plan: Plan, geometry: FrameGeometry, read) -> list:
     """Each clip's start with the numbers that its frames show."""
-    *clips, _ = decode_clips(str(path), sampling, plan, geometry)
+    *clips, _ = with_pixels(decode_clips(str(path), sampling, plan, geometry))
     return [(clip.clip, [read(frame) for frame in clip.frames]) for clip in clips]
+
+
+def with_pixels(parts: Iterable[Part]) -> Iterator[DecodedClip | DecodedVideo]:
+    """What was decoded, with the pixels of clips that repeat the one before."""
+    frames = None
+    for part in parts:
+        if isinstance(part, RepeatedClip):
+            yield DecodedClip(part.clip, part.facts, frames, part.info)
+            continue
+        frames = getattr(part, "frames", None)
+        yield part
 
 
 def due(times: NDArray[np.float64], end: float, sampling: Sampling, plan: Plan) -> list:
@@ -198,7 +209,7 @@ def test_damage_gives_what_decoding_all_gives(
     path = damaged(make(tmp_path / "a.mp4", how), packet_number)
 
     def told() -> list[object]:
-        *clips, video = decode_clips(str(path), KINETICS, Plan(), FrameGeometry(32))
+        *clips, video = with_pixels(decode_clips(str(path), KINETICS, Plan(), FrameGeometry(32)))
         shown = [(round(one.clip.start_seconds, 6), one.frames.tobytes()) for one in clips]
         return [*shown, video.problem]
 

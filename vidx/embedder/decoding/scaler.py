@@ -97,7 +97,7 @@ class Scaler:
 def _channels(frame: VideoFrame) -> list[NDArray[np.uint8]]:
     """Red, green and blue of a frame in the format `gbrp`: views, shape (height, width)."""
     green, blue, red = (
-        np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)[:, : plane.width]
+        np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, -1)[:, : plane.width]
         for plane in frame.planes
     )
     return [red, green, blue]
