@@ -34,6 +34,7 @@ import time
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from itertools import islice, product
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,12 @@ def main() -> None:
         sets = {"real": options.videos}
         if options.made_from:
             sets["made"] = Path(folder)
-            make_all(options.made_from, Path(folder))
+            # In a process of its own: one encoder makes what it can real-time.
+            process = get_context("spawn").Process(
+                target=make_all, args=(options.made_from, Path(folder))
+            )
+            process.start()
+            process.join()
         for name, videos in sets.items():
             result["sets"][name] = compared(ways, videos, options)
             print(table(name, result["sets"][name]), flush=True)

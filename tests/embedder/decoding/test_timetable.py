@@ -4,6 +4,7 @@ import json
 import random
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from multiprocessing import get_context
 from pathlib import Path
 
 import av
@@ -31,6 +32,17 @@ CUTS = (
     (KINETICS, Plan(start_seconds=1.3, end_seconds=6.2)),
 )
 CODECS = ("libx264", "libx265", "mpeg4", "mpeg2video", "libvpx-vp9", "libsvtav1", "mjpeg")
+
+
+def made(path: Path, how: Numbered) -> Path:
+    """A video; of AV1 by a process of its own, as its encoder makes all it can real-time."""
+    if how.codec != "libsvtav1":
+        return make(path, how)
+    process = get_context("spawn").Process(target=make, args=(path, how))
+    process.start()
+    process.join()
+    assert process.exitcode == 0
+    return path
 
 
 def numbers(path: Path, sampling: Sampling, plan: Plan, geometry: FrameGeometry, read) -> list:
@@ -105,7 +117,7 @@ def check_random_videos(count: int, seed: int, folder: Path) -> int:
     samples = 0
     whole = FrameGeometry(resize_to=(64, 64))
     for ending, how in random_videos(count, seed):
-        path = make(folder / f"{seed}-{how.seed}.{ending}", how)
+        path = made(folder / f"{seed}-{how.seed}.{ending}", how)
         times = np.array(how.shown())
         *_, video = decode_clips(str(path), KINETICS, Plan(), whole)
         for sampling, plan in CUTS:
@@ -237,7 +249,7 @@ def test_there_is_no_timetable_where_times_are_in_doubt(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("codec", CODECS)
 def test_bitstreams_tell_where_decoding_can_begin(codec: str, tmp_path: Path) -> None:
-    path = make(tmp_path / "a.mkv", Numbered(codec=codec, seconds=4.0, gop=24, size=(128, 128)))
+    path = made(tmp_path / "a.mkv", Numbered(codec=codec, seconds=4.0, gop=24, size=(128, 128)))
     with av.open(str(path)) as container:
         for packet in container.demux(video=0):
             if packet.size:
