@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 from command import circumstances
-from drawn_collections import fill, seconds
+from drawn_collections import facts_of, fill, seconds
 
 from vidx.embedder.decoding.sampling import Plan, Sampling
 from vidx.records import Clip, EmbeddedVideo, Source, VideoInfo
@@ -129,7 +129,14 @@ def _video(path: Path, vectors: np.ndarray) -> NewVideo:
         video_id=content_id(path),
         plan=PLAN,
         sources=[Source(str(path), status.st_size, str(status.st_mtime_ns))],
-        embedded=EmbeddedVideo(INFO, (Clip(0.0, 2.0),), vectors, None, None),
+        embedded=EmbeddedVideo(
+            info=INFO,
+            clips=(Clip(0.0, 2.0),),
+            **facts_of(1),
+            embeddings=vectors,
+            logits=None,
+            problem=None,
+        ),
     )
 
 

@@ -147,7 +147,7 @@ class Media:
 
 
 @contextlib.contextmanager
-def opened(path: str, tick: Callable[[], None]) -> Iterator[Media]:
+def opened(path: str, tick: Callable[[], None] = lambda: None) -> Iterator[Media]:
     """Open a file as media; nothing that it refers to is opened.
 
     Args:
