@@ -458,7 +458,7 @@ def test_a_lack_of_credentials_is_told(
 
 
 def test_what_is_to_be_installed_is_said(
-    vidx_command: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
+    cli: Callable[..., tuple[int, str, str]], embedded_once: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import sys
 
@@ -466,6 +466,7 @@ def test_what_is_to_be_installed_is_said(
 
     from vidx.remote import file_systems
 
+    monkeypatch.setenv("VIDX_COLLECTION", str(embedded_once))
     for name in ("s3fs", "aiohttp", "gcsfs"):
         monkeypatch.setitem(sys.modules, name, None)
     for scheme in ("s3", "gs"):
@@ -473,24 +474,6 @@ def test_what_is_to_be_installed_is_said(
     file_systems._store.cache_clear()
     file_systems._web.cache_clear()
     for url, library in (("s3://b/x", "vidx[remote]"), ("https://h/x", "vidx[remote]")):
-        code, _, error = vidx_command("embed", url)
+        code, _, error = cli("embed", url)
         assert (code, f"pip install '{library}'" in error) == (2, True)
-    assert "pip install 'gcsfs'" in vidx_command("search", "gs://b/x")[2]
-
-
-@pytest.fixture
-def vidx_command(
-    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, embedded_once: Path
-) -> Callable[..., tuple[int, str, str]]:
-    """Run a command in this process: (exit code, standard output, standard error)."""
-    from vidx.cli import main
-
-    monkeypatch.setenv("VIDX_COLLECTION", str(embedded_once))
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as ended:
-            main([str(argument) for argument in arguments])
-        captured = capfd.readouterr()
-        return int(ended.value.code or 0), captured.out, captured.err
-
-    return run
+    assert "pip install 'gcsfs'" in cli("search", "gs://b/x")[2]

@@ -146,17 +146,3 @@ def test_an_object_of_a_store_is_found(
     s3.upload_file(str(library / "bowl.mp4"), "films", "bowl.mp4")
     code, out, _ = cli("search", "s3://films/bowl.mp4", "-k", "1", "--collection", collection.path)
     assert (code, "bowl.mp4" in out) == (0, True)
-
-
-@pytest.fixture
-def cli(capfd: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
-    """Run a command in this process: (exit code, standard output, standard error)."""
-    from vidx.cli import main
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as ended:
-            main([str(argument) for argument in arguments])
-        captured = capfd.readouterr()
-        return int(ended.value.code or 0), captured.out, captured.err
-
-    return run
