@@ -140,6 +140,11 @@ def test_a_finished_run_is_left_as_it_is(tmp_path: Path) -> None:
     assert (tmp_path / "run" / STATE_FILE).read_bytes() == state
 
 
+def test_who_trains_keeps_the_smallest_numbers_there_are(tmp_path: Path) -> None:
+    run_through(BRIEF, tmp_path / "run")
+    assert sys.float_info.min / 2 != 0.0
+
+
 def test_another_recipe_is_refused_and_named(tmp_path: Path) -> None:
     run_through(BRIEF, tmp_path / "run")
     with pytest.raises(CheckpointError, match="steps was 6, now 7"):

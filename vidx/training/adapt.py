@@ -27,6 +27,7 @@ from vidx.embedder.videomae.preprocess import Preprocessing
 from vidx.embedder.videomae.weights import hub_name, read_tensors
 from vidx.training.batches import seeded
 from vidx.training.course import Course
+from vidx.training.device import flushing_denormals
 from vidx.training.footage import Footage, Frames, Video
 from vidx.training.loop import Stage, TrainProgress, go_through
 from vidx.training.objectives import half_precision
@@ -116,9 +117,7 @@ def adapt(
         VidxError: A loss is no number, the folder cannot be written to, or another process trains
             there.
     """
-    # Optimisers' running means decay into numbers that CPUs are very slow with.
-    torch.set_flush_denormal(True)
-    with run.held():
+    with run.held(), flushing_denormals():
         yield from _both_stages(run, encoder, footage, adaptation)
 
 

@@ -17,6 +17,7 @@ from vidx.embedder.videomae.model import VideoMAEForPreTraining, VideoMAEForVide
 from vidx.embedder.videomae.processor import VideoMAEImageProcessor
 from vidx.training.batches import Batches, seeded
 from vidx.training.course import Clock, Course
+from vidx.training.device import flushing_denormals
 from vidx.training.loop import Stage, TrainProgress, go_through
 from vidx.training.objectives import FineTuning, PreTraining, normalized
 from vidx.training.optimizer import Optimizer, RunningMean
@@ -49,11 +50,9 @@ def train(recipe: Recipe, folder: Path, device: torch.device) -> Iterator[TrainP
         VidxError: A loss is no number, the folder cannot be written to, or another process trains
             there.
     """
-    # Optimisers' running means decay into numbers that CPUs are very slow with.
-    torch.set_flush_denormal(True)
     # The kind of device is part of it: random numbers and precision differ.
     run = Run(folder, {"device": device.type} | asdict(recipe))
-    with run.held():
+    with run.held(), flushing_denormals():
         yield from _both_stages(recipe, run, device)
 
 
