@@ -133,7 +133,7 @@ def strays(folder: Path) -> list[str]:
     ]
 
 
-KILLS = [(("group", "parent", "worker")[seed % 3], seed) for seed in range(20)]
+KILLS = [(("group", "parent", "worker")[seed % 3], seed) for seed in range(38)]
 
 
 @pytest.mark.parametrize(("how", "seed"), KILLS[:3])

@@ -24,7 +24,7 @@ from vidx.remote.urls import checked, is_url
 from vidx.segment_search import STRIDES
 from vidx.stages import logger
 from vidx.store.catalogue import Catalogue
-from vidx.store.survey import content_id
+from vidx.store.hashing import content_id
 from vidx.views import View
 
 if TYPE_CHECKING:

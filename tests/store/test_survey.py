@@ -11,10 +11,11 @@ from made_collections import commit, draw_video
 
 from vidx.records import FileFinding, FileStatus, Problem, Source
 from vidx.store.catalogue import Catalogue
+from vidx.store.hashing import content_id
 from vidx.store.journal import Failed
 from vidx.store.layout import Layout
 from vidx.store.shards import NewVideo
-from vidx.store.survey import content_id, survey
+from vidx.store.survey import survey
 
 Look = Callable[..., list[FileFinding]]
 

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
-import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from vidx.errors import VideoError
 from vidx.records import FileFinding, FileStatus, PassedOver, Problem, Source
-from vidx.remote.copies import Copies, digest_of
+from vidx.remote.copies import Copies
 from vidx.remote.objects import is_there
 from vidx.remote.urls import is_url
 from vidx.store.catalogue import Catalogue, KnownContent, KnownFile, KnownTake
+from vidx.store.hashing import Hash, Hashes
 from vidx.store.sql import chunks
 
-_HASH_THREADS = 2
 _FILES_AHEAD = 16  # hashed before they are asked for
 _BYTES_AHEAD = 4 << 30  # of objects, whose copies lie on the disk meanwhile
 _NOT_UTF8 = Problem("path_not_utf8", "the path is not valid UTF-8; rename the file")
@@ -53,8 +50,7 @@ def survey(
     copies = copies or Copies()
     wish = _Wish(plan, retry_failed)
     taken = _Taken(set(), set(), set())
-    closing = threading.Event()
-    pool = ThreadPoolExecutor(_HASH_THREADS, thread_name_prefix="vidx-hash")
+    hashes = Hashes(copies)
     looks: deque[_Look] = deque()
     try:
         for some in chunks(files):
@@ -62,15 +58,14 @@ def survey(
             for path in some:
                 look = _look(path, known.get(escaped(path)), wish, copies)
                 if look.finding is None:
-                    look.digest = pool.submit(_digest, path, copies, closing)
+                    look.digest = hashes.submit(path)
                 looks.append(look)
                 while len(looks) > _FILES_AHEAD or _is_much(looks):
                     yield _settle(looks.popleft(), catalogue, wish, taken, copies)
         while looks:
             yield _settle(looks.popleft(), catalogue, wish, taken, copies)
     finally:
-        closing.set()
-        pool.shutdown(cancel_futures=True)
+        hashes.close()
 
 
 def left_out(files: PassedOver) -> list[FileFinding]:
@@ -127,7 +122,7 @@ class _Look:
 
     source: Source
     finding: FileFinding | None
-    digest: Future[str] | None = None
+    digest: Hash | None = None
 
     @property
     def is_remote(self) -> bool:
@@ -264,29 +259,3 @@ def is_gone(path: str) -> bool:
 def escaped(path: str) -> str:
     """The path itself, or with escapes where it is not valid UTF-8."""
     return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-
-
-def _digest(path: str, copies: Copies, closing: threading.Event) -> str:
-    """SHA-256 of the bytes of a file or object, in hex; of an object, a copy is made on the way."""
-
-    def go_on() -> None:
-        if closing.is_set():
-            raise CancelledError
-
-    return copies.fetch(path, go_on) if is_url(path) else _sha256(path, closing)
-
-
-def _sha256(path: str, closing: threading.Event) -> str:
-    """SHA-256 of a file's bytes, in hex."""
-    digest = hashlib.sha256()
-    with open(path, "rb", buffering=0) as file:
-        while (block := file.read(1 << 20)) and not closing.is_set():
-            digest.update(block)
-    return digest.hexdigest()
-
-
-def content_id(path: str | os.PathLike[str]) -> str:
-    """The video_id of a file or object: SHA-256 (hex) of its bytes."""
-    if is_url(path):
-        return digest_of(os.fspath(path))
-    return _sha256(os.fspath(path), threading.Event())
