@@ -78,6 +78,17 @@ def test_missing_unexpected_and_misshaped_tensors_are_listed(edited, tiny_checkp
     assert "not floating point: fc_norm.bias is torch.int64" in problem
 
 
+def test_a_missing_bias_is_named_as_files_of_both_layouts_name_it(
+    edited, make_checkpoint, tmp_path
+) -> None:
+    made = make_checkpoint(tmp_path / "made", old_layout=True)
+    name = "videomae.encoder.layer.0.attention.attention.q_bias"
+    with pytest.raises(CheckpointError) as caught:
+        load(edited(made, lambda tensors: tensors.pop(name)), device="cpu")
+    expected = "attention.attention.query.bias, or q_bias in the old layout, (64,)"
+    assert f"missing: encoder.layer.0.{expected}" in caught.value.problem
+
+
 def test_a_long_list_of_misfits_is_cut_and_counted(edited, tiny_checkpoint) -> None:
     with pytest.raises(CheckpointError, match=r"15 tensors do not fit(.|\n)*and 5 more"):
         load(edited(tiny_checkpoint, num_hidden_layers=3), device="cpu")

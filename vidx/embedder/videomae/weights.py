@@ -196,7 +196,10 @@ def _next_step(shapes: Mapping[str, torch.Size], tensors: Mapping[str, Tensor]) 
 
 
 def _misfits(tensors: Mapping[str, Tensor], shapes: Mapping[str, torch.Size]) -> list[str]:
-    missing = [f"missing: {name} {tuple(shapes[name])}" for name in shapes.keys() - tensors.keys()]
+    missing = [
+        f"missing: {_either_layout(name)} {tuple(shapes[name])}"
+        for name in shapes.keys() - tensors.keys()
+    ]
     unexpected = [f"unexpected: {name}" for name in tensors.keys() - shapes.keys()]
     return sorted(missing) + sorted(unexpected) + list(_misshaped(tensors, shapes))
 
@@ -223,6 +226,12 @@ def _old_layout(name: str) -> str:
         if name.endswith(new):
             return name.removesuffix(new) + old
     return name
+
+
+def _either_layout(name: str) -> str:
+    """A name as files of both layouts have it."""
+    old = _old_layout(name)
+    return name if old == name else f"{name}, or {old.rpartition('.')[2]} in the old layout,"
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
