@@ -146,10 +146,8 @@ def rows(found: Result) -> dict[str, str]:
     filled, made, warm, added = (found[step] for step in ("fill", "index", "warm", "add"))
     report, gone = made["index"], found["remove"]
     cached, uncached = found["cold"]["cached"], found["cold"]["uncached"]
-    beside = found["writer"]["beside_a_writer"]
     three = (added[f"{when}_p50_ms"] for when in ("before", "at_once", "after"))
     trained = (added[f"trained_rows_{when}"] for when in ("before", "after"))
-    wrong = sum(beside[name] for name in ("wrong_scores", "wrong_videos", "removed_hits"))
     return {
         "videos": f"{filled['videos']:,}",
         "metadata of all, s": f"{filled['set_metadata_seconds']:.1f}",
@@ -171,6 +169,14 @@ def rows(found: Result) -> dict[str, str]:
         "p50 before and after, ms": ", ".join(
             f"{gone[f'{when}_removal_p50_ms']:.1f}" for when in ("before", "after")
         ),
+        **(rows_of_writer(found["writer"]["beside_a_writer"]) if "writer" in found else {}),
+    }
+
+
+def rows_of_writer(beside: Result) -> dict[str, str]:
+    """The figures of the last step, which takes two indexes more."""
+    wrong = sum(beside[name] for name in ("wrong_scores", "wrong_videos", "removed_hits"))
+    return {
         "searches beside a writer": f"{beside['searches']:,}",
         "errors, wrong hits of them": f"{sum(beside['errors'].values())}, {wrong}",
         "their p50 and p99, ms": f"{beside['p50_ms']:.1f}, {beside['p99_ms']:.1f}",
