@@ -42,7 +42,7 @@ from vidx.embedder.pipeline import embed_videos
 from vidx.index import normalized
 from vidx.index.whitening import Whitening
 from vidx.records import EmbeddedVideo, Likeness, Problem, VideoInfo
-from vidx.store.survey import content_id
+from vidx.store.hashing import content_id
 
 BATCH_SIZE = 16
 NEAR_DUPLICATES = "near_duplicates"

@@ -28,8 +28,8 @@ from drawn_collections import facts_of, fill, seconds
 
 from vidx.embedder.decoding.sampling import Plan, Sampling
 from vidx.records import Clip, EmbeddedVideo, Source, VideoInfo
+from vidx.store.hashing import content_id
 from vidx.store.shards import NewVideo
-from vidx.store.survey import content_id
 from vidx.store.writer import Batch
 
 HERE = str(Path(__file__).parent)
