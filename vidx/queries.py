@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from vidx.embedder.decoding.cuts import holds_cut
 from vidx.embedder.decoding.pool import ClipDecoded, ClipRepeated, Job
-from vidx.embedder.decoding.sampling import Plan
+from vidx.embedder.decoding.sampling import BEYOND_END, Plan
 from vidx.embedder.pipeline import embed_videos
 from vidx.errors import CollectionDamaged, UsageError, VideoError
 from vidx.examples import direction, middle
@@ -126,6 +126,8 @@ def file_query(encoder: Encoder, file: str, plan: Plan, options: SearchOptions) 
         encoder, jobs, workers=1, batch_size=_QUERY_BATCH, watch=cuts.watch
     )
     if isinstance(outcome, Problem):
+        if outcome.reason == BEYOND_END:
+            raise UsageError(f"{outcome.message}.", "Choose a start before that.")
         raise VideoError(outcome.reason, f"{file}: {outcome.message}")
     return embedded_query(job, outcome, options, cuts)
 

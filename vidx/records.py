@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from os.path import splitext
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     import numpy as np
@@ -411,6 +411,18 @@ class FileStatus(StrEnum):
     FAILED = "failed"  # it cannot even be read
     PASSED_OVER = "passed_over"  # it holds video under an ending that does not say so
     GONE = "gone"  # it is known and no longer there
+
+
+class Span(NamedTuple):
+    """A stretch of a video, half open.
+
+    Attributes:
+        start_seconds: Where it begins.
+        end_seconds: Where it ends; None: with the video.
+    """
+
+    start_seconds: float = 0.0
+    end_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,14 +16,15 @@ import pytest
 
 from vidx.embedder import encoder as encoders
 from vidx.embedder.decoding.pool import Job
-from vidx.embedder.decoding.sampling import Plan, Sampling, num_windows_until
+from vidx.embedder.decoding.sampling import Plan, Sampling, num_clips_until
 from vidx.embedder.encoder import Encoder
 from vidx.embedder.pipeline import embed_videos
-from vidx.records import Begun, EmbeddedVideo, Problem
+from vidx.records import Begun, EmbeddedVideo, Problem, Span
 
 PLANS = [
     Plan(),
     Plan(stride_seconds=3.7),
+    Plan.of_spans(None, [Span(0.5, 6.5), Span(7.0, 8.0), Span(8.0, 12.2), Span(14.0, 30.0)]),
     pytest.param(Plan(stride_seconds=1.3), marks=pytest.mark.long),
 ]
 NOT_FINITE = [
@@ -217,7 +218,7 @@ def test_vectors_that_are_not_finite_are_counted_over_all_parts(
     assert_same(parts, whole)
     for ended in range(1, len(parts)):
         begun = begun_with(parts[:ended])
-        known = num_windows_until(begun.last_start_seconds, Sampling(), Plan())
+        known = num_clips_until(begun.last_start_seconds, Sampling(), Plan())
         later = {number - known for number in numbers if number >= known}
         rest = run(Blind(encoder, later), video, begun=begun, part_clips=2)
         assert_same([*parts[:ended], *rest], whole)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidx.embedder.decoding.pool import ClipDecoded, ClipRepeated, Job, VideoDone
-from vidx.embedder.decoding.sampling import Sampling, num_windows_until
+from vidx.embedder.decoding.sampling import Sampling, num_clips_until
 from vidx.records import Clip, ClipFacts, EmbeddedVideo, Problem, VideoInfo
 
 Result = tuple[Job, EmbeddedVideo | Problem]
@@ -46,8 +46,8 @@ class Before:
         begun = job.begun
         if begun is None:
             return cls()
-        windows = num_windows_until(begun.last_start_seconds, sampling, job.plan)
-        lost = windows - begun.num_clips if begun.has_non_finite else 0
+        known = num_clips_until(begun.last_start_seconds, sampling, job.plan)
+        lost = known - begun.num_clips if begun.has_non_finite else 0
         return cls(begun.num_clips, lost, begun.last_start_seconds)
 
 

@@ -28,7 +28,8 @@ from vidx.embedder.decoding.pool import (
 from vidx.embedder.decoding.sampling import Plan, Sampling
 from vidx.embedder.workers.process import WorkerProcess
 from vidx.embedder.workers.ring import Ring
-from vidx.errors import UsageError, VidxError
+from vidx.errors import VidxError
+from vidx.records import Span
 
 MakeVideo = Callable[..., Path]
 GEOMETRY = FrameGeometry(resize_shortest_edge=224, crop=(224, 224))
@@ -203,9 +204,18 @@ def test_jobs_are_taken_only_as_workers_become_free(videos: list[Path]) -> None:
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_a_span_after_the_end_is_the_callers_error(workers: int, videos: list[Path]) -> None:
-    with pytest.raises(UsageError, match=r"ends at 8\.000 s"):
-        list(start(videos, workers=workers, plan=Plan(start_seconds=100)))
+def test_spans_after_the_end_cost_no_other_video(workers: int, videos: list[Path]) -> None:
+    jobs = [
+        Job("none", str(videos[0]), Plan(start_seconds=100)),
+        Job("one", str(videos[0]), Plan.of_spans(None, [Span(1, 4), Span(100, 101)])),
+        Job("whole", str(videos[0])),
+    ]
+    events = decode(jobs, sampling=Sampling(), geometry=GEOMETRY, workers=workers)
+    assert outcome(events) == {
+        "none": ("span_beyond_end", 0),
+        "one": ("span_beyond_end", 2),
+        "whole": ("", 4),
+    }
 
 
 @pytest.mark.parametrize("workers", [0, 1])

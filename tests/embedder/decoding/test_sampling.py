@@ -6,9 +6,17 @@ import math
 import numpy as np
 import pytest
 
-from vidx.embedder.decoding.sampling import Plan, Sampling, clip_spans, frame_times, whole_windows
-from vidx.errors import UsageError
-from vidx.records import Clip
+from vidx.embedder.decoding.sampling import (
+    Plan,
+    Sampling,
+    clip_at_end,
+    clip_spans,
+    clips_within,
+    frame_times,
+    num_clips_until,
+)
+from vidx.errors import UsageError, VideoError
+from vidx.records import Clip, Problem, Span
 
 TWO_SECONDS = Sampling(num_frames=4, fps=2.0)
 
@@ -86,13 +94,54 @@ def test_every_duration_is_covered_from_its_start_to_its_end() -> None:
 
 
 def test_windows_can_be_taken_before_the_end_is_known() -> None:
-    windows = whole_windows(math.inf, TWO_SECONDS, Plan())
+    windows = clips_within(math.inf, TWO_SECONDS, Plan())
     assert [next(windows) for _ in range(3)] == [Clip(0, 2), Clip(2, 4), Clip(4, 6)]
 
 
 def test_a_span_after_the_end_names_the_duration() -> None:
-    with pytest.raises(UsageError, match=r"12.*ends at 10\.000 s"):
+    with pytest.raises(VideoError, match=r"12.*ends at 10\.000 s"):
         clip_spans(10.0, TWO_SECONDS, Plan(start_seconds=12))
+
+
+SEVERAL = Plan.of_spans(None, [Span(1, 4.5), Span(4.5, 5), Span(7, 9), Span(9.5, None)])
+
+
+def test_several_spans_are_cut_each_by_itself() -> None:
+    of_each = [
+        span
+        for one in SEVERAL.spans
+        for span in spans(20.0, Plan(None, one.start_seconds, one.end_seconds))
+    ]
+    expected = [(1, 3), (2.5, 4.5), (4.5, 5), (7, 9)]
+    assert spans(20.0, SEVERAL) == of_each
+    assert of_each[:4] == expected
+    assert spans(8.5, SEVERAL) == [*expected[:3], (7, 8.5)]
+
+
+def test_spans_after_the_end_are_passed_over_and_told() -> None:
+    assert spans(6.0, SEVERAL) == [(1, 3), (2.5, 4.5), (4.5, 5)]
+    told = "2 of 4 spans start too late, the first of them at 7 s: the video ends at 6.000 s"
+    assert SEVERAL.beyond(6.0) == Problem("span_beyond_end", told)
+    assert SEVERAL.beyond(9.6) is None
+    with pytest.raises(VideoError, match="4 of 4 spans"):
+        clip_spans(0.9, TWO_SECONDS, SEVERAL)
+
+
+@pytest.mark.parametrize(("duration", "last"), [(9.0, None), (8.5, Clip(7, 8.5)), (6.0, None)])
+def test_the_clip_that_ends_with_the_video_is_known_apart(
+    duration: float, last: Clip | None
+) -> None:
+    """All others are the same, however long the video is."""
+    assert clip_at_end(duration, TWO_SECONDS, SEVERAL) == last
+    endless = itertools.islice(clips_within(math.inf, TWO_SECONDS, SEVERAL), 20)
+    whole = [clip for clip in endless if clip.end_seconds <= duration]
+    assert clip_spans(duration, TWO_SECONDS, SEVERAL) == whole + ([last] if last else [])
+
+
+def test_clips_are_counted_over_all_spans() -> None:
+    starts = [clip.start_seconds for clip in clip_spans(20.0, TWO_SECONDS, SEVERAL)][:-1]
+    counted = [num_clips_until(start, TWO_SECONDS, SEVERAL) for start in starts]
+    assert counted == [number + 1 for number in range(len(starts))]
 
 
 def test_frames_of_a_whole_window_are_evenly_spaced_from_its_start() -> None:
@@ -117,6 +166,10 @@ def test_frames_of_a_short_clip_stand_in_the_middle_of_equal_parts() -> None:
         lambda: Plan(start_seconds=-1),
         lambda: Plan(start_seconds=5, end_seconds=5),
         lambda: Plan(end_seconds=math.nan),
+        lambda: Plan.of_spans(None, [Span(0, 3), Span(2, 4)]),
+        lambda: Plan.of_spans(None, [Span(3, 4), Span(0, 2)]),
+        lambda: Plan.of_spans(None, [Span(0, None), Span(2, 4)]),
+        lambda: Plan.of_spans(None, [Span(0, 1), Span(4, 3)]),
     ],
 )
 def test_values_that_make_no_cut_are_refused(make: object) -> None:
@@ -138,6 +191,8 @@ def test_the_digest_tells_cuts_apart_and_only_those() -> None:
         Plan(start_seconds=1.0),
         Plan(end_seconds=1.0),
         Plan(start_seconds=0.5, end_seconds=1.0),
+        Plan.of_spans(None, [Span(0.5, 1.0), Span(2.0, 3.0)]),
+        Plan.of_spans(None, [Span(0.5, 1.0), Span(2.0, 4.0)]),
     ]
     digests = {plan.digest(sampling) for plan in plans}
     assert len(digests) == len(plans)

@@ -22,6 +22,7 @@ from vidx.embedder.decoding.survey import survey
 from vidx.embedder.decoding.timetable import Timetable
 from vidx.embedder.decoding.video import DecodedClip, DecodedVideo, Part, RepeatedClip, decode_clips
 from vidx.errors import UsageError
+from vidx.records import Span
 
 KINETICS = Sampling()
 CUTS = (
@@ -30,6 +31,7 @@ CUTS = (
     (KINETICS, Plan(stride_seconds=5.3)),
     (Sampling(4, 29.0), Plan(stride_seconds=1.7)),
     (KINETICS, Plan(start_seconds=1.3, end_seconds=6.2)),
+    (KINETICS, Plan.of_spans(None, [Span(0.9, 1.4), Span(1.4, 4.6), Span(5.1, None)])),
 )
 CODECS = ("libx264", "libx265", "mpeg4", "mpeg2video", "libvpx-vp9", "libsvtav1", "mjpeg")
 

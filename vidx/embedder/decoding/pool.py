@@ -170,7 +170,6 @@ def decode(
         `VideoFailed`.
 
     Raises:
-        UsageError: A plan's span starts after its video's end.
         VidxError: Workers cannot be started.
     """
     if workers < 0:

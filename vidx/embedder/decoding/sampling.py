@@ -10,13 +10,13 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
-from typing import TYPE_CHECKING
+from itertools import pairwise, takewhile
+from typing import TYPE_CHECKING, Self
 
-from vidx.errors import UsageError
-from vidx.records import Clip
+from vidx.errors import UsageError, VideoError
+from vidx.records import Clip, Problem, Span
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 # Containers round times to a millisecond (Matroska, FLV), so less than that means nothing.
 TOLERANCE_SECONDS = 0.001
+
+BEYOND_END = "span_beyond_end"  # the reason of a video that ends before a span begins
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,28 +68,35 @@ class Plan:
         stride_seconds: From one clip's start to the next one's; None: back to back.
         start_seconds: Where to begin.
         end_seconds: Where to stop; None, or beyond the video's end: at the end.
+        more_spans: What else is cut, by itself: spans after that one, in time order.
     """
 
     stride_seconds: float | None = None
     start_seconds: float = 0.0
     end_seconds: float | None = None
+    more_spans: tuple[Span, ...] = ()
 
     def __post_init__(self) -> None:
         if self.stride_seconds is not None:
             _check_positive("seconds of stride", self.stride_seconds)
             if self.stride_seconds < TOLERANCE_SECONDS:
                 raise UsageError(f"{self.stride_seconds} s of stride: it takes 0.001 s or more.")
-        if not (math.isfinite(self.start_seconds) and self.start_seconds >= 0):
-            raise UsageError(
-                f"A span that starts at {self.start_seconds} s: it takes a time of 0 s or later."
-            )
-        if self.end_seconds is not None:
-            _check_positive("seconds as a span's end", self.end_seconds)
-            if self.end_seconds - self.start_seconds < TOLERANCE_SECONDS:
-                raise UsageError(
-                    f"A span from {self.start_seconds} s to {self.end_seconds} s: "
-                    "it must end after it starts."
-                )
+        for span in self.spans:
+            check_span(span)
+        for span, later in pairwise(self.spans):
+            if overlap(span, later):
+                raise UsageError(f"The spans {span} and {later} overlap, or are not in order.")
+
+    @classmethod
+    def of_spans(cls, stride_seconds: float | None, spans: Sequence[Span]) -> Self:
+        """The plan that cuts some spans, at least one, in time order."""
+        first, *more = spans
+        return cls(stride_seconds, first.start_seconds, first.end_seconds, tuple(more))
+
+    @property
+    def spans(self) -> tuple[Span, ...]:
+        """What is cut, in time order."""
+        return (Span(self.start_seconds, self.end_seconds), *self.more_spans)
 
     def digest(self, sampling: Sampling) -> str:
         """Name the cut: with the content hash it decides whether a video is unchanged.
@@ -98,93 +107,152 @@ class Plan:
         Returns:
             16 hex digits, equal for plans that cut every video alike.
         """
-        facts = {
+        facts: dict[str, object] = {
             "num_frames": sampling.num_frames,
             "fps": float(sampling.fps),
             "stride_seconds": self.stride(sampling),
             "start_seconds": float(self.start_seconds),
             "end_seconds": None if self.end_seconds is None else float(self.end_seconds),
         }
+        if self.more_spans:
+            facts["more_spans"] = self.more_spans
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
     def stride(self, sampling: Sampling) -> float:
         """Seconds from one clip's start to the next one's."""
         return float(self.stride_seconds or sampling.window_seconds)
 
-    def end(self, duration_seconds: float) -> float:
-        """Where the cutting stops in a video of this duration."""
-        return min(duration_seconds, self.end_seconds or math.inf)
+    def end(self) -> float:
+        """Where the cutting stops, in an endless video."""
+        return _end(self.spans[-1], math.inf)
+
+    def spans_within(self, duration_seconds: float) -> tuple[Span, ...]:
+        """Those spans that begin before a video ends."""
+        latest = max(duration_seconds - TOLERANCE_SECONDS, 0.0)
+        return tuple(span for span in self.spans if span.start_seconds <= latest)
+
+    def beyond(self, duration_seconds: float) -> Problem | None:
+        """Why there are spans without a clip, where some begin after a video's end."""
+        late = self.spans[len(self.spans_within(duration_seconds)) :]
+        if not late:
+            return None
+        what = (
+            f"{len(late)} of {len(self.spans)} spans start too late, the first of them at"
+            if self.more_spans
+            else "a span that starts at"
+        )
+        message = f"{what} {late[0].start_seconds:g} s: the video ends at {duration_seconds:.3f} s"
+        return Problem(BEYOND_END, message)
 
 
 def clip_spans(duration_seconds: float, sampling: Sampling, plan: Plan) -> list[Clip]:
     """Cut a video into clips.
 
-    Whole windows at every stride while they fit, then the last window moved back to end with the
-    video (or span) when something is left over. One shorter than a window gives one short clip.
+    Of each span whole windows at every stride while they fit, then the last window moved back to
+    end with the span (or video) when something is left over. One shorter than a window gives one
+    short clip.
 
     Args:
         duration_seconds: The video's duration.
         sampling: Frames of a clip and their spacing.
-        plan: Stride and span.
+        plan: Stride and spans; those that begin after the end are passed over.
 
     Returns:
         At least one clip, in time order.
 
     Raises:
-        UsageError: The plan's span starts at or after the end of the video.
+        VideoError: All spans begin at or after the end of the video.
     """
     _check_positive("seconds of video", duration_seconds)
-    if plan.start_seconds > duration_seconds - TOLERANCE_SECONDS and plan.start_seconds > 0:
-        raise UsageError(
-            f"A span that starts at {plan.start_seconds} s: "
-            f"the video ends at {duration_seconds:.3f} s.",
-            "Choose a start before that.",
-        )
-    clips = list(whole_windows(duration_seconds, sampling, plan))
-    last = last_clip(duration_seconds, sampling, plan)
-    return clips if last is None else [*clips, last]
+    if not plan.spans_within(duration_seconds) and (late := plan.beyond(duration_seconds)):
+        raise VideoError(late.reason, late.message)
+    return list(clips_within(duration_seconds, sampling, plan))
 
 
-def whole_windows(duration_seconds: float, sampling: Sampling, plan: Plan) -> Iterator[Clip]:
-    """Yield the windows [start + i * stride, ... + window) that fit.
+def clips_within(duration_seconds: float, sampling: Sampling, plan: Plan) -> Iterator[Clip]:
+    """Yield the clips of all spans that begin within a video.
 
     Args:
-        duration_seconds: The video's duration; infinite while it is not known.
+        duration_seconds: The video's duration; infinite while it is not known, and then a clip
+            that would end with the video does not come.
         sampling: Frames of a clip and their spacing.
-        plan: Stride and span.
+        plan: Stride and spans.
     """
-    end = plan.end(duration_seconds)
-    stride, window = plan.stride(sampling), sampling.window_seconds
-    start, i = plan.start_seconds, 0
-    while start + window <= end + TOLERANCE_SECONDS:
-        yield Clip(start, start + window)
-        i += 1
-        start = plan.start_seconds + i * stride
+    for span in plan.spans_within(duration_seconds):
+        end = _end(span, duration_seconds)
+        yield from _whole_windows(span.start_seconds, end, sampling, plan)
+        last = _last_clip(span.start_seconds, end, sampling, plan)
+        if last is not None:
+            yield last
 
 
-def num_windows_until(start_seconds: float, sampling: Sampling, plan: Plan) -> int:
-    """Count the whole windows of an endless video that start by this time."""
-    windows = whole_windows(math.inf, sampling, plan)
-    return sum(1 for _ in takewhile(lambda clip: clip.start_seconds <= start_seconds, windows))
+def num_clips_until(start_seconds: float, sampling: Sampling, plan: Plan) -> int:
+    """Count the clips of an endless video that start by this time."""
+    clips = clips_within(math.inf, sampling, plan)
+    return sum(1 for _ in takewhile(lambda clip: clip.start_seconds <= start_seconds, clips))
 
 
-def last_clip(duration_seconds: float, sampling: Sampling, plan: Plan) -> Clip | None:
-    """Give the clip that ends with the video (or span), if whole windows leave something over.
+def clip_at_end(duration_seconds: float, sampling: Sampling, plan: Plan) -> Clip | None:
+    """Give the clip that ends where the video does, and would not if the video were longer.
 
     Args:
-        duration_seconds: The video's duration, finite and after the plan's start.
+        duration_seconds: The video's duration.
         sampling: Frames of a clip and their spacing.
-        plan: Stride and span.
+        plan: Stride and spans.
+    """
+    spans = plan.spans_within(duration_seconds)
+    latest = duration_seconds + TOLERANCE_SECONDS
+    if duration_seconds <= 0 or not spans or _end(spans[-1], math.inf) <= latest:
+        return None
+    return _last_clip(spans[-1].start_seconds, duration_seconds, sampling, plan)
+
+
+def check_span(span: Span) -> None:
+    """Refuse a span that is none.
+
+    Raises:
+        UsageError: It begins before 0 s, or does not end after it begins.
+    """
+    start, end = span
+    if not (math.isfinite(start) and start >= 0):
+        raise UsageError(f"A span that starts at {start} s: it takes a time of 0 s or later.")
+    if end is not None:
+        _check_positive("seconds as a span's end", end)
+        if end - start < TOLERANCE_SECONDS:
+            raise UsageError(f"A span from {start} s to {end} s: it must end after it starts.")
+
+
+def overlap(span: Span, later: Span) -> bool:
+    """Whether a span goes on when one begins that is to come after it."""
+    return later.start_seconds < _end(span, math.inf) - TOLERANCE_SECONDS
+
+
+def _end(span: Span, duration_seconds: float) -> float:
+    """Where a span stops in a video of this duration."""
+    return min(duration_seconds, span.end_seconds or math.inf)
+
+
+def _whole_windows(start: float, end: float, sampling: Sampling, plan: Plan) -> Iterator[Clip]:
+    """The windows [start + i * stride, ... + window) that fit."""
+    stride, window = plan.stride(sampling), sampling.window_seconds
+    next_start, i = start, 0
+    while next_start + window <= end + TOLERANCE_SECONDS:
+        yield Clip(next_start, next_start + window)
+        i += 1
+        next_start = start + i * stride
+
+
+def _last_clip(start: float, end: float, sampling: Sampling, plan: Plan) -> Clip | None:
+    """The clip that ends with a span, if whole windows leave something over.
 
     Returns:
-        The last window moved back, or the one clip of a video shorter than a window, or None.
+        The last window moved back, or the one clip of a span shorter than a window, or None.
     """
-    end = plan.end(duration_seconds)
     stride, window = plan.stride(sampling), sampling.window_seconds
-    room = end - plan.start_seconds - window
+    room = end - start - window
     if room < -TOLERANCE_SECONDS:
-        return Clip(plan.start_seconds, end)
-    last_start = plan.start_seconds + math.floor((room + TOLERANCE_SECONDS) / stride) * stride
+        return Clip(start, end)
+    last_start = start + math.floor((room + TOLERANCE_SECONDS) / stride) * stride
     left_over = end - (last_start + stride)
     if left_over <= TOLERANCE_SECONDS or end - window - last_start <= TOLERANCE_SECONDS:
         return None

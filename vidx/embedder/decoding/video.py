@@ -37,10 +37,10 @@ from vidx.embedder.decoding.sampling import (
     TOLERANCE_SECONDS,
     Plan,
     Sampling,
+    clip_at_end,
     clip_spans,
-    last_clip,
-    num_windows_until,
-    whole_windows,
+    clips_within,
+    num_clips_until,
 )
 from vidx.embedder.decoding.survey import survey
 from vidx.embedder.decoding.timetable import Surprise, Timetable
@@ -119,7 +119,7 @@ def decode_clips(
     Args:
         path: The file.
         sampling: Frames of a clip and their spacing.
-        plan: Stride and span.
+        plan: Stride and spans.
         geometry: Resize and crop.
         tick: Called at least once a packet, as a sign of life.
         expected: What the file must be like, or None when that does not matter.
@@ -132,8 +132,7 @@ def decode_clips(
 
     Raises:
         VideoError: Nothing could be had, or the file is not as expected, or changed meanwhile; the
-            clips are void then.
-        UsageError: The plan's span starts after the video's end.
+            clips are void then. Or all of the plan's spans start after the video's end.
     """
     before = expected or file_state(path)
     _check_unchanged(path, before)
@@ -170,12 +169,13 @@ def _decode(
     tally = _Tally(room)
     if begun:
         tally.num_good = begun.num_clips
-        known = num_windows_until(begun.last_start_seconds, sampling, plan)
+        known = num_clips_until(begun.last_start_seconds, sampling, plan)
         tally.num_lost = known - begun.num_clips
     if timetable := Timetable.of(found):
         with contextlib.suppress(Surprise):
             on_time = PassByTimetable(path, timetable, geometry, tick)
             clips = _behind(begun, clip_spans(on_time.duration_seconds, sampling, plan))
+            tally.beyond = plan.beyond(on_time.duration_seconds)
             yield from _decode_on_time(on_time, list(clips), sampling, tally)
             return
     first = PassByClock(path, found, geometry, tick)
@@ -212,17 +212,20 @@ def _decode_by_clock(
     first: PassByClock, sampling: Sampling, plan: Plan, tally: _Tally, begun: Begun | None
 ) -> Iterator[Part]:
     """Decode all, up to the plan's end."""
-    guess = _guess_last(first.duration_seconds, sampling, plan)
-    windows = _behind(begun, whole_windows(math.inf, sampling, plan))
-    wanted = heapq.merge(windows, [guess] if guess else [], key=attrgetter("start_seconds"))
+    guess = clip_at_end(first.duration_seconds, sampling, plan)  # held until the end is known
+    sure = _behind(begun, clips_within(math.inf, sampling, plan))
+    wanted = heapq.merge(sure, [guess] if guess else [], key=attrgetter("start_seconds"))
     held = latest = None
-    for cut in first.cuts(wanted, sampling, plan.end(math.inf)):
+    for cut in first.cuts(wanted, sampling, plan.end()):
         if cut.clip is guess:
             held = cut
         else:
             latest = cut.clip
             yield from tally.let_out(cut, first.info())
 
+    truncation, tally.beyond = first.truncation(), plan.beyond(first.duration_seconds)
+    if truncation and not plan.spans_within(first.duration_seconds):
+        raise VideoError(truncation.reason, truncation.message)
     last = clip_spans(first.duration_seconds, sampling, plan)[-1]
     if held and _alike(last, held.clip):
         yield from tally.let_out(held, first.info())
@@ -230,14 +233,7 @@ def _decode_by_clock(
         again = PassByClock(first.path, first.found, first.geometry, first.tick)
         for cut in again.cuts([last], sampling, last.end_seconds):
             yield from tally.let_out(cut, first.info())
-    yield DecodedVideo(first.info(), tally.verdict(first.truncation(), first.first_error))
-
-
-def _guess_last(duration_seconds: float, sampling: Sampling, plan: Plan) -> Clip | None:
-    """The clip to hold back until the true end is known."""
-    if duration_seconds <= plan.start_seconds + TOLERANCE_SECONDS:
-        return None
-    return last_clip(duration_seconds, sampling, plan)
+    yield DecodedVideo(first.info(), tally.verdict(truncation, first.first_error))
 
 
 def _alike(one: Clip, other: Clip) -> bool:
@@ -254,6 +250,7 @@ class _Tally:
     room: Room
     num_good: int = 0  # those of earlier runs included
     num_lost: int = 0
+    beyond: Problem | None = None  # spans that have no clip
     _seen: set[Clip] = field(default_factory=set)
     # Of the clip that was let out last: whoever has its vector needs no second one like it.
     pictures: list[NDArray[np.uint8]] = field(default_factory=list)
@@ -285,7 +282,7 @@ class _Tally:
             problem = Problem("decode_error", f"{self.num_lost} of {clips} clips damaged: {why}")
         if problem is not None and not self.num_good:
             raise VideoError(problem.reason, problem.message)
-        return problem
+        return problem or self.beyond
 
 
 def _are_same(some: list[NDArray[np.uint8]], others: list[NDArray[np.uint8]]) -> bool:
