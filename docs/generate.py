@@ -47,6 +47,8 @@ One object, with `--dry-run` too:
 | `collection` | the collection's folder |
 | `commit` | the last commit of the run; null where nothing was to be changed, and in a dry run |
 | `removal` | the commit by which `--prune` took files out, for `vidx restore`; else null |
+| `num_values` | values of metadata from manifests that were set; null in a dry run |
+| `refused_rows` | rows of manifests that were passed over: `manifest`, `row`, `reason` |
 | `dry_run` | whether nothing was done |
 | `findings` | in a dry run alone: `path` and `status` of each file |
 

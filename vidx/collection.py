@@ -22,6 +22,7 @@ from vidx.records import (
     Hit,
     IndexProgress,
     IndexReport,
+    MetadataColumn,
     MetadataReport,
     RebuildReport,
     RemoveReport,
@@ -129,7 +130,8 @@ class Collection:
         What is committed stays, whenever the run ends; the same call goes on from there.
 
         Args:
-            paths: Files, taken whatever their name; folders, walked recursively for the
+            paths: Files, taken whatever their name, but those that end in .csv, .jsonl or .parquet
+                are manifests, see `docs/manifests.md`; folders, walked recursively for the
                 extensions in `docs/cli.md`, or with `any_ending` for all that holds video; and
                 globs such as `videos/**/*.mp4`, whose files are taken as those of folders are. URLs
                 of objects, prefixes and patterns likewise, see `docs/urls.md`.
@@ -140,8 +142,9 @@ class Collection:
             What became of the files.
 
         Raises:
-            UsageError: A path is not there, or a glob matches nothing.
-            VidxError: There are no videos at these paths.
+            UsageError: A path is not there, a glob matches nothing, or a manifest is malformed.
+            VidxError: There are no videos at these paths, or a column of a manifest may not be
+                metadata.
             FingerprintMismatch: The model or sampling is not the collection's.
             CollectionLocked: Another process is writing.
             ModelNotFound, CheckpointError, DeviceError: As their names say.
@@ -152,7 +155,7 @@ class Collection:
         from vidx.views import extend_index
 
         asked = options or EmbedOptions()
-        files = video_files(_as_list(paths), asked)
+        files = video_files(_as_list(paths), asked, self._metadata_columns)
         choice = EncoderChoice(asked.model, asked.device, asked.dtype, asked.num_frames, asked.fps)
 
         def load(space: Space | None) -> Encoder:  # torch comes only when there is need of it
@@ -182,22 +185,23 @@ class Collection:
             options: As for `embed`.
 
         Returns:
-            One finding a file, in sorted order, after them those that are passed over, and then
-            those that are gone.
+            One finding a file, in sorted order, after them those that are passed over, rows of
+            manifests that are refused, and then those that are gone.
 
         Raises:
             UsageError, VidxError, FingerprintMismatch: As for `embed`.
         """
         from vidx.embedder.decoding.sampling import Plan, Sampling
         from vidx.remote.copies import Copies
-        from vidx.store.survey import left_out, no_longer_there, survey
+        from vidx.store.survey import left_out, no_longer_there, refused, survey
         from vidx.video_files import gone_files, video_files
 
         asked = options or EmbedOptions()
-        files = video_files(_as_list(paths), asked)
-        others = left_out(files.passed_over)
+        files = video_files(_as_list(paths), asked, self._metadata_columns)
+        others = [*left_out(files.passed_over), *refused(files.manifests.refused)]
         if not self._layout.exists():
-            return [*survey(files.paths, None, "", copies=Copies(files.objects)), *others]
+            plans, copies = files.digests(Sampling()), Copies(files.objects)
+            return [*survey(files.paths, None, "", copies=copies, plans=plans), *others]
         space = self._manifest().space
         own = Sampling(space.num_frames, space.fps)
         sampling = Sampling(asked.num_frames or own.num_frames, asked.fps or own.fps)
@@ -210,7 +214,9 @@ class Collection:
         plan = Plan(asked.stride_seconds).digest(own)
         catalogue = self._catalogue()
         retry, copies = asked.retry_failed, Copies(files.objects)
-        found = list(survey(files.paths, catalogue, plan, retry_failed=retry, copies=copies))
+        plans = files.digests(own)
+        looks = survey(files.paths, catalogue, plan, retry_failed=retry, copies=copies, plans=plans)
+        found = list(looks)
         return [*found, *others, *no_longer_there(gone_files(files, catalogue), found)]
 
     def search(
@@ -731,6 +737,9 @@ class Collection:
         from vidx.store.export import export
 
         return export(self._catalogue(), self._manifest().space.dim, Path(path))
+
+    def _metadata_columns(self) -> list[MetadataColumn]:
+        return self._catalogue().metadata_columns() if self._layout.exists() else []
 
     def _manifest(self) -> Manifest:
         return layouts.read_manifest(self._layout)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -28,12 +28,14 @@ from vidx.records import (
     IndexProgress,
     PassedOver,
     Problem,
+    RefusedRow,
     Source,
 )
 from vidx.remote.copies import Copies
 from vidx.remote.urls import is_url
 from vidx.store.catalogue import Catalogue
 from vidx.store.journal import Failed
+from vidx.store.metadata.of_manifests import ManifestMetadata
 from vidx.store.shards import NewVideo
 from vidx.store.survey import survey
 from vidx.store.writer import Batch, Writer
@@ -45,14 +47,15 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class _Take:
-    """The name of a cutting of a video, and how many parts of it there are."""
+    """The name of a cutting of a video, the digest of its plan, and how many parts there are."""
 
     name: str
+    digest: str
     num_parts: int
 
     @classmethod
-    def of(cls, begun: Begun | None) -> _Take:
-        return cls(begun.take, begun.num_parts) if begun else cls(uuid4().hex, 0)
+    def of(cls, digest: str, begun: Begun | None) -> _Take:
+        return cls(begun.take, digest, begun.num_parts) if begun else cls(uuid4().hex, digest, 0)
 
 
 class Ingest:
@@ -72,11 +75,15 @@ class Ingest:
         committed: Callable[[], None],
         progress: Callable[[EmbedProgress], None] | None,
     ) -> None:
-        space = writer.manifest.space
         self.writer = writer
         self.options = options
+        space = writer.manifest.space
+        self.sampling = Sampling(space.num_frames, space.fps)
         self.plan = Plan(options.stride_seconds)
-        self.digest = self.plan.digest(Sampling(space.num_frames, space.fps))
+        self.digest = self.plan.digest(self.sampling)
+        # Of those files that are cut otherwise.
+        self.plans: Mapping[str, Plan] = {}
+        self.digests: Mapping[str, str] = {}
         self.tell_commit = committed
         self.progress = progress
         self.commit_number = 0
@@ -88,6 +95,8 @@ class Ingest:
         self.passed_over = PassedOver(())
         self.num_gone = 0
         self.removal: int | None = None
+        self.num_values = 0
+        self.refused: tuple[RefusedRow, ...] = ()
         self.started = self.committed = time.monotonic()
         self.batch = Batch()
         self.copies = Copies()
@@ -119,10 +128,17 @@ class Ingest:
         """
         self.files, self.passed_over = len(files.paths), files.passed_over
         self.copies = Copies(files.objects, self.writer.staging.folder)
+        self.plans, self.digests = files.plans, files.digests(self.sampling)
         catalogue = Catalogue(self.writer.layout, self.writer.manifest)
         retry = self.options.retry_failed
+        said = ManifestMetadata(files.manifests.each, catalogue)
         findings = survey(
-            files.paths, catalogue, self.digest, retry_failed=retry, copies=self.copies
+            files.paths,
+            catalogue,
+            self.digest,
+            retry_failed=retry,
+            copies=self.copies,
+            plans=self.digests,
         )
         jobs = self._jobs(findings, catalogue)
         try:
@@ -132,8 +148,21 @@ class Ingest:
                 self.commit()
             raise
         self.commit()
+        self._set_metadata(said, files)
         self._tell_gone(gone_files(files, catalogue))
         return self._report()
+
+    def _set_metadata(self, said: ManifestMetadata, files: VideoFiles) -> None:
+        """Set what manifests say of the files of this run, and is not there yet."""
+        if not files.manifests.each:
+            return
+        done = said.set(self.writer, set(files.paths), self._digest_of)
+        self.refused = tuple(sorted({*files.manifests.refused, *done.refused}))
+        self.num_values = done.num_values
+        self.commit_number = done.commit or self.commit_number
+
+    def _digest_of(self, path: str) -> str:
+        return self.digests.get(path, self.digest)
 
     def _tell_gone(self, paths: list[str]) -> None:
         """Count what is no longer there, and take it out if that is wished."""
@@ -175,8 +204,9 @@ class Ingest:
             if finding.status is FileStatus.EMBED:
                 video_id = str(finding.video_id)
                 self.sources[video_id] = [finding.source]
-                begun = catalogue.begun(video_id, self.digest)
-                self.takes[video_id] = _Take.of(begun)
+                digest = self._digest_of(finding.source.path)
+                begun = catalogue.begun(video_id, digest)
+                self.takes[video_id] = _Take.of(digest, begun)
                 yield self._job(video_id, finding.source, begun)
             else:
                 self._settle(finding)
@@ -185,11 +215,11 @@ class Ingest:
 
     def _job(self, video_id: str, source: Source, begun: Begun | None) -> Job:
         """The job of a file, as it was hashed; of an object, its copy is decoded."""
-        place = self.copies.place(source.path)
+        place, plan = self.copies.place(source.path), self.plans.get(source.path, self.plan)
         if is_url(source.path):
-            return Job(video_id, place, self.plan, begun=begun)
+            return Job(video_id, place, plan, begun=begun)
         hashed = FileState(source.size_bytes or 0, int(source.version))
-        return Job(video_id, place, self.plan, hashed, begun)
+        return Job(video_id, place, plan, hashed, begun)
 
     def _settle(self, finding: FileFinding) -> None:
         """Count a file that needs no embedding, and note what changes in the catalogue."""
@@ -244,7 +274,7 @@ class Ingest:
         self.batch.videos.append(
             NewVideo(
                 video_id,
-                self.digest,
+                take.digest,
                 self.sources[video_id],
                 embedded,
                 take.name,
@@ -313,4 +343,6 @@ class Ingest:
             collection=str(self.writer.layout.root),
             commit=self.commit_number or None,
             removal=self.removal,
+            num_values=self.num_values,
+            refused=self.refused,
         )

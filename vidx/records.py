@@ -332,6 +332,8 @@ class EmbedReport:
         commit: The last commit of the run; None where nothing was to be changed.
         removal: The commit that took out what was gone, for `restore`; None without `prune`, and
             where there was no location among it.
+        num_values: Values of metadata from manifests that were set, as they were not there yet.
+        refused: Rows of manifests that were passed over; the rest went on.
     """
 
     num_files: int
@@ -349,6 +351,8 @@ class EmbedReport:
     collection: str
     commit: int | None
     removal: int | None
+    num_values: int = 0
+    refused: tuple[RefusedRow, ...] = ()
 
     @property
     def num_passed_over(self) -> int:
@@ -411,6 +415,7 @@ class FileStatus(StrEnum):
     FAILED = "failed"  # it cannot even be read
     PASSED_OVER = "passed_over"  # it holds video under an ending that does not say so
     GONE = "gone"  # it is known and no longer there
+    REFUSED = "refused"  # a row of a manifest that cannot be what is meant
 
 
 class Span(NamedTuple):
@@ -425,6 +430,20 @@ class Span(NamedTuple):
     end_seconds: float | None = None
 
 
+class RefusedRow(NamedTuple):
+    """A row of a manifest that was passed over.
+
+    Attributes:
+        manifest: The manifest's absolute path.
+        row: Its number, from 1; neither a header nor an empty line counts.
+        reason: What is wrong with it.
+    """
+
+    manifest: str
+    row: int
+    reason: str
+
+
 @dataclass(frozen=True, slots=True)
 class FileFinding:
     """One file and what became of it.
@@ -437,6 +456,7 @@ class FileFinding:
         gone: The path, no longer there, under which the video was known: for MOVED, and for EMBED
             and TWIN of a video that is in the collection and embedded anew.
         failed_at: Paths, no longer there, at which this content failed.
+        row: For REFUSED, whose source is the manifest: which of its rows, and why.
     """
 
     status: FileStatus
@@ -445,6 +465,7 @@ class FileFinding:
     problem: Problem | None = None
     gone: str | None = None
     failed_at: tuple[str, ...] = ()
+    row: RefusedRow | None = None
 
 
 @dataclass(frozen=True, slots=True)

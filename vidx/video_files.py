@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from vidx.embedder.decoding.files import VIDEO_EXTENSIONS, find_videos
 from vidx.embedder.decoding.globs import Glob
+from vidx.embedder.decoding.sampling import Plan, Sampling
 from vidx.errors import VideoError, VidxError
+from vidx.manifests import Manifests, parted, read_manifests
 from vidx.options import EmbedOptions
-from vidx.records import PassedOver, Problem
+from vidx.records import MetadataColumn, PassedOver, Problem
 from vidx.remote.objects import Listing, RemoteFile, listed
 from vidx.remote.urls import checked, is_url
 from vidx.store.catalogue import Catalogue
@@ -28,6 +30,8 @@ class VideoFiles:
         places: The folders and globs that were searched to their ends; none with a `limit`.
         unreadable: Folders in them that cannot be listed.
         objects: For each URL among the paths, what its server tells, or why it tells nothing.
+        manifests: What manifests say of them.
+        plans: How those are cut that have spans in a manifest.
     """
 
     paths: tuple[str, ...]
@@ -35,36 +39,64 @@ class VideoFiles:
     places: tuple[Glob, ...]
     unreadable: tuple[str, ...]
     objects: Mapping[str, RemoteFile | Problem] = field(default_factory=dict)
+    manifests: Manifests = field(default_factory=Manifests)
+    plans: Mapping[str, Plan] = field(default_factory=dict)
+
+    def digests(self, sampling: Sampling) -> dict[str, str]:
+        """The names of these plans; of all others that of the run counts."""
+        return {escaped(path): plan.digest(sampling) for path, plan in self.plans.items()}
 
 
-def video_files(paths: Sequence[str | os.PathLike[str]], options: EmbedOptions) -> VideoFiles:
+def video_files(
+    paths: Sequence[str | os.PathLike[str]],
+    options: EmbedOptions,
+    known: Callable[[], Sequence[MetadataColumn]] | None = None,
+) -> VideoFiles:
     """Find the files that a run looks at.
 
     Args:
-        paths: Files, folders, globs and URLs.
+        paths: Files, folders, globs, URLs and manifests.
         options: How many, and whether under any ending.
+        known: Gives the columns of metadata that there are. None: manifests are files as others.
 
     Raises:
-        UsageError: A path is not there, a glob matches nothing, or a URL is none that vidx reads.
+        UsageError: A path is not there, a glob matches nothing, a URL is none that vidx reads, or
+            a manifest cannot be read.
         VidxError: There are no such files.
     """
+    manifests = Manifests()
+    if known:
+        lists, paths = parted(paths)
+        manifests = read_manifests(lists, known()) if lists else manifests
     urls = [checked(os.fspath(path)) for path in paths if is_url(path)]
     found = find_videos([path for path in paths if not is_url(path)])
-    objects = _objects(urls)
+    objects = {**manifests.objects, **_objects(urls)}
     unreadable = tuple(str(folder) for folder, _ in found.unreadable)
-    files = [*map(str, found.paths), *unreadable, *objects]
+    files = {*map(str, found.paths), *unreadable, *objects, *manifests.places()}
     others = PassedOver(() if options.any_ending else tuple(map(str, found.passed_over)))
     if options.any_ending:
-        files += map(str, found.passed_over)
+        files |= set(map(str, found.passed_over))
+    if not files and manifests.refused:
+        raise _all_refused(manifests)
     if not files:
-        lists = "A file that is named itself is always taken; docs/cli.md lists what folders give."
+        rule = "A file that is named itself is always taken; docs/cli.md lists what folders give."
         remove = "`vidx remove` takes out what the collection has from there."
-        next_step = str(others) if others.paths else remove if options.prune else lists
+        next_step = str(others) if others.paths else remove if options.prune else rule
         shown = ", ".join([*urls, *(str(path) for path in paths if not is_url(path))])
         raise VidxError(f"no video files in {shown}", next_step)
     places = found.places if options.limit is None else ()
     chosen = tuple(sorted(files)[: options.limit])
-    return VideoFiles(chosen, others, places, unreadable, objects)
+    plans = manifests.plans(options.stride_seconds)
+    return VideoFiles(chosen, others, places, unreadable, objects, manifests, plans)
+
+
+def _all_refused(manifests: Manifests) -> VidxError:
+    number, first = len(manifests.refused), manifests.refused[0]
+    return VidxError(
+        f"nothing to embed: {number} of {number} rows are refused, the first of them row "
+        f"{first.row} of {first.manifest}: {first.reason}",
+        "docs/manifests.md says what a row may be.",
+    )
 
 
 def gone_files(files: VideoFiles, catalogue: Catalogue) -> list[str]:

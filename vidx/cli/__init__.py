@@ -26,7 +26,8 @@ Exit codes:
   0    all done
   1    unexpected error (a bug)
   2    wrong usage: a missing path, a bad option
-  3    finished, but a file named in this run is failed, or verify found something
+  3    finished, but a file named in this run is failed, or a row of a manifest is
+       refused, or verify found something
   4    refused or nothing done, by a cause you can mend
   130  interrupted; what is committed is safe
 """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -22,7 +23,7 @@ from vidx.cli.render import count, print_json, print_table, printable, shown_pat
 from vidx.collection import Collection, open_collection
 from vidx.models import licence_of
 from vidx.options import EmbedOptions
-from vidx.records import EmbedReport, FileFinding, FileStatus, PassedOver
+from vidx.records import EmbedReport, FileFinding, FileStatus, PassedOver, RefusedRow
 
 SHOWN_FAILURES = 10
 FAILED = (FileStatus.FAILED, FileStatus.FAILED_BEFORE)
@@ -36,7 +37,7 @@ _COUNTED_AS = {
 }
 
 
-_BESIDES = (FileStatus.PASSED_OVER, FileStatus.GONE)  # not looked at
+_BESIDES = (FileStatus.PASSED_OVER, FileStatus.GONE, FileStatus.REFUSED)  # not looked at
 
 
 @click.command()
@@ -110,6 +111,9 @@ def embed(
     'vidx[remote]'` installs. A run that was stopped goes on where it was when the same command is
     given again.
 
+    A PATH that ends in .csv, .jsonl or .parquet is a manifest: its column path names a file a row,
+    start_seconds and end_seconds a span of it, and further columns become metadata.
+
     What the collection has from these folders, and is no longer there, is told, and taken out with
     --prune.
     """
@@ -125,7 +129,8 @@ def embed(
             _print_findings(findings)
         looked_at = [one.status for one in findings if one.status not in _BESIDES]
         failed = sum(status in FAILED for status in looked_at)
-        context.exit(exit_code(failed, len(looked_at)))
+        refused = sum(one.row is not None for one in findings)
+        context.exit(exit_code(failed, len(looked_at), refused))
     if not quiet:
         _tell_licence(opened, others["model"])
     with showing_files(quiet=quiet) as progress:
@@ -134,7 +139,8 @@ def embed(
         print_json(report_as_json(report))
     elif not quiet:
         _print_report(opened, report, prune=options.prune)
-    context.exit(exit_code(report.failed + report.failed_before, report.num_files))
+    failed = report.failed + report.failed_before
+    context.exit(exit_code(failed, report.num_files, len(report.refused)))
 
 
 def _tell_licence(collection: Collection, model: str | None) -> None:
@@ -144,9 +150,9 @@ def _tell_licence(collection: Collection, model: str | None) -> None:
         click.echo(f"The weights of {licence.model} are under {licence.spdx}.", err=True)
 
 
-def exit_code(failed: int, files: int) -> int:
-    """3 when a file of this run is failed, now or from before; 4 when none could be embedded."""
-    return 4 if failed == files else 3 if failed else 0
+def exit_code(failed: int, files: int, refused: int = 0) -> int:
+    """3 when a file or row of this run failed or was refused; 4 when no file could be embedded."""
+    return 4 if failed == files else 3 if failed or refused else 0
 
 
 def report_as_json(report: EmbedReport) -> dict[str, Any]:
@@ -162,6 +168,8 @@ def report_as_json(report: EmbedReport) -> dict[str, Any]:
         "collection": report.collection,
         "commit": report.commit,
         "removal": report.removal,
+        "num_values": report.num_values,
+        "refused_rows": [row._asdict() for row in report.refused],
         "dry_run": False,
     }
 
@@ -182,20 +190,28 @@ def survey_as_json(
         "collection": str(collection.path),
         "commit": None,
         "removal": None,
+        "num_values": None,
+        "refused_rows": [one.row._asdict() for one in findings if one.row],
         "dry_run": True,
-        "findings": [{"path": one.source.path, "status": one.status.value} for one in findings],
+        "findings": [
+            {"path": one.source.path, "status": one.status.value}
+            for one in findings
+            if one.row is None
+        ],
     }
 
 
 def _print_findings(findings: list[FileFinding]) -> None:
     """What `embed` would do."""
-    cells = [(one.status.value, shown_path(one.source.path)) for one in findings]
+    files = [one for one in findings if one.row is None]
+    cells = [(one.status.value, shown_path(one.source.path)) for one in files]
     print_table(("status", "path"), cells)
     statuses = Counter(one.status.value for one in findings if one.status not in _BESIDES)
     click.echo(", ".join(f"{number} {status}" for status, number in sorted(statuses.items())))
     others = (one.source.path for one in findings if one.status is FileStatus.PASSED_OVER)
     _tell_passed_over(PassedOver(tuple(others)))
     _tell_gone(sum(one.status is FileStatus.GONE for one in findings))
+    _tell_refused([one.row for one in findings if one.row])
 
 
 def _print_report(collection: Collection, report: EmbedReport, *, prune: bool) -> None:
@@ -204,6 +220,8 @@ def _print_report(collection: Collection, report: EmbedReport, *, prune: bool) -
     if report.num_clips:
         rate = f"{report.clips_per_second:.1f} clips/s"
         click.echo(f"{count(report.num_clips, 'clip')} in {report.seconds:.1f} s ({rate})")
+    if report.num_values:
+        click.echo(f"{count(report.num_values, 'value')} of metadata set.")
     click.echo(f"Collection: {shown_path(report.collection)}")
     if report.partial:
         click.echo("`vidx videos --remarks` says what is missing of a partial video.")
@@ -217,6 +235,16 @@ def _print_report(collection: Collection, report: EmbedReport, *, prune: bool) -
         print_failures(rows[:SHOWN_FAILURES])
         if len(rows) > SHOWN_FAILURES:
             click.echo(f"... and {len(rows) - SHOWN_FAILURES} more: `vidx failures` lists all.")
+    _tell_refused(report.refused)
+
+
+def _tell_refused(rows: Sequence[RefusedRow]) -> None:
+    if rows:
+        click.echo(f"Passed over {count(len(rows), 'row')} of manifests:")
+    for row in rows[:SHOWN_FAILURES]:
+        click.echo(printable(f"  {row.manifest}: row {row.row}: {row.reason}"))
+    if len(rows) > SHOWN_FAILURES:
+        click.echo(f"... and {len(rows) - SHOWN_FAILURES} more: --json lists all.")
 
 
 def _tell_passed_over(files: PassedOver) -> None:

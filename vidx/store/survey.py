@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import stat
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from vidx.errors import VideoError
-from vidx.records import FileFinding, FileStatus, PassedOver, Problem, Source
+from vidx.records import FileFinding, FileStatus, PassedOver, Problem, RefusedRow, Source
 from vidx.remote.copies import Copies
 from vidx.remote.objects import is_there
 from vidx.remote.urls import is_url
@@ -23,6 +23,10 @@ _NOT_UTF8 = Problem("path_not_utf8", "the path is not valid UTF-8; rename the fi
 # Tried again every time. All others follow from the bytes, the machine or the model, also where
 # they cost a part of a video only; and a decoder that hangs costs a minute each time.
 _PASSING_REASONS = frozenset({"unreadable", "changed_while_reading"})
+_OTHER_SPANS = Problem(
+    "other_spans", "another file of this run has the same bytes, and other spans of them are meant"
+)
+_OF_SPANS = frozenset({_OTHER_SPANS.reason, "span_beyond_end"})
 
 
 def survey(
@@ -32,6 +36,7 @@ def survey(
     *,
     retry_failed: bool = False,
     copies: Copies | None = None,
+    plans: Mapping[str, str] | None = None,
 ) -> Iterator[FileFinding]:
     """Say for each file what became of it; size and time first, all its bytes when they differ.
 
@@ -43,13 +48,14 @@ def survey(
             are to be tried again.
         copies: What was found at the URLs, and where their bytes go when they are read. A copy
             stays for what is to be embedded alone.
+        plans: Of files that are cut otherwise than the others: the digests.
 
     Yields:
         One finding a file, in the order of the files. Bytes are read a little ahead, in threads.
     """
     copies = copies or Copies()
-    wish = _Wish(plan, retry_failed)
-    taken = _Taken(set(), set(), set())
+    wish = _Wish(plan, plans or {}, retry_failed)
+    taken = _Taken({}, set(), set(), set())
     hashes = Hashes(copies)
     looks: deque[_Look] = deque()
     try:
@@ -74,6 +80,13 @@ def left_out(files: PassedOver) -> list[FileFinding]:
     return [FileFinding(FileStatus.PASSED_OVER, source) for source in sources]
 
 
+def refused(rows: Iterable[RefusedRow]) -> list[FileFinding]:
+    """The findings of rows of manifests that do not count."""
+    return [
+        FileFinding(FileStatus.REFUSED, Source(row.manifest, None, ""), row=row) for row in rows
+    ]
+
+
 def no_longer_there(paths: Iterable[str], findings: Sequence[FileFinding]) -> list[FileFinding]:
     """The findings of paths that are gone, but for those that findings explain."""
     explained = {path for one in findings for path in (one.gone, *one.failed_at)}
@@ -89,16 +102,24 @@ class _Wish:
     """How videos are to be cut, and whether those that failed, or did in part, are tried again."""
 
     plan: str
+    plans: Mapping[str, str]
     retry_failed: bool
 
-    def tries_again(self, reason: str) -> bool:
-        return self.retry_failed or reason in _PASSING_REASONS
+    def plan_of(self, path: str) -> str:
+        return self.plans.get(path, self.plan)
 
-    def is_met_by(self, take: KnownTake | None) -> bool:
+    def tries_again(self, reason: str) -> bool:
+        """Whether a failed file is; what is wrong with its spans may have been put right."""
+        return self._may_pass(reason) or reason in _OF_SPANS
+
+    def is_met_by(self, take: KnownTake | None, path: str) -> bool:
         """Whether a video is in the collection as it is to be."""
-        if take is None or take.plan != self.plan:
+        if take is None or take.plan != self.plan_of(path):
             return False
-        return take.problem is None or not self.tries_again(take.problem)
+        return take.problem is None or not self._may_pass(take.problem)
+
+    def _may_pass(self, reason: str) -> bool:
+        return self.retry_failed or reason in _PASSING_REASONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +127,14 @@ class _Taken:
     """What this run has given away.
 
     Attributes:
+        plans: Contents that this run has settled, and how they are cut; those that need no look
+            at their bytes are only there where files are cut in several ways.
         video_ids: Contents to be embedded.
         gone: Paths that files moved from.
         failures: Contents whose failures under other paths were looked at.
     """
 
+    plans: dict[str, str]
     video_ids: set[str]
     gone: set[str]
     failures: set[str]
@@ -147,7 +171,7 @@ def _look(path: str, known: KnownFile | None, wish: _Wish, copies: Copies) -> _L
     if known and same and known.failure:
         if not wish.tries_again(known.failure):
             return _Look(source, FileFinding(FileStatus.FAILED_BEFORE, source))
-    elif known and same and wish.is_met_by(known.take):
+    elif known and same and wish.is_met_by(known.take, source.path):
         return _Look(source, FileFinding(FileStatus.UNCHANGED, source, known.video_id))
     if unfit:
         return _Look(source, FileFinding(FileStatus.FAILED, source, problem=unfit))
@@ -193,6 +217,10 @@ def _settle(
 ) -> FileFinding:
     """Say what became of a file; only what is to be embedded keeps its copy."""
     finding = look.finding or _settle_by_content(look, catalogue, wish, taken)
+    if wish.plans and finding.video_id:
+        plan = wish.plan_of(look.source.path)
+        if taken.plans.setdefault(finding.video_id, plan) != plan:
+            finding = FileFinding(FileStatus.FAILED, look.source, finding.video_id, _OTHER_SPANS)
     if finding.status is not FileStatus.EMBED:
         copies.drop(look.source.path)
     return finding
@@ -211,11 +239,14 @@ def _settle_by_content(
         return FileFinding(FileStatus.FAILED, source, problem=problem)
     except OSError as error:
         return FileFinding(FileStatus.FAILED, source, problem=_unreadable(error))
+    plan = wish.plan_of(source.path)
+    if taken.plans.get(video_id, plan) != plan:
+        return FileFinding(FileStatus.FAILED, source, video_id, _OTHER_SPANS)
     known = catalogue.content(video_id) if catalogue else KnownContent(None, (), ())
     gone = None if source.path in known.places else _first_gone(known.places, taken)
     if video_id in taken.video_ids:
         status = FileStatus.TWIN
-    elif not wish.is_met_by(known.take):
+    elif not wish.is_met_by(known.take, source.path):
         taken.video_ids.add(video_id)
         status = FileStatus.EMBED
     elif source.path in known.places:

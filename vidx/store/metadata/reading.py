@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from vidx.errors import UsageError, VidxError
 _BLOCK_BYTES = 1 << 26  # the longest row of a CSV file, and how much is parsed at once
 
 
-def read(path: Path, text: Collection[str]) -> pa.Table:
+def read(path: Path, text: Collection[str], as_written: Collection[str] = ()) -> pa.Table:
     """Read a table.
 
     Types are those of the file. CSV says none: there whole numbers, other numbers, `true` and
@@ -28,25 +28,26 @@ def read(path: Path, text: Collection[str]) -> pa.Table:
     Args:
         path: The file; the end of its name says what it is.
         text: Columns that are text, whatever their values look like.
+        as_written: Columns whose values may be of several types: text, but as it is in Parquet.
 
     Raises:
         UsageError: It is not there, or another kind of file.
         VidxError: It cannot be read.
     """
-    reader = {".csv": _csv, ".jsonl": _json_lines, ".ndjson": _json_lines, ".parquet": _parquet}
     ending = path.suffix.lower()
     if not path.is_file():
         raise UsageError(f"{os.fspath(path)!r} is no file", "Name one that is there.")
-    if ending not in reader:
+    if ending not in READERS:
         raise UsageError(f"{os.fspath(path)!r} is no .csv, .jsonl or .parquet file", "Convert it.")
     try:
-        return reader[ending](path, text)
+        return READERS[ending](path, text, as_written)
     except (pa.ArrowException, OSError, ValueError, RecursionError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise VidxError(f"{path} cannot be read as {ending}: {why[:300]}", "Mend it.") from error
 
 
-def _csv(path: Path, text: Collection[str]) -> pa.Table:
+def _csv(path: Path, text: Collection[str], as_written: Collection[str]) -> pa.Table:
+    text = {*text, *as_written}
     table = _parse_csv(path, text)
     types = {field.name: field.type for field in table.schema}
     if broken := [name for name, kind in types.items() if pa.types.is_binary(kind)]:
@@ -71,11 +72,11 @@ def _parse_csv(path: Path, text: Collection[str]) -> pa.Table:
     )
 
 
-def _parquet(path: Path, _text: Collection[str]) -> pa.Table:
+def _parquet(path: Path, _text: Collection[str], _as_written: Collection[str]) -> pa.Table:
     return pq.read_table(path, partitioning=None)
 
 
-def _json_lines(path: Path, text: Collection[str]) -> pa.Table:
+def _json_lines(path: Path, text: Collection[str], as_written: Collection[str]) -> pa.Table:
     """Python's parser: that of pyarrow ends the process where a line is nested too deeply."""
     columns: dict[str, list[Any]] = {}
     rows = 0
@@ -91,7 +92,10 @@ def _json_lines(path: Path, text: Collection[str]) -> pa.Table:
             rows += 1
     if not rows:
         raise ValueError("it has no rows")
-    arrays = [_column(name, values, name in text) for name, values in columns.items()]
+    for name in columns.keys() & set(as_written):
+        columns[name] = [_written(value) for value in columns[name]]
+    is_text = {*text, *as_written}
+    arrays = [_column(name, values, name in is_text) for name, values in columns.items()]
     return pa.table(arrays, names=list(columns))
 
 
@@ -107,6 +111,10 @@ def _object(line: str, number: int) -> dict[str, Any]:
     return row
 
 
+def _written(value: Any) -> str | None:
+    return value if value is None or isinstance(value, str) else json.dumps(value)
+
+
 def _column(name: str, values: list[Any], is_text: bool) -> pa.Array:
     try:
         column = pa.array(values)
@@ -118,3 +126,11 @@ def _column(name: str, values: list[Any], is_text: bool) -> pa.Array:
         with suppress(pa.ArrowInvalid):
             return column.cast(pa.timestamp("us", zone))
     return column
+
+
+READERS: dict[str, Callable[[Path, Collection[str], Collection[str]], pa.Table]] = {
+    ".csv": _csv,
+    ".jsonl": _json_lines,
+    ".ndjson": _json_lines,
+    ".parquet": _parquet,
+}
