@@ -16,6 +16,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+import end_to_end
 import scale_search
 import search
 
@@ -319,6 +320,7 @@ TABLES: dict[str, Callable[[Result], str]] = {
     "scales": scale_table,
     "search_sizes": search_tables,
     "scale_search": scale_search.table,
+    "end_to_end": end_to_end.table,
 }
 
 if __name__ == "__main__":

@@ -41,9 +41,17 @@ One object, with `--dry-run` too:
 | `failed_before` | files that failed in an earlier run and have not changed since |
 | `num_passed_over` | files besides, that hold video under other endings; 0 with `--any` |
 | `gone` | locations and failures from these folders that are no longer there; 0 with `--limit` |
-| `num_clips` | clips embedded in this run; null in a dry run, as only decoding tells |
+| `num_clips` | clips embedded in this run; in a dry run what the headers of the files promise |
 | `seconds` | wall-clock time of the run |
-| `clips_per_second` | clips embedded a second of that time; null in a dry run |
+| `clips_per_second` | clips embedded a second of that time; in a dry run measured with a few \
+of the files, null where it was not |
+| `video_seconds` | seconds of video that these clips stand for; in a dry run by the headers |
+| `video_hours_per_hour` | hours of video embedded an hour |
+| `busy` | shares of the time, 0 to 1, since the model was there: `decoding` (a worker, on \
+average), `transfer` (frames into batches and to the device), `device` (on average) and \
+`writing` (shards, catalogue, index); null where nothing was embedded, and in a dry run |
+| `bottleneck` | the part that the others wait for: one of these, or `cores` where decoding and \
+the model fight for them; null where no part is busy half of the time |
 | `collection` | the collection's folder |
 | `commit` | the last commit of the run; null where nothing was to be changed, and in a dry run |
 | `removal` | the commit by which `--prune` took files out, for `vidx restore`; else null |
@@ -51,16 +59,44 @@ One object, with `--dry-run` too:
 | `refused_rows` | rows of manifests that were passed over: `manifest`, `row`, `reason` |
 | `dry_run` | whether nothing was done |
 | `findings` | in a dry run alone: `path` and `status` of each file |
+| `estimate` | in a dry run alone: what the files with the status `embed` would take, see below |
 
 A `status` is the name of a count, or tells more: `embed` counts as `embedded`, `twin` (the content
 of an earlier file of this run) as `duplicate`, `touched` (unchanged content, but another time) as
 `unchanged`. What has the status `passed_over` or `gone` is not among `num_files`.
+
+An `estimate` has `num_to_embed` and `num_probed`, how many files that is and how many of them were
+opened (at most 1000, evenly spaced: the rest is scaled by bytes); `embed_seconds`, null with the
+reason in `no_rate`; `disk_bytes`, what shards, catalogue and index would grow by, null where the
+model is not on this machine; and `problems`, with `path`, `reason` and `message` of each opened
+file that cannot be decoded, as far as its header tells.
+"""
+
+BENCH_JSON = """\
+## What `vidx bench --json` prints
+
+`model`, `device`, `dtype`, `batch_size`, `clip_seconds`, then clips a second of the model alone,
+from frames on the device (`ready_clips_per_second`, null with PATHs) and from main memory
+(`host_clips_per_second`, `video_hours_per_hour`). With PATHs `library` has:
+
+| key | meaning |
+|---|---|
+| `num_files`, `num_sampled` | files at the PATHs, and how many of them were decoded |
+| `num_workers` | decoding processes |
+| `decoding_clips_per_second` | without a model |
+| `clips_per_second`, `video_hours_per_hour` | decoding and model together |
+| `over_slower` | that rate over the slower one of decoding and the model alone |
+| `over_shared` | on a CPU, where both take turns on the same cores: over 1 / (1 / decoding + 1 \
+/ model); else null |
+| `busy`, `bottleneck` | as `vidx embed --json` prints them |
+| `library_seconds`, `library_clips`, `library_hours` | estimates for all the files, by their \
+headers |
 """
 
 
 def page() -> str:
     """The whole page."""
-    return "\n".join([INTRODUCTION, *_sections("vidx", cli), EMBED_JSON, _extensions()])
+    return "\n".join([INTRODUCTION, *_sections("vidx", cli), EMBED_JSON, BENCH_JSON, _extensions()])
 
 
 def _sections(name: str, command: click.Command) -> Iterator[str]:

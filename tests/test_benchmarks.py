@@ -10,6 +10,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from vidx.model_records import BenchReport, LibraryRates
+from vidx.throughput import Busy
+
 
 def test_every_benchmark_finds_what_it_imports(checkout, benchmark) -> None:
     names = sorted(path.stem for path in (checkout / "benchmarks").glob("*.py"))
@@ -141,6 +144,24 @@ def test_a_search_is_compared_with_the_best_plain_index(benchmark) -> None:
     assert found["bytes_over_ivf_flat"] == 0.2
     text = search.table({"vectors": 1000, "engines": engines, **found})
     assert text.count("not reached") == 4
+
+
+def test_end_to_end_is_held_against_the_slower_part(benchmark) -> None:
+    end_to_end = benchmark("end_to_end")
+    busy = Busy(0.9, 0.1, 0.5, 0.0, num_workers=2, num_cores=2, is_on_cpu=False)
+
+    def report(both: float) -> BenchReport:
+        library = LibraryRates(9, 9, 2, 10.0, both, 1.0, both / 10, None, busy, 1.0, 9, 1.0)
+        return BenchReport("m", "cuda", "float16", 8, 2.0, None, 40.0, 80.0, library)
+
+    found = end_to_end.summary([report(9.0), report(9.6), report(9.5)])
+    assert (found["clips_per_second"], found["over_slower"]) == (9.5, 0.95)
+    assert (found["over_shared"], found["bottleneck"]) == (None, "decoding")
+    record = {"end_to_end": [{"model": "base", **found}, {"model": "slow", **found}]}
+    record["end_to_end"][1]["over_slower"] = 0.5
+    text = benchmark("report").shown(record)
+    assert "| base | 10.00 | 40.00 | 9.50 | 0.95 |  | 90% | 10% | 50% | 0% | decoding |" in text
+    assert "At least 0.92 of the slower one: base." in text
 
 
 @pytest.mark.long

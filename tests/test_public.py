@@ -70,6 +70,7 @@ def test_public_names_are_all_that_is_public() -> None:
         "stages",
         "store",
     }
+    rooms |= {"benching", "estimates", "estimating", "manifests"}
     rooms |= {"background", "diversity", "examples", "many", "queries", "segment_search"}
     rooms |= {
         "masks",
@@ -77,6 +78,7 @@ def test_public_names_are_all_that_is_public() -> None:
         "remote",
         "segments",
         "selection",
+        "throughput",
         "training",
         "video_files",
         "views",

@@ -13,6 +13,7 @@ needs them.
 
 from typing import TYPE_CHECKING
 
+from vidx.benching import bench
 from vidx.collection import Collection
 from vidx.collection import open_collection as open  # noqa: A004 - reads as vidx.open
 from vidx.errors import (
@@ -30,7 +31,8 @@ from vidx.errors import (
     VideoError,
     VidxError,
 )
-from vidx.models import bench, check_model, licence_of, list_models
+from vidx.estimates import EmbedEstimate
+from vidx.models import check_model, licence_of, list_models
 from vidx.options import CommitPolicy, EmbedOptions, IndexOptions, SearchOptions
 from vidx.records import (
     Clip,
@@ -59,6 +61,7 @@ from vidx.records import (
     Space,
 )
 from vidx.selection import Selection
+from vidx.throughput import Busy
 from vidx.training.telling import TrainingStep
 from vidx.training.verbs import AdaptReport, LeftOut, TrainReport, adapt, train
 
@@ -68,6 +71,7 @@ if TYPE_CHECKING:
         BuiltinModel,
         CachedModel,
         KnownModel,
+        LibraryRates,
         Licence,
         ModelList,
         ModelReport,
@@ -77,6 +81,7 @@ __all__ = [
     "AdaptReport",
     "BenchReport",
     "BuiltinModel",
+    "Busy",
     "CachedModel",
     "CheckpointError",
     "Clip",
@@ -90,6 +95,7 @@ __all__ = [
     "CommitPolicy",
     "CompactReport",
     "DeviceError",
+    "EmbedEstimate",
     "EmbedOptions",
     "EmbedProgress",
     "EmbedReport",
@@ -104,6 +110,7 @@ __all__ = [
     "KnownModel",
     "Label",
     "LeftOut",
+    "LibraryRates",
     "Licence",
     "MetadataColumn",
     "MetadataReport",

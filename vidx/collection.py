@@ -41,16 +41,16 @@ if TYPE_CHECKING:
 
     from vidx.embedder.encoder import Encoder
     from vidx.encoder_choice import EncoderChoice
+    from vidx.estimates import EmbedEstimate
     from vidx.many import Queries
     from vidx.queries import Examples
     from vidx.selection import Selection
     from vidx.store.catalogue import Catalogue
     from vidx.store.writer import Writer
+    from vidx.video_files import VideoFiles
     from vidx.views import View, Views
 
 Paths: TypeAlias = "str | os.PathLike[str] | Sequence[str | os.PathLike[str]]"
-
-MAX_DEFAULT_WORKERS = 16
 
 
 def open_collection(
@@ -172,7 +172,7 @@ class Collection:
             report = ingest.run(
                 files,
                 lambda: load(writer.manifest.space),
-                workers=_default_workers() if asked.workers is None else asked.workers,
+                workers=asked.num_workers,
             )
             self._tend_index(ingest.tell_index)
             return report
@@ -191,13 +191,17 @@ class Collection:
         Raises:
             UsageError, VidxError, FingerprintMismatch: As for `embed`.
         """
+        from vidx.video_files import video_files
+
+        asked = options or EmbedOptions()
+        return self._findings(video_files(_as_list(paths), asked, self._metadata_columns), asked)
+
+    def _findings(self, files: VideoFiles, asked: EmbedOptions) -> list[FileFinding]:
         from vidx.embedder.decoding.sampling import Plan, Sampling
         from vidx.remote.copies import Copies
         from vidx.store.survey import left_out, no_longer_there, refused, survey
-        from vidx.video_files import gone_files, video_files
+        from vidx.video_files import gone_files
 
-        asked = options or EmbedOptions()
-        files = video_files(_as_list(paths), asked, self._metadata_columns)
         others = [*left_out(files.passed_over), *refused(files.manifests.refused)]
         if not self._layout.exists():
             plans, copies = files.digests(Sampling()), Copies(files.objects)
@@ -218,6 +222,39 @@ class Collection:
         looks = survey(files.paths, catalogue, plan, retry_failed=retry, copies=copies, plans=plans)
         found = list(looks)
         return [*found, *others, *no_longer_there(gone_files(files, catalogue), found)]
+
+    def estimate(self, paths: Paths, options: EmbedOptions | None = None) -> EmbedEstimate:
+        """Say what `embed` would do with some files, and what it would take; change nothing.
+
+        The headers of what would be embedded are read, of many files those of 1000, and some of
+        the files embedded for a few seconds. A model is not downloaded for that.
+
+        Args:
+            paths: As for `embed`.
+            options: As for `embed`.
+
+        Returns:
+            The findings of `survey`, with clips, hours of video, time and bytes on disk.
+
+        Raises:
+            UsageError, VidxError, FingerprintMismatch: As for `embed`.
+        """
+        from vidx.encoder_choice import EncoderChoice
+        from vidx.estimating import estimate
+        from vidx.video_files import video_files
+
+        asked = options or EmbedOptions()
+        files = video_files(_as_list(paths), asked, self._metadata_columns)
+        findings = self._findings(files, asked)
+        space = self._manifest().space if self._layout.exists() else None
+        choice = EncoderChoice(asked.model, asked.device, asked.dtype, asked.num_frames, asked.fps)
+        return estimate(
+            findings,
+            asked,
+            space,
+            lambda: self._encoder(choice.on_every_device(), space),
+            plans=files.plans,
+        )
 
     def search(
         self, file: str | os.PathLike[str], k: int = 10, options: SearchOptions | None = None
@@ -391,7 +428,7 @@ class Collection:
             k,
             asked,
             output=place,
-            workers=_default_workers(),
+            workers=EmbedOptions().num_workers,
             progress=progress,
         )
 
@@ -800,9 +837,3 @@ _COUNTS = (
 
 def _as_list(paths: Paths) -> list[str | os.PathLike[str]]:
     return [paths] if isinstance(paths, str | os.PathLike) else list(paths)
-
-
-def _default_workers() -> int:
-    if hasattr(os, "sched_getaffinity"):  # Linux: the cores that this process may use
-        return min(len(os.sched_getaffinity(0)), MAX_DEFAULT_WORKERS)
-    return min(os.cpu_count() or 1, MAX_DEFAULT_WORKERS)

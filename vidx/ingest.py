@@ -16,6 +16,7 @@ from vidx.embedder.decoding.container import FileState
 from vidx.embedder.decoding.pool import Job
 from vidx.embedder.decoding.sampling import Plan, Sampling
 from vidx.embedder.pipeline import embed_videos
+from vidx.embedder.work import Work
 from vidx.errors import VidxError
 from vidx.options import EmbedOptions
 from vidx.records import (
@@ -39,6 +40,7 @@ from vidx.store.metadata.of_manifests import ManifestMetadata
 from vidx.store.shards import NewVideo
 from vidx.store.survey import survey
 from vidx.store.writer import Batch, Writer
+from vidx.throughput import Busy
 from vidx.video_files import VideoFiles, gone_files
 
 if TYPE_CHECKING:
@@ -91,6 +93,9 @@ class Ingest:
             ("embedded", "partial", "unchanged", "duplicate", "moved", "failed", "failed_before"), 0
         )
         self.clips = 0
+        self.video_seconds = 0.0
+        self.work = Work()
+        self.busy: Busy | None = None
         self.files = 0
         self.passed_over = PassedOver(())
         self.num_gone = 0
@@ -142,12 +147,13 @@ class Ingest:
         )
         jobs = self._jobs(findings, catalogue)
         try:
-            self._embed(jobs, load_encoder, workers)
+            encoder = self._embed(jobs, load_encoder, workers)
         except BaseException:
             with suppress(VidxError):  # the error that ended the run is the one to tell
                 self.commit()
             raise
         self.commit()
+        self.busy = self.work.busy(encoder) if encoder else None
         self._set_metadata(said, files)
         self._tell_gone(gone_files(files, catalogue))
         return self._report()
@@ -175,11 +181,13 @@ class Ingest:
 
     def _embed(
         self, jobs: Iterator[Job], load_encoder: Callable[[], Encoder], workers: int
-    ) -> None:
+    ) -> Encoder | None:
+        """Embed what is to be embedded; gives what did it, if there was anything."""
         first = next(jobs, None)
         if first is None:
-            return
+            return None
         encoder = load_encoder()
+        self.work = Work()
         self.provenance = {**encoder.provenance(), "vidx": version("vidx")}
         results = embed_videos(
             encoder,
@@ -188,12 +196,14 @@ class Ingest:
             batch_size=self.options.batch_size,
             part_clips=self.options.commit.part_clips,
             lasting=True,
+            work=self.work,
         )
         with closing(results):
             for job, outcome in results:
                 self._finish(str(job.key), outcome)
                 self._commit_if_due()
                 self._tell()
+        return encoder
 
     def _jobs(self, findings: Iterator[FileFinding], catalogue: Catalogue) -> Iterator[Job]:
         """Settle the files that need no embedding, and hand out the others."""
@@ -284,6 +294,7 @@ class Ingest:
         )
         take.num_parts += 1
         self.clips += len(embedded.clips)
+        self.video_seconds += embedded.clips[-1].end_seconds - embedded.clips[0].start_seconds
 
     def _settle_content(self, video_id: str, problem: Problem | None) -> None:
         self.settled[video_id] = problem
@@ -316,9 +327,11 @@ class Ingest:
         """Make all that is finished part of the collection."""
         # Taken out first: after an interrupt in mid-commit nothing is committed twice.
         batch, self.batch = self.batch, Batch()
+        began = time.perf_counter()
         if not batch.is_empty():
             self.commit_number = self.writer.commit(batch, self.provenance).commit
             self.tell_commit()
+        self.work.writing_seconds += time.perf_counter() - began
         self.committed = time.monotonic()
 
     def tell_index(self, step: IndexProgress) -> None:
@@ -339,6 +352,8 @@ class Ingest:
             passed_over=self.passed_over,
             gone=self.num_gone,
             num_clips=self.clips,
+            video_seconds=self.video_seconds,
+            busy=self.busy,
             seconds=time.monotonic() - self.started,
             collection=str(self.writer.layout.root),
             commit=self.commit_number or None,

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from vidx.throughput import Busy
 
 # Length of a token by the model's size.
 DIMS = {"small": 384, "base": 768, "large": 1024, "huge": 1280}
@@ -142,6 +146,40 @@ class ModelReport:
 
 
 @dataclass(frozen=True, slots=True)
+class LibraryRates:
+    """What `bench` measured with some videos.
+
+    Attributes:
+        num_files: Files among which the videos were chosen.
+        num_sampled: Videos that were decoded, some again and again.
+        num_workers: Decoding processes.
+        decoding_clips_per_second: Without a model.
+        clips_per_second: Decoded and embedded, as `embed` does both.
+        video_hours_per_hour: What the latter means for the videos as they are cut.
+        over_slower: The latter rate over the slower one of decoding and the model alone.
+        over_shared: The latter rate over what both give when they take turns on the same cores;
+            None on a GPU, where they need not.
+        busy: How busy each part was meanwhile.
+        library_seconds: Estimate for all the files.
+        library_clips: Their clips, estimated by their headers.
+        library_hours: Hours of video in them, likewise.
+    """
+
+    num_files: int
+    num_sampled: int
+    num_workers: int
+    decoding_clips_per_second: float
+    clips_per_second: float
+    video_hours_per_hour: float
+    over_slower: float
+    over_shared: float | None
+    busy: Busy
+    library_seconds: float
+    library_clips: int
+    library_hours: float
+
+
+@dataclass(frozen=True, slots=True)
 class BenchReport:
     """What `bench` measured.
 
@@ -151,9 +189,11 @@ class BenchReport:
         dtype: Precision.
         batch_size: Clips in one batch.
         clip_seconds: Video that one clip stands for.
-        ready_clips_per_second: From frames that are on the device; None for several devices.
+        ready_clips_per_second: From frames that are on the device; None for several devices, and
+            where videos were measured too.
         host_clips_per_second: From frames in the host's memory, copies included.
         video_hours_per_hour: What the latter means for clips that lie back to back.
+        library: What was measured with videos; None without them.
     """
 
     model: str
@@ -164,3 +204,4 @@ class BenchReport:
     ready_clips_per_second: float | None
     host_clips_per_second: float
     video_hours_per_hour: float
+    library: LibraryRates | None = None

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
-from vidx.errors import UsageError
-
 if TYPE_CHECKING:
-    from vidx.model_records import BenchReport, Licence, ModelList, ModelReport
+    from vidx.model_records import Licence, ModelList, ModelReport
 
 Model: TypeAlias = "str | os.PathLike[str]"
 
@@ -62,46 +59,3 @@ def licence_of(model: Model | None = None) -> Licence | None:
     named = DEFAULT_MODEL if model is None else model
     spdx = known_models.licence_of(named)
     return Licence(os.fspath(named), spdx, is_builtin(named)) if spdx else None
-
-
-def bench(
-    model: Model | None = None,
-    *,
-    device: str | None = None,
-    dtype: str | None = None,
-    batch_size: int | None = None,
-    seconds: float = 20.0,
-    progress: Callable[[int, int], None] = lambda _done, _of: None,
-) -> BenchReport:
-    """Measure how fast a model embeds on this machine, decoding left aside.
-
-    Args:
-        model: As for `Collection.embed`. None: the model that a new collection has by default.
-        device: As for `Collection.embed`.
-        dtype: As for `Collection.embed`.
-        batch_size: Clips in one batch. None: what suits the device and its free memory.
-        seconds: How long to measure; it takes longer where ten batches do.
-        progress: Called with the measurements done, and how many there are.
-
-    Returns:
-        Clips a second, from frames on the device and from frames in main memory.
-
-    Raises:
-        UsageError: An argument is out of range.
-        ModelNotFound, CheckpointError, DeviceError: As their names say.
-    """
-    if batch_size is not None and batch_size < 1:
-        raise UsageError(f"batch_size={batch_size}: it takes 1 or more.")
-    if seconds <= 0:
-        raise UsageError(f"seconds={seconds}: it takes more than 0.")
-    from vidx.embedder.checkpoints.finding import DEFAULT_MODEL
-    from vidx.embedder.encoder import load
-    from vidx.embedder.inference.devices import every_device
-    from vidx.embedder.inference.rate import measure
-
-    named = DEFAULT_MODEL if model is None else model
-    encoder = load(named, device=every_device(device), dtype=dtype)
-    try:
-        return measure(encoder, batch_size=batch_size, seconds=seconds, progress=progress)
-    finally:
-        encoder.close()

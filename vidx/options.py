@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING, Literal
 
 from vidx.errors import UsageError
 from vidx.records import Likeness
+from vidx.throughput import num_cores
 
 if TYPE_CHECKING:
     from vidx.selection import Selection
+
+
+MAX_WORKERS = 16  # where none are asked for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +81,11 @@ class EmbedOptions:
     any_ending: bool = False
     prune: bool = False
     commit: CommitPolicy = field(default_factory=CommitPolicy)
+
+    @property
+    def num_workers(self) -> int:
+        """Decoding processes, also where none are asked for."""
+        return min(num_cores(), MAX_WORKERS) if self.workers is None else self.workers
 
     def __post_init__(self) -> None:
         _check(1, num_frames=self.num_frames, batch_size=self.batch_size, limit=self.limit)

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
+    from vidx.throughput import Busy
+
 SHOWN_ENDINGS = 10  # in a line
 
 # By what vectors are compared: the cosine as they are, for meaning; or the cosine after whitening
@@ -334,6 +336,8 @@ class EmbedReport:
             where there was no location among it.
         num_values: Values of metadata from manifests that were set, as they were not there yet.
         refused: Rows of manifests that were passed over; the rest went on.
+        video_seconds: Video that the run's clips stand for, from the first to the last of each.
+        busy: How busy each part of the run was; None where nothing was to be embedded.
     """
 
     num_files: int
@@ -353,6 +357,8 @@ class EmbedReport:
     removal: int | None
     num_values: int = 0
     refused: tuple[RefusedRow, ...] = ()
+    video_seconds: float = 0.0
+    busy: Busy | None = None
 
     @property
     def num_passed_over(self) -> int:
@@ -363,6 +369,11 @@ class EmbedReport:
     def clips_per_second(self) -> float:
         """Clips embedded a second of wall-clock time."""
         return self.num_clips / self.seconds if self.seconds > 0 else 0.0
+
+    @property
+    def video_hours_per_hour(self) -> float:
+        """Hours of video embedded an hour of wall-clock time."""
+        return self.video_seconds / self.seconds if self.seconds > 0 else 0.0
 
 
 @dataclass(frozen=True, slots=True)

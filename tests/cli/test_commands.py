@@ -26,7 +26,8 @@ from vidx.store.layout import Layout
 EMBED_KEYS = [
     "num_files", "embedded", "partial", "unchanged", "duplicate", "moved", "failed",
     "failed_before", "num_passed_over", "gone", "num_clips", "seconds", "clips_per_second",
-    "collection", "commit", "removal", "dry_run",
+    "video_seconds", "video_hours_per_hour", "busy", "bottleneck",
+    "collection", "commit", "removal", "num_values", "refused_rows", "dry_run",
 ]  # fmt: skip
 HIT_KEYS = [
     "rank", "clip_id", "video_id", "score", "path", "locations", "start_seconds", "end_seconds",
@@ -381,12 +382,13 @@ def test_a_dry_run_and_a_run_print_one_shape(vidx, library, tiny_checkpoint, tmp
     videos = shutil.copytree(library, tmp_path / "videos")
     command = ("embed", videos, "--collection", tmp_path / "new", "--json")
     planned = json.loads(vidx(*command, "--dry-run")[1])
-    assert list(planned) == [*EMBED_KEYS, "findings"]
+    assert list(planned) == [*EMBED_KEYS, "findings", "estimate"]
     done = json.loads(vidx(*command, "--model", tiny_checkpoint)[1])
     assert list(done) == EMBED_KEYS
     assert (planned["dry_run"], done["dry_run"]) == (True, False)
     assert planned["collection"] == done["collection"] == str(tmp_path / "new")
-    assert (planned["num_clips"], planned["clips_per_second"]) == (None, None)
+    assert planned["num_clips"] == done["num_clips"]
+    assert planned["clips_per_second"] is None, "the default model is not on this machine"
     # What is broken shows itself only when it is decoded.
     assert planned["embedded"] == done["embedded"] + done["failed"] == 5
 
@@ -467,7 +469,7 @@ def test_a_dry_run_tells_what_is_passed_over_as_a_run_does(vidx, phone, tmp_path
     assert code == 0
     assert out.endswith(f"\n1 embed\n{PASSED_OVER}")
     planned = json.loads(vidx(*command, "--json")[1])
-    assert list(planned) == [*EMBED_KEYS, "findings"]
+    assert list(planned) == [*EMBED_KEYS, "findings", "estimate"]
     assert (planned["num_files"], planned["embedded"], planned["num_passed_over"]) == (1, 1, 3)
     found = [(Path(one["path"]).name, one["status"]) for one in planned["findings"]]
     others = [(name, "passed_over") for name in ("b.MP", "c.insv", "d")]

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Sequence
 from typing import Any
 
 import click
 
+from vidx.cli.estimate import (
+    BESIDES,
+    COUNTS,
+    FAILED,
+    SHOWN_FAILURES,
+    estimate_as_json,
+    print_estimate,
+    tell_gone,
+    tell_passed_over,
+    tell_refused,
+)
 from vidx.cli.options import (
     batch_size_option,
     collection_option,
@@ -16,28 +25,15 @@ from vidx.cli.options import (
     limit_option,
     model_options,
     quiet_option,
+    workers_option,
 )
 from vidx.cli.path_lists import with_listed
 from vidx.cli.progress import showing_files
-from vidx.cli.render import count, print_json, print_table, printable, shown_path
+from vidx.cli.render import count, print_json, print_table, shown_path
 from vidx.collection import Collection, open_collection
 from vidx.models import licence_of
 from vidx.options import EmbedOptions
-from vidx.records import EmbedReport, FileFinding, FileStatus, PassedOver, RefusedRow
-
-SHOWN_FAILURES = 10
-FAILED = (FileStatus.FAILED, FileStatus.FAILED_BEFORE)
-# What can become of a file, as a report counts it.
-COUNTS = ("embedded", "partial", "unchanged", "duplicate", "moved", "failed", "failed_before")
-# The others are counted under their own names.
-_COUNTED_AS = {
-    FileStatus.EMBED: "embedded",
-    FileStatus.TWIN: "duplicate",
-    FileStatus.TOUCHED: "unchanged",
-}
-
-
-_BESIDES = (FileStatus.PASSED_OVER, FileStatus.GONE, FileStatus.REFUSED)  # not looked at
+from vidx.records import EmbedReport
 
 
 @click.command()
@@ -63,13 +59,7 @@ _BESIDES = (FileStatus.PASSED_OVER, FileStatus.GONE, FileStatus.REFUSED)  # not 
     help="From one clip's start to the next one's. Default: clips are back to back.",
 )
 @batch_size_option
-@click.option(
-    "--workers",
-    metavar="N",
-    type=click.IntRange(min=0),
-    help="Decoding processes; 0 "
-    "decodes in the main one, without isolation. Default: one a core, at most 16.",
-)
+@workers_option
 @limit_option("Look only at the first N files, in sorted order.")
 @click.option(
     "--any",
@@ -87,7 +77,11 @@ _BESIDES = (FileStatus.PASSED_OVER, FileStatus.GONE, FileStatus.REFUSED)  # not 
     is_flag=True,
     help="Take out what the collection has from these folders and is no longer there.",
 )
-@click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Say what would be done and what it would take, and change nothing.",
+)
 @json_option
 @quiet_option
 @click.pass_context
@@ -122,12 +116,13 @@ def embed(
     options = EmbedOptions(num_frames=frames, **others)
     if dry_run:
         started = time.monotonic()
-        findings = opened.survey(paths, options)
+        estimate = opened.estimate(paths, options)
+        findings = estimate.findings
         if as_json:
-            print_json(survey_as_json(opened, findings, time.monotonic() - started))
+            print_json(estimate_as_json(opened, estimate, time.monotonic() - started))
         elif not quiet:
-            _print_findings(findings)
-        looked_at = [one.status for one in findings if one.status not in _BESIDES]
+            print_estimate(estimate)
+        looked_at = [one.status for one in findings if one.status not in BESIDES]
         failed = sum(status in FAILED for status in looked_at)
         refused = sum(one.row is not None for one in findings)
         context.exit(exit_code(failed, len(looked_at), refused))
@@ -165,6 +160,7 @@ def report_as_json(report: EmbedReport) -> dict[str, Any]:
         "num_clips": report.num_clips,
         "seconds": round(report.seconds, 3),
         "clips_per_second": round(report.clips_per_second, 3),
+        **_speed_as_json(report),
         "collection": report.collection,
         "commit": report.commit,
         "removal": report.removal,
@@ -174,44 +170,15 @@ def report_as_json(report: EmbedReport) -> dict[str, Any]:
     }
 
 
-def survey_as_json(
-    collection: Collection, findings: list[FileFinding], seconds: float
-) -> dict[str, Any]:
-    """The same for what would be done, with each file; nobody knows yet how many clips it has."""
-    counted = Counter(_COUNTED_AS.get(one.status, one.status.value) for one in findings)
+def _speed_as_json(report: EmbedReport) -> dict[str, Any]:
+    """What else there is to say of the rate, and of what held it up."""
+    busy = report.busy
     return {
-        "num_files": sum(counted[name] for name in COUNTS),
-        **{name: counted[name] for name in COUNTS},
-        "num_passed_over": counted["passed_over"],
-        "gone": counted["gone"],
-        "num_clips": None,
-        "seconds": round(seconds, 3),
-        "clips_per_second": None,
-        "collection": str(collection.path),
-        "commit": None,
-        "removal": None,
-        "num_values": None,
-        "refused_rows": [one.row._asdict() for one in findings if one.row],
-        "dry_run": True,
-        "findings": [
-            {"path": one.source.path, "status": one.status.value}
-            for one in findings
-            if one.row is None
-        ],
+        "video_seconds": round(report.video_seconds, 3),
+        "video_hours_per_hour": round(report.video_hours_per_hour, 3),
+        "busy": {part: round(share, 3) for part, share in busy.shares().items()} if busy else None,
+        "bottleneck": busy.bottleneck if busy else None,
     }
-
-
-def _print_findings(findings: list[FileFinding]) -> None:
-    """What `embed` would do."""
-    files = [one for one in findings if one.row is None]
-    cells = [(one.status.value, shown_path(one.source.path)) for one in files]
-    print_table(("status", "path"), cells)
-    statuses = Counter(one.status.value for one in findings if one.status not in _BESIDES)
-    click.echo(", ".join(f"{number} {status}" for status, number in sorted(statuses.items())))
-    others = (one.source.path for one in findings if one.status is FileStatus.PASSED_OVER)
-    _tell_passed_over(PassedOver(tuple(others)))
-    _tell_gone(sum(one.status is FileStatus.GONE for one in findings))
-    _tell_refused([one.row for one in findings if one.row])
 
 
 def _print_report(collection: Collection, report: EmbedReport, *, prune: bool) -> None:
@@ -219,43 +186,27 @@ def _print_report(collection: Collection, report: EmbedReport, *, prune: bool) -
     click.echo(f"{count(report.num_files, 'file')}: {', '.join(parts)}")
     if report.num_clips:
         rate = f"{report.clips_per_second:.1f} clips/s"
-        click.echo(f"{count(report.num_clips, 'clip')} in {report.seconds:.1f} s ({rate})")
+        hours = f"{report.video_hours_per_hour:.1f} hours of video an hour"
+        click.echo(f"{count(report.num_clips, 'clip')} in {report.seconds:.1f} s ({rate}, {hours})")
+    if report.busy and report.num_clips:
+        shares = (f"{part} {share:.0%}" for part, share in report.busy.shares().items())
+        click.echo(f"Busy: {', '.join(shares)}. {report.busy}")
     if report.num_values:
         click.echo(f"{count(report.num_values, 'value')} of metadata set.")
     click.echo(f"Collection: {shown_path(report.collection)}")
     if report.partial:
         click.echo("`vidx videos --remarks` says what is missing of a partial video.")
-    _tell_passed_over(report.passed_over)
+    tell_passed_over(report.passed_over)
     if prune:
         _tell_pruned(report)
     else:
-        _tell_gone(report.gone)
+        tell_gone(report.gone)
     if report.failed:
         rows = collection.failures().to_pylist()
         print_failures(rows[:SHOWN_FAILURES])
         if len(rows) > SHOWN_FAILURES:
             click.echo(f"... and {len(rows) - SHOWN_FAILURES} more: `vidx failures` lists all.")
-    _tell_refused(report.refused)
-
-
-def _tell_refused(rows: Sequence[RefusedRow]) -> None:
-    if rows:
-        click.echo(f"Passed over {count(len(rows), 'row')} of manifests:")
-    for row in rows[:SHOWN_FAILURES]:
-        click.echo(printable(f"  {row.manifest}: row {row.row}: {row.reason}"))
-    if len(rows) > SHOWN_FAILURES:
-        click.echo(f"... and {len(rows) - SHOWN_FAILURES} more: --json lists all.")
-
-
-def _tell_passed_over(files: PassedOver) -> None:
-    if files.paths:
-        click.echo(printable(str(files)))
-
-
-def _tell_gone(number: int) -> None:
-    if number:
-        files, them = ("file is", "it") if number == 1 else ("files are", "them")
-        click.echo(f"{number} {files} no longer there; take {them} out with --prune.")
+    tell_refused(report.refused)
 
 
 def _tell_pruned(report: EmbedReport) -> None:

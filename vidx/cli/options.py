@@ -48,6 +48,17 @@ def batch_size_option(command: Command) -> Command:
     )(command)
 
 
+def workers_option(command: Command) -> Command:
+    """How many decode."""
+    return click.option(
+        "--workers",
+        metavar="N",
+        type=click.IntRange(min=0),
+        help="Decoding processes; 0 decodes in the main one, without isolation. Default: one a "
+        "core, at most 16.",
+    )(command)
+
+
 def limit_option(what: str) -> Callable[[Command], Command]:
     """Not all of it."""
     return click.option("--limit", metavar="N", type=click.IntRange(min=1), help=what)

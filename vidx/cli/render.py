@@ -70,6 +70,13 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest / 10:04.1f}" if hours else f"{minutes}:{rest / 10:04.1f}"
 
 
+def in_words(seconds: float) -> str:
+    """How long something takes, such as `40 s`, `12 min` or `3.4 h`."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:,.1f} h"
+
+
 def count(number: int, noun: str) -> str:
     """A number with its noun, such as `1 clip` or `2 clips`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -12,7 +12,7 @@ import torch
 from vidx.embedder.checkpoints.finding import DEFAULT_MODEL, Checkpoint
 from vidx.embedder.checkpoints.reading import DEFAULT_FPS, read_checkpoint
 from vidx.embedder.inference.devices import check_name, find_devices, find_dtype
-from vidx.embedder.inference.engine import Engine, Output, Pending, engine_on
+from vidx.embedder.inference.engine import Engine, Output, Pending, Spent, engine_on
 from vidx.embedder.inference.team import Setup, Team
 from vidx.embedder.videomae.model import Model
 from vidx.embedder.videomae.preprocess import Preprocessing
@@ -72,6 +72,11 @@ class Encoder:
     def batch_size(self) -> int:
         """Clips in one batch that suit the device."""
         return self.engine.batch_size
+
+    @property
+    def spent(self) -> Spent:
+        """What all batches so far took."""
+        return self.engine.spent
 
     def start(self, frames: NDArray[np.uint8], *, lasting: bool = False) -> Pending:
         """Begin to embed a batch of clips; on a GPU this does not wait.

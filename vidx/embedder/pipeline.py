@@ -18,6 +18,7 @@ from vidx.embedder.decoding.pool import (
     decode,
 )
 from vidx.embedder.decoding.sampling import Sampling
+from vidx.embedder.work import Work
 
 if TYPE_CHECKING:
     from vidx.embedder.encoder import Encoder
@@ -38,6 +39,7 @@ def embed_videos(
     part_clips: int | None = None,
     lasting: bool = False,
     watch: Callable[[ClipDecoded | ClipRepeated], None] | None = None,
+    work: Work | None = None,
 ) -> Generator[Result, None, None]:
     """Embed videos, several at a time; batches are filled across videos.
 
@@ -51,13 +53,15 @@ def embed_videos(
         lasting: Whether there may be work for minutes, for which graphs pay.
         watch: Called with each clip, before it is embedded; a video that is begun anew has them
             come again.
+        work: Where the time of decoding, transfer and the device is counted.
 
     Yields:
         Each job once, as it is finished, with its vectors or the reason why there are none; before
         that its parts, if there are any, whose `is_last` is False.
     """
+    work = work or Work()
     batcher = _Batcher(
-        encoder, batch_size or encoder.batch_size, part_clips=part_clips, lasting=lasting
+        encoder, batch_size or encoder.batch_size, work, part_clips=part_clips, lasting=lasting
     )
     events = decode(
         jobs,
@@ -65,6 +69,7 @@ def embed_videos(
         geometry=encoder.geometry,
         workers=workers,
         limits=Limits(),
+        work=work,
     )
     for event in events:
         match event:
@@ -89,9 +94,17 @@ class _Batcher:
     """
 
     def __init__(
-        self, encoder: Encoder, batch_size: int, *, part_clips: int | None, lasting: bool
+        self,
+        encoder: Encoder,
+        batch_size: int,
+        work: Work,
+        *,
+        part_clips: int | None,
+        lasting: bool,
     ) -> None:
         self.encoder = encoder
+        self.work = work
+        self.counted = encoder.spent  # by batches of others, before
         self.sampling = Sampling(encoder.space.num_frames, encoder.space.fps)
         self.batch_size = batch_size
         self.part_clips = part_clips
@@ -109,7 +122,9 @@ class _Batcher:
         if attempt.is_wanted(event.clip):
             attempt.expect(event)
             if isinstance(event, ClipDecoded):
+                began = time.perf_counter()
                 self.frames[len(self.waiting)] = event.frames
+                self.work.transfer_seconds += time.perf_counter() - began
                 self.waiting.append(attempt)
             else:
                 yield from attempt.results(self.part_clips)
@@ -145,6 +160,7 @@ class _Batcher:
             pending = self.encoder.start(self.frames[: len(batch)], lasting=self.lasting)
             self.started.append((batch, pending))
             self.frames = self.encoder.room(self.batch_size)
+            self._count()
         yield from self.collect(ahead=self.encoder.ahead)
 
     def collect(self, ahead: int = 0) -> Iterator[Result]:
@@ -159,7 +175,15 @@ class _Batcher:
         while self.started and (len(self.started) > ahead or self.started[0][1].done()):
             batch, pending = self.started.popleft()
             embeddings, logits = pending.result()
+            self._count()
             for row, attempt in enumerate(batch):
                 attempt.take(embeddings[row], None if logits is None else logits[row])
             for attempt in dict.fromkeys(batch):
                 yield from attempt.results(self.part_clips)
+
+    def _count(self) -> None:
+        """Count what transfer and the device took since the last time."""
+        now, before = self.encoder.spent, self.counted
+        self.work.transfer_seconds += now.transfer_seconds - before.transfer_seconds
+        self.work.device_seconds += now.device_seconds - before.device_seconds
+        self.counted = now

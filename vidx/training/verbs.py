@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vidx.collection import MAX_DEFAULT_WORKERS, Collection
+from vidx.collection import Collection
 from vidx.errors import UsageError
+from vidx.options import EmbedOptions
 from vidx.training.telling import Teller, TrainingStep
 
 if TYPE_CHECKING:
@@ -185,7 +186,7 @@ def adapt(
     with run.held():
         run.load()  # refuses another run's folder before anything is decoded
     teller = Teller(progress)
-    workers = min(os.cpu_count() or 1, MAX_DEFAULT_WORKERS)
+    workers = EmbedOptions().num_workers
     footage = read_footage(videos, encoder, workers=workers, progress=teller.read)
     teller.begin(2 * adaptation.steps)
     with telling_full_memory(place, WAY_OUT):

@@ -13,6 +13,7 @@ from vidx.embedder.checkpoints.hub import (
     WAYS_OUT,
     WEIGHTS_FILES,
     fetch,
+    is_cached,
 )
 from vidx.errors import CheckpointError, ModelNotFound
 
@@ -62,6 +63,15 @@ def find(model: str | os.PathLike[str] = DEFAULT_MODEL) -> Checkpoint:
     )
 
 
+def is_at_hand(model: str | os.PathLike[str]) -> bool:
+    """Whether `find` asks no network: it does for a hub id of which the cache lacks a file."""
+    if is_builtin(model) or _named_folder(model):
+        return True
+    repo_id, _, revision = os.fspath(model).partition("@")
+    configs = (CONFIG_FILE, PREPROCESSOR_FILE)
+    return is_cached(repo_id, revision or None, configs)
+
+
 def find_config(model: str | os.PathLike[str]) -> Path:
     """Find a checkpoint's config.json, whatever else is there; as `find` otherwise."""
     return _folder(model, (CONFIG_FILE,), weights=False)[2] / CONFIG_FILE
@@ -83,14 +93,20 @@ def _folder(
     """Name, revision and folder of a checkpoint that has these files."""
     if is_builtin(model):
         return find_builtin(model, (*configs, WEIGHTS_FILES[0]) if weights else configs)
-    name = os.fspath(model)
-    folder = Path(os.path.abspath(os.path.expanduser(name)))
-    if folder.is_dir() or isinstance(model, os.PathLike) or name.startswith((".", "/", "~")):
-        folder = _checked(folder, configs)
+    if named := _named_folder(model):
+        folder = _checked(named, configs)
         return str(folder), None, folder
-    repo_id, _, revision = name.partition("@")
+    repo_id, _, revision = os.fspath(model).partition("@")
     snapshot = fetch(repo_id, revision or None, configs, weights=weights)
     return repo_id, snapshot.name, snapshot
+
+
+def _named_folder(model: str | os.PathLike[str]) -> Path | None:
+    """The folder that is meant, whether or not it is there; None where a hub id is."""
+    name = os.fspath(model)
+    folder = Path(os.path.abspath(os.path.expanduser(name)))
+    is_meant = isinstance(model, os.PathLike) or name.startswith((".", "/", "~"))
+    return folder if is_meant or folder.is_dir() else None
 
 
 def _checked(folder: Path, configs: tuple[str, ...]) -> Path:

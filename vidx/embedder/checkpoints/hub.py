@@ -70,6 +70,18 @@ def fetch(repo_id: str, revision: str | None, configs: tuple[str, ...], *, weigh
     return snapshot
 
 
+def is_cached(repo_id: str, revision: str | None, configs: tuple[str, ...]) -> bool:
+    """Whether `fetch` would ask no network for these files and the weights."""
+
+    def has(name: str) -> bool:
+        try:
+            return isinstance(try_to_load_from_cache(repo_id, name, revision=revision), str)
+        except HFValidationError:  # no hub id: for `fetch` to tell
+            return False
+
+    return all(map(has, configs)) and any(map(has, WEIGHTS_FILES))
+
+
 def _cached_or_downloaded(repo_id: str, filename: str, revision: str | None) -> Path:
     # Not hf_hub_download(local_files_only=True): that still asks the hub about other things.
     cached = try_to_load_from_cache(repo_id, filename, revision=revision)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One video to decode: what the parent sends."""
+    """One video to decode, or to look at its header alone: what the parent sends."""
 
     path: str
     state: FileState | None
@@ -22,6 +22,7 @@ class Task:
     sampling: Sampling
     geometry: FrameGeometry
     begun: Begun | None
+    header_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,4 +44,12 @@ class ClipInSlot:
 
 @dataclass(frozen=True, slots=True)
 class Alive:
-    """What a worker sends when it has started, and then once a second while it makes headway."""
+    """What a worker sends when it has started, then once a second while it makes headway.
+
+    And once more at the end of a video.
+
+    Attributes:
+        busy_seconds: What it worked since it sent this last; not while it waited.
+    """
+
+    busy_seconds: float = 0.0

@@ -11,7 +11,7 @@ import contextlib
 import sys
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from multiprocessing.connection import wait
@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 
 from vidx.embedder.decoding.container import FileState
 from vidx.embedder.decoding.geometry import FrameGeometry
-from vidx.embedder.decoding.messages import ClipInSlot, Grant, Task
+from vidx.embedder.decoding.header import Header, read_header
+from vidx.embedder.decoding.messages import Alive, ClipInSlot, Grant, Task
 from vidx.embedder.decoding.sampling import Plan, Sampling
 from vidx.embedder.decoding.video import (
     DecodedClip,
@@ -30,6 +31,7 @@ from vidx.embedder.decoding.video import (
     RepeatedClip,
     decode_clips,
 )
+from vidx.embedder.work import Work
 from vidx.embedder.workers.process import WorkerProcess
 from vidx.embedder.workers.ring import Ring
 from vidx.errors import UsageError, VideoError, VidxError
@@ -67,6 +69,7 @@ class Job:
         state: What the file was like when the caller learned what it holds; a file that is not
             like that any more fails. None: as it is found.
         begun: What of it is stored: only clips behind that are handed over. None: nothing.
+        header_only: Whether it is only opened, which gives one `HeaderRead`.
     """
 
     key: int | str
@@ -74,6 +77,7 @@ class Job:
     plan: Plan = field(default_factory=Plan)
     state: FileState | None = None
     begun: Begun | None = None
+    header_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +146,15 @@ class VideoFailed:
     problem: Problem
 
 
-Event = ClipDecoded | ClipRepeated | VideoDone | VideoFailed
+@dataclass(frozen=True, slots=True)
+class HeaderRead:
+    """What was asked for with `header_only`."""
+
+    job: Job
+    header: Header
+
+
+Event = ClipDecoded | ClipRepeated | VideoDone | HeaderRead | VideoFailed
 
 
 def decode(
@@ -152,7 +164,8 @@ def decode(
     geometry: FrameGeometry,
     workers: int,
     limits: Limits = Limits(),
-) -> Iterator[Event]:
+    work: Work | None = None,
+) -> Generator[Event, None, None]:
     """Decode videos, several at a time.
 
     Closing the iterator (or an error in it) ends all workers. A worker waits when its clips are
@@ -164,21 +177,24 @@ def decode(
         geometry: Resize and crop.
         workers: Processes; 0 decodes in this one, without isolation.
         limits: Deadline and memory of a worker.
+        work: Where the workers' time is counted.
 
     Yields:
         For each job, in no order between jobs: its clips in time order and a `VideoDone`, or a
-        `VideoFailed`.
+        `HeaderRead`, or a `VideoFailed`.
 
     Raises:
         VidxError: Workers cannot be started.
     """
     if workers < 0:
         raise UsageError(f"{workers} workers: it takes 0 or more.")
+    work = work or Work()
     if workers == 0:
+        work.num_workers = 1
         for job in jobs:
-            yield from _decode_here(job, sampling, geometry)
+            yield from _timed(_decode_here(job, sampling, geometry), work)
         return
-    pool = _Pool(jobs, sampling, geometry, workers, limits)
+    pool = _Pool(jobs, sampling, geometry, workers, limits, work)
     try:
         yield from pool.events()
     finally:
@@ -187,6 +203,9 @@ def decode(
 
 def _decode_here(job: Job, sampling: Sampling, geometry: FrameGeometry) -> Iterator[Event]:
     try:
+        if job.header_only:
+            yield HeaderRead(job, read_header(job.path, lambda: None, job.state))
+            return
         parts = decode_clips(
             job.path, sampling, job.plan, geometry, expected=job.state, begun=job.begun
         )
@@ -194,6 +213,17 @@ def _decode_here(job: Job, sampling: Sampling, geometry: FrameGeometry) -> Itera
             yield _event(job, 1, part)
     except VideoError as error:
         yield VideoFailed(job, Problem(error.reason, error.message))
+
+
+def _timed(events: Iterator[Event], work: Work) -> Iterator[Event]:
+    """The same, with the time until each counted."""
+    while True:
+        began = time.perf_counter()
+        event = next(events, None)
+        work.decoding_seconds += time.perf_counter() - began
+        if event is None:
+            return
+        yield event
 
 
 def _event(job: Job, attempt: int, part: Part) -> Event:
@@ -219,6 +249,7 @@ class _Decoder(WorkerProcess):
         ring: Memory shared with it.
         granted: The slots that its next clips may come in; None: through the socket.
         is_started: Whether it has spoken yet.
+        began: When it was started, on the monotonic clock.
         silent_seconds: How long it has not spoken.
     """
 
@@ -232,6 +263,7 @@ class _Decoder(WorkerProcess):
         self.ring = ring
         self.granted: deque[int | None] = deque()
         self.is_started = False
+        self.began = time.monotonic()
         self.silent_seconds = 0.0
 
     def grant(self) -> None:
@@ -263,7 +295,9 @@ class _Pool:
         geometry: FrameGeometry,
         size: int,
         limits: Limits,
+        work: Work,
     ) -> None:
+        self.work = work
         self.jobs = iter(jobs)
         self.sampling = sampling
         self.geometry = geometry
@@ -310,10 +344,19 @@ class _Pool:
             worker.silent_seconds = 0.0
             self.busy[worker] = attempt
             job = attempt.job
-            task = Task(job.path, job.state, job.plan, self.sampling, self.geometry, job.begun)
+            task = Task(
+                job.path,
+                job.state,
+                job.plan,
+                self.sampling,
+                self.geometry,
+                job.begun,
+                job.header_only,
+            )
             # One that died just now is noticed when it is listened to.
             with contextlib.suppress(OSError):
                 worker.channel.send(task)
+        self.work.num_workers = max(self.work.num_workers, len(self.busy))
         return bool(self.busy)
 
     def _next_attempt(self) -> _Attempt | None:
@@ -354,19 +397,25 @@ class _Pool:
         except (EOFError, OSError):
             yield from self._bury(worker)
         else:
+            if not worker.is_started:
+                self.work.decoding_seconds += time.monotonic() - worker.began
             worker.is_started = True
             self.failed_starts = 0
             yield from self._understand(worker, message)
 
     def _understand(self, worker: _Decoder, message: object) -> Iterator[Event]:
         attempt = self.busy[worker]
-        if isinstance(message, DecodedVideo | VidxError):
+        if isinstance(message, Alive):
+            self.work.decoding_seconds += message.busy_seconds
+        if isinstance(message, DecodedVideo | Header | VidxError):
             del self.busy[worker]
             self.idle.append(worker)
         if isinstance(message, VideoError):
             yield VideoFailed(attempt.job, Problem(message.reason, message.message))
         elif isinstance(message, VidxError):
             raise message
+        elif isinstance(message, Header):
+            yield HeaderRead(attempt.job, message)
         elif isinstance(message, ClipInSlot):
             worker.granted.popleft()
             frames = self.ring.array(message.slot)

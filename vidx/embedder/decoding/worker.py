@@ -20,8 +20,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from vidx.embedder.decoding.header import read_header
 from vidx.embedder.decoding.messages import Alive, ClipInSlot, Grant, Task
-from vidx.embedder.decoding.video import DecodedClip, Part, decode_clips
+from vidx.embedder.decoding.video import DecodedClip, DecodedVideo, Part, decode_clips
 from vidx.embedder.workers.channel import Channel
 from vidx.embedder.workers.process import end_with_parent
 from vidx.embedder.workers.ring import Slots
@@ -55,19 +56,30 @@ def _slots(fd: str, slots: str, shape: str) -> Slots | None:
 
 
 def _serve(task: Task, channel: Channel, room: _Room) -> None:
-    pulse = _Pulse(channel)
-    parts = decode_clips(
-        task.path, task.sampling, task.plan, task.geometry, pulse.beat, task.state, room, task.begun
-    )
+    pulse = _Pulse(channel, room)
     try:
-        for part in parts:
-            channel.send(room.message(part))
+        if task.header_only:
+            channel.send(read_header(task.path, pulse.beat, task.state))
+        else:
+            _decode(task, channel, room, pulse)
     except (ConnectionError, EOFError):
         raise
     except VidxError as error:
+        pulse.tell()
         channel.send(error)
     except Exception as error:  # a fault of ours in one video must not stop the rest
+        pulse.tell()
         channel.send(VideoError("decode_crashed", f"{type(error).__name__}: {error}"))
+
+
+def _decode(task: Task, channel: Channel, room: _Room, pulse: _Pulse) -> None:
+    parts = decode_clips(
+        task.path, task.sampling, task.plan, task.geometry, pulse.beat, task.state, room, task.begun
+    )
+    for part in parts:
+        if isinstance(part, DecodedVideo):
+            pulse.tell()
+        channel.send(room.message(part))
 
 
 class _Room:
@@ -76,19 +88,25 @@ class _Room:
     Args:
         channel: From which leave comes.
         slots: The shared memory, if there is any.
+
+    Attributes:
+        waited_seconds: How long it has waited.
     """
 
     def __init__(self, channel: Channel, slots: Slots | None) -> None:
         self.grants: deque[Grant] = deque()
+        self.waited_seconds = 0.0
         self._channel = channel
         self._slots = slots
         self._slot: int | None = None
 
     def __call__(self, shape: tuple[int, ...], dtype: type[np.uint8]) -> NDArray[np.uint8]:
+        began = time.monotonic()
         while not self.grants:
             message = self._channel.receive()
             if isinstance(message, Grant):
                 self.grants.append(message)
+        self.waited_seconds += time.monotonic() - began
         self._slot = self.grants[0].slot
         if self._slots is None or self._slot is None:
             array = np.empty(shape, dtype)
@@ -105,16 +123,22 @@ class _Room:
 
 
 class _Pulse:
-    """Lets the parent know that decoding goes on."""
+    """Lets the parent know that decoding goes on, and how much of the time it does."""
 
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, channel: Channel, room: _Room) -> None:
         self._channel = channel
+        self._room = room
         self._last = time.monotonic()
+        self._waited = room.waited_seconds
 
     def beat(self) -> None:
         if time.monotonic() - self._last >= TICK_SECONDS:
-            self._channel.send(Alive())
-            self._last = time.monotonic()
+            self.tell()
+
+    def tell(self) -> None:
+        now, waited = time.monotonic(), self._room.waited_seconds
+        self._channel.send(Alive(now - self._last - (waited - self._waited)))
+        self._last, self._waited = now, waited
 
 
 def cap_memory(more_bytes: int) -> None:

@@ -20,7 +20,7 @@ import torch
 from vidx.embedder.checkpoints.reading import read_checkpoint
 from vidx.embedder.inference.devices import device_failed, first_line
 from vidx.embedder.inference.engine import Engine, Pending, engine_on
-from vidx.embedder.inference.team import Asked, Loaded, Setup
+from vidx.embedder.inference.team import Answer, Asked, Loaded, Setup
 from vidx.embedder.workers.channel import Channel
 from vidx.embedder.workers.process import end_with_parent
 from vidx.errors import VidxError
@@ -70,13 +70,18 @@ def _serve(channel: Channel, engine: Engine) -> None:
             asked = batches.get(timeout=POLL_SECONDS if started else None)
         except queue.Empty:
             if started[0].done():
-                channel.send(started.popleft().result())
+                channel.send(_answer(engine, started.popleft()))
             continue
         if asked is None:
             return
         started.append(engine.start(asked.frames, lasting=asked.lasting))
         while len(started) > engine.ahead:
-            channel.send(started.popleft().result())
+            channel.send(_answer(engine, started.popleft()))
+
+
+def _answer(engine: Engine, pending: Pending) -> Answer:
+    output = pending.result()
+    return Answer(output, engine.spent.device_seconds)
 
 
 def _read(channel: Channel, batches: queue.Queue[Asked | None]) -> None:

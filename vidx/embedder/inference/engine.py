@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import math
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -49,6 +50,22 @@ class Output(NamedTuple):
     logits: NDArray[np.float32] | None
 
 
+class Spent(NamedTuple):
+    """What batches took.
+
+    Attributes:
+        transfer_seconds: Of the process that hands them to its device.
+        device_seconds: Of the device, or of all devices together.
+    """
+
+    transfer_seconds: float = 0.0
+    device_seconds: float = 0.0
+
+    def plus(self, transfer_seconds: float = 0.0, device_seconds: float = 0.0) -> Spent:
+        """With so much more."""
+        return Spent(self.transfer_seconds + transfer_seconds, self.device_seconds + device_seconds)
+
+
 class Pending(Protocol):
     """A batch that has been started."""
 
@@ -73,6 +90,7 @@ class Engine:
 
     Attributes:
         ahead: Batches that may be started before the first one's result is asked for.
+        spent: What all batches so far took.
     """
 
     def __init__(
@@ -86,6 +104,7 @@ class Engine:
         self.device = encoder.device
         self.on_cuda = self.device.type == "cuda"
         self.ahead = 1 if self.on_cuda else 0
+        self.spent = Spent()
         self._run = run or encoder
         self._with_graphs = self.on_cuda if with_graphs is None else with_graphs
         self._graph: Graph | None = None
@@ -138,11 +157,17 @@ class Engine:
     def finish(self, parts: list[Part]) -> Output:
         """Wait for the parts of a batch, and put them together."""
         with self._on_device():
+            began = time.perf_counter()
             for part in parts:
                 part.wait()
             embeddings = torch.cat([part.embeddings for part in parts]).cpu().numpy()
             logits = [part.logits for part in parts if part.logits is not None]
-            return Output(embeddings, torch.cat(logits).cpu().numpy() if logits else None)
+            output = Output(embeddings, torch.cat(logits).cpu().numpy() if logits else None)
+            # Without events a device that works meanwhile is waited for here.
+            waited = 0.0 if self.on_cuda else time.perf_counter() - began
+            worked = sum(part.device_seconds() for part in parts)
+            self.spent = self.spent.plus(device_seconds=worked + waited)
+            return output
 
     @property
     def has_halved(self) -> bool:
@@ -179,10 +204,21 @@ class Engine:
     @torch.inference_mode()
     def _launch(self, frames: NDArray[np.uint8], lasting: bool) -> Part:
         if self.on_cuda:
-            return self._lane(len(frames)).launch(frames, partial(self._forward, lasting=lasting))
+            return self._launch_on_lane(frames, lasting)
+        began = time.perf_counter()
         # Copied where torch, which wants memory that it may write to, would complain.
         ready = torch.from_numpy(frames if frames.flags.writeable else frames.copy())
-        return Part(*self._forward(ready.to(self.device), lasting))
+        part = Part(*self._forward(ready.to(self.device), lasting))
+        self.spent = self.spent.plus(device_seconds=time.perf_counter() - began)
+        return part
+
+    def _launch_on_lane(self, frames: NDArray[np.uint8], lasting: bool) -> Part:
+        lane = self._lane(len(frames))
+        lane.wait()
+        began = time.perf_counter()
+        part = lane.launch(frames, partial(self._forward, lasting=lasting))
+        self.spent = self.spent.plus(transfer_seconds=time.perf_counter() - began)
+        return part
 
     def _lane(self, clips: int) -> Lane:
         """The buffers whose turn it is, made anew when a batch is larger than all before."""

@@ -28,26 +28,32 @@ class Lane:
         self.stream.wait_stream(torch.cuda.current_stream(device))
         self.part: Part | None = None
 
+    def wait(self) -> None:
+        """Wait for the batch that these buffers still hold."""
+        if self.part:
+            self.part.wait()
+
     def launch(self, frames: NDArray[np.uint8], run: Callable[[Tensor], Tensors]) -> Part:
-        """Start a batch; waits for the one that these buffers still hold.
+        """Start a batch, once `wait` has returned.
 
         Args:
             frames: uint8, shape (batch, frames, height, width, 3), no more than the buffers hold.
             run: Computes frames on the device.
         """
-        if self.part:
-            self.part.wait()
         clips = len(frames)
         host = _pinned(frames)
         compute = torch.cuda.current_stream(self.device)
         with torch.cuda.stream(self.stream):
             self.frames[:clips].copy_(host, non_blocking=True)
         compute.wait_stream(self.stream)
+        began = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
+        began.record(compute)
         embeddings, logits = run(self.frames[:clips])
         self.part = Part(_to_host(embeddings), None if logits is None else _to_host(logits))
         self.part.source = host
         # Blocking: waiting leaves the core to the decoders.
-        self.part.event = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
+        self.part.event = torch.cuda.Event(blocking=True, enable_timing=True)  # type: ignore[no-untyped-call]
+        self.part.began = began
         self.part.event.record(compute)
         return self.part
 
@@ -64,6 +70,7 @@ class Part:
         self.embeddings = embeddings
         self.logits = logits
         self.event: torch.cuda.Event | None = None
+        self.began: torch.cuda.Event | None = None
         self.source: Tensor | None = None  # kept until the device has read it
 
     def done(self) -> bool:
@@ -72,6 +79,12 @@ class Part:
             return self.event is None or bool(self.event.query())  # type: ignore[no-untyped-call]
         except RuntimeError:  # for `wait` to tell
             return True
+
+    def device_seconds(self) -> float:
+        """How long the device took, once they are there; 0.0 without events."""
+        if self.event is None or self.began is None:
+            return 0.0
+        return float(self.began.elapsed_time(self.event)) / 1000
 
     def wait(self) -> None:
         """Wait until they are there."""

@@ -65,14 +65,33 @@ def measure(
         rates[way].append(size * batches_per_second(ways[way], seconds / total))
     progress(total, total)
     host, *ready = (statistics.median(each) for each in rates)
+    return _report(encoder, size, host, ready[0] if ready else None)
+
+
+def measure_host(encoder: Encoder, *, batch_size: int, seconds: float) -> BenchReport:
+    """Embed random clips from the host's memory for some seconds, and two batches at least.
+
+    Arguments, result and errors as of `measure`; frames on the device are left aside.
+    """
+    height, width = encoder.geometry.made or (0, 0)
+    with telling_failure(encoder.device):
+        frames = random_frames(batch_size, encoder.space.num_frames, height, width)
+        run = from_host(encoder.engine, frames)
+        if encoder.ahead:
+            run(3)  # graphs are made of what comes again
+        rate = batch_size * batches_per_second(run, seconds)
+    return _report(encoder, batch_size, rate, None)
+
+
+def _report(encoder: Encoder, batch_size: int, host: float, ready: float | None) -> BenchReport:
     clip_seconds = encoder.space.num_frames / encoder.space.fps
     return BenchReport(
         model=encoder.space.source,
         device=encoder.device,
         dtype=encoder.dtype,
-        batch_size=size,
+        batch_size=batch_size,
         clip_seconds=clip_seconds,
-        ready_clips_per_second=ready[0] if ready else None,
+        ready_clips_per_second=ready,
         host_clips_per_second=host,
         video_hours_per_hour=host * clip_seconds,
     )

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vidx.embedder.inference.devices import device_failed
-from vidx.embedder.inference.engine import Output
+from vidx.embedder.inference.engine import Output, Spent
 from vidx.embedder.workers.process import WorkerProcess
 from vidx.errors import CheckpointError, DeviceError, VidxError
 
@@ -71,6 +71,14 @@ class Asked:
     lasting: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a process gives for a batch, and how long its device has worked so far."""
+
+    output: Output
+    device_seconds: float
+
+
 class Team:
     """Gives each batch to the device with the least to do. A device that fails is left out.
 
@@ -90,6 +98,7 @@ class Team:
     def __init__(self, devices: list[str], setup: Setup) -> None:
         self.devices = ",".join(devices)
         self.members: list[_Member] = []
+        self._lost_seconds = 0.0  # of the devices that failed
         # A team that is forgotten leaves no process behind.
         self._end = weakref.finalize(self, _end_all, self.members)
         try:
@@ -115,6 +124,11 @@ class Team:
         """Begin with a batch, as `Engine.start` does."""
         return _Batch(self, Asked(frames, lasting))
 
+    @property
+    def spent(self) -> Spent:
+        """What all batches so far took of the devices; transfer is left to threads."""
+        return Spent(0.0, self._lost_seconds + sum(one.device_seconds for one in self.members))
+
     def give(self, asked: Asked) -> tuple[_Member, Future[Output]]:
         """Hand a batch to the member with the least to do.
 
@@ -139,6 +153,7 @@ class Team:
         else:
             problem = f"its process ended by {member.death()}"
         self.members.remove(member)
+        self._lost_seconds += member.device_seconds
         member.end()
         if not self.members:
             raise device_failed(member.device, problem)
@@ -180,6 +195,7 @@ class _Member(WorkerProcess):
         self.device = device
         self.asked: deque[Future[Output]] = deque()
         self.to_send: queue.SimpleQueue[Asked | None] = queue.SimpleQueue()
+        self.device_seconds = 0.0
         self.guard = threading.Lock()
         self.is_gone = False
 
@@ -228,10 +244,11 @@ class _Member(WorkerProcess):
 
     def _listen(self) -> None:
         try:
-            while isinstance(answer := self.channel.receive(), Output | VidxError):
+            while isinstance(answer := self.channel.receive(), Answer | VidxError):
                 future = self.asked.popleft()
-                if isinstance(answer, Output):
-                    future.set_result(answer)
+                if isinstance(answer, Answer):
+                    self.device_seconds = answer.device_seconds
+                    future.set_result(answer.output)
                 else:
                     future.set_exception(answer)
         except Exception:

@@ -1,0 +1,54 @@
+"""How long the parts of a run are at work, counted where they work."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from vidx.throughput import Busy, num_cores
+
+if TYPE_CHECKING:
+    from vidx.embedder.encoder import Encoder
+
+
+@dataclass(slots=True)
+class Work:
+    """Seconds at work since this was made, filled by who works.
+
+    Attributes:
+        decoding_seconds: Of all decoding workers together.
+        num_workers: Of them at work at the same time.
+        transfer_seconds: Of the main process, for frames on their way to the device.
+        device_seconds: Of all devices together.
+        writing_seconds: Of commits and the index.
+    """
+
+    decoding_seconds: float = 0.0
+    num_workers: int = 0
+    transfer_seconds: float = 0.0
+    device_seconds: float = 0.0
+    writing_seconds: float = 0.0
+    _started: float = field(default_factory=time.perf_counter)
+
+    def busy(self, encoder: Encoder) -> Busy:
+        """The shares of the time since this was made.
+
+        Args:
+            encoder: That was at work meanwhile.
+        """
+        seconds = time.perf_counter() - self._started
+        devices = encoder.device.split(",")
+
+        def share(spent: float, among: int = 1) -> float:
+            return min(spent / max(among, 1) / seconds, 1.0)
+
+        return Busy(
+            decoding=share(self.decoding_seconds, self.num_workers),
+            transfer=share(self.transfer_seconds),
+            device=share(self.device_seconds, len(devices)),
+            writing=share(self.writing_seconds),
+            num_workers=self.num_workers,
+            num_cores=num_cores(),
+            is_on_cpu="cpu" in devices,
+        )
