@@ -8,6 +8,7 @@
       copy-<n>.f32        float32, (rows, d): the vectors whitened, of length 1
       whitening-<n>.npy   float32, (1 + d, dim): the mean, and the axes divided by their deviations
       similar-<n>.faiss   codes of the vectors; copy-<n>.faiss of the whitened ones
+      graph-*.npy         each row's closest others (vidx/index/graphs.py); made when asked for
 
 Files of vectors only ever grow, and readers map as many rows as the JSON says: adding to an index
 does not disturb them. The others are never changed: a new one has another `<n>`. What the JSON no
@@ -45,7 +46,16 @@ from vidx.options import IndexOptions
 BLOCK_ROWS = 65_536  # what is whitened at a time
 FITTED_ROWS = 65_536  # that the whitening is learned from
 FIT_AGAIN = 2  # when there are so many times as many rows
-_PATTERNS = ("vectors-*", "ids-*", "videos-*", "copy-*", "whitening-*", "similar-*", ".*.tmp")
+_PATTERNS = (
+    "vectors-*",
+    "ids-*",
+    "videos-*",
+    "copy-*",
+    "whitening-*",
+    "similar-*",
+    "graph-*",
+    ".*.tmp",
+)
 
 Parts: TypeAlias = Iterable[tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int32]]]
 
@@ -300,7 +310,7 @@ def _drop_others(folder: Path, header: Header) -> None:
     Readers that have them mapped keep them; one that is just about to open them finds them gone,
     and looks again.
     """
-    named = header.names()
+    named = header.names() | header.graph_names()
     for pattern in _PATTERNS:
         for path in folder.glob(pattern):
             if path.name not in named:

@@ -135,6 +135,23 @@ class Header:
             named |= {self.copy.file, self.copy.transform}
         return named | {codes.file for codes in self.codes.values()}
 
+    def graph_names(self) -> set[str]:
+        """The files that may be there beside them."""
+        return {self.graph_name(one, apart) for one in self.dims() for apart in (True, False)}
+
+    def graph_name(self, likeness: Likeness, apart: bool) -> str:
+        """The file of the closest clips of all clips, which there is once somebody asked for it.
+
+        Args:
+            likeness: In which space, of which there is one.
+            apart: Whether clips of one video are no neighbours.
+        """
+        number = str(self.generation)
+        if likeness == "copy" and self.copy:
+            number = self.copy.file.removesuffix(".f32").rsplit("-", 1)[1]
+        among = "apart" if apart else "all"
+        return f"graph-{likeness}-{among}-{number}-{self.rows}.npy"
+
 
 def matrix_names(generation: int) -> tuple[str, str, str]:
     """The files of ids, vectors and numbers of videos."""
