@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Self, SupportsIndex, TypeAlias
 
 from vidx.errors import CollectionDamaged, FingerprintMismatch, UsageError
 from vidx.options import EmbedOptions, IndexOptions, SearchOptions
+from vidx.questions import Questions
 from vidx.records import (
     CollectionInfo,
     CompactReport,
@@ -39,10 +40,12 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import ArrayLike, NDArray
 
+    from vidx.curating.part import Part
     from vidx.embedder.encoder import Encoder
     from vidx.encoder_choice import EncoderChoice
     from vidx.estimates import EmbedEstimate
     from vidx.many import Queries
+    from vidx.masks import Rule
     from vidx.queries import Examples
     from vidx.selection import Selection
     from vidx.store.catalogue import Catalogue
@@ -75,7 +78,7 @@ def open_collection(
     return Collection(layout)
 
 
-class Collection:
+class Collection(Questions):
     """A folder with the vectors, the catalogue and the index of one embedding space.
 
     Made by `vidx.open`. One object sees what other processes add: each call looks whether anything
@@ -786,6 +789,18 @@ class Collection:
         layouts.require(self._layout)
         with self._views.now() as seen:
             yield seen
+
+    @contextmanager
+    def _part(self) -> Iterator[Part]:
+        from vidx.curating.part import Part
+
+        with self._look() as (catalogue, view):
+            yield Part.of(catalogue, view, view.live)
+
+    def _selection(self, rule: Rule) -> Selection:
+        from vidx.selection import Selection
+
+        return Selection(self, self._look, rule)
 
     def _catalogue(self) -> Catalogue:
         layouts.require(self._layout)  # first, so that a missing collection is told at once

@@ -29,8 +29,9 @@ from vidx.queries import (
 from vidx.records import EmbedProgress, FailedQuery, Hit, Problem, SearchReport
 from vidx.retrieval import search_each
 from vidx.store.catalogue import Catalogue
-from vidx.store.hits import check_name, hits_table, write_hits
+from vidx.store.hits import hits_table
 from vidx.store.survey import escaped
+from vidx.store.table_files import check_name, write_table
 from vidx.video_files import video_files
 from vidx.views import Look, View
 
@@ -92,7 +93,7 @@ def search_many(
             asked = numbered_queries(catalogue, view, queries, options)
         table = hits_table(search_all(catalogue, view, asked, k, options))
     if output:
-        write_hits(table, output)
+        write_table(table, output)
     clips = sum(len(one.query.vectors) for one in asked)
     seconds = time.monotonic() - started
     return SearchReport(len(asked) + len(failed), clips, tuple(failed), table, seconds)

@@ -39,6 +39,27 @@ class Where:
         return f"where({self.text!r})"
 
 
+@dataclass(frozen=True, eq=False)
+class Chosen:
+    """Some clips that were chosen once, whatever becomes of the collection.
+
+    Attributes:
+        clip_ids: Which, int64, shape (n,).
+        told: How, such as `sample(100, 'diverse', seed=0)`.
+    """
+
+    clip_ids: NDArray[np.int64]
+    told: str
+
+    @property
+    def depth(self) -> int:
+        """Nothing lies within it."""
+        return 0
+
+    def __str__(self) -> str:
+        return self.told
+
+
 @dataclass(frozen=True)
 class Joined:
     """What several rules come to together.
@@ -61,7 +82,7 @@ class Joined:
         return f" {self.how} ".join(inner)
 
 
-Rule: TypeAlias = Where | Joined
+Rule: TypeAlias = Where | Chosen | Joined
 
 
 def joined(how: str, first: Rule, second: Rule) -> Rule:
@@ -145,6 +166,10 @@ def _rows(catalogue: Catalogue, view: View, rule: Rule) -> Mask:
     """The rows that a rule leaves, living or not."""
     if isinstance(rule, Where):
         return view.mask(rule, lambda: _where(catalogue, view, rule.text))
+    if isinstance(rule, Chosen):
+        chosen = np.zeros(len(view.index), np.bool_)
+        chosen[view.index.rows_of(rule.clip_ids)] = True
+        return chosen
     return reduce(_JOINS[rule.how], (_rows(catalogue, view, part) for part in rule.parts))
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, SupportsIndex, TypeAlias
 
 from vidx.errors import UsageError
 from vidx.options import SearchOptions
+from vidx.questions import Questions
 
 if TYPE_CHECKING:
     import os
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from vidx.collection import Collection
+    from vidx.curating.part import Part
     from vidx.many import Queries
     from vidx.masks import Rule
     from vidx.queries import Examples
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 Look: TypeAlias = "Callable[[], AbstractContextManager[tuple[Catalogue, View]]]"
 
 
-class Selection:
+class Selection(Questions):
     """The clips of a collection that a rule leaves, and questions about them.
 
     Made by `Collection.where`, and of other selections of the same collection by `&` (what is in
@@ -193,6 +195,16 @@ class Selection:
         with self._look() as (catalogue, view):
             dim = catalogue.manifest.space.dim
             return export(catalogue, dim, Path(path), self._ids(catalogue, view))
+
+    @contextmanager
+    def _part(self) -> Iterator[Part]:
+        from vidx.curating.part import Part
+
+        with self._look() as (catalogue, view):
+            yield Part.of(catalogue, view, self._mask(catalogue, view))
+
+    def _selection(self, rule: Rule) -> Selection:
+        return Selection(self.collection, self._look, rule)
 
     def _mask(self, catalogue: Catalogue, view: View) -> NDArray[np.bool_]:
         from vidx.masks import living_rows

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from vidx.cli.bench import bench
+from vidx.cli.curate import clusters, duplicates, outliers, sample
 from vidx.cli.embed import embed
 from vidx.cli.index import index
 from vidx.cli.inspect import failures, info, videos
@@ -55,6 +56,7 @@ def cli() -> None:
 
 COMMANDS = (
     *(embed, search, info, videos, failures, metadata, remove, restore, commits),
+    *(duplicates, clusters, outliers, sample),
     *(index, verify, rebuild, compact, export),
     *(models, bench, train, adapt),
 )

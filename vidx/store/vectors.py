@@ -59,12 +59,15 @@ def stored_vectors(catalogue: Catalogue, *, since: int = 0) -> Iterator[Stored]:
         yield Stored(ids[start:], vectors[start:], numbered[start:, 1].astype(np.int32))
 
 
-def live_vectors(catalogue: Catalogue, ids: NDArray[np.int64] | None = None) -> Iterator[Vectors]:
+def live_vectors(
+    catalogue: Catalogue, ids: NDArray[np.int64] | None = None, column: str = "embedding"
+) -> Iterator[Vectors]:
     """Read the vectors of the live clips, one shard at a time, in the order of clip_id.
 
     Args:
         catalogue: Says which clips live; `Catalogue.now` keeps it to one state.
         ids: Of the clips that are wanted, all of them alive, ascending. None: all that live.
+        column: Which column of the shards; `logits` are read alike.
 
     Yields:
         Ids int64 (n,) and raw vectors float32 (n, dim) of one shard.
@@ -78,7 +81,7 @@ def live_vectors(catalogue: Catalogue, ids: NDArray[np.int64] | None = None) -> 
             low, high = np.searchsorted(live, [shard.first_clip_id, shard.end_clip_id])
             if low == high:
                 continue
-            stored, vectors = _read(still, shard)
+            stored, vectors = _read(still, shard, column)
             some = live[low:high]
             if not np.isin(some, stored).all():
                 raise VidxError(
@@ -103,10 +106,10 @@ def read_ahead(parts: Iterator[Part]) -> Iterator[Part]:
             yield part
 
 
-def _read(catalogue: Catalogue, shard: ShardRow) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+def _read(catalogue: Catalogue, shard: ShardRow, column: str = "embedding") -> Vectors:
     """The ids and vectors of a shard, from where they are now if it was compacted meanwhile."""
     try:
-        return _read_file(catalogue, shard)
+        return _read_file(catalogue, shard, column)
     except CollectionDamaged:
         now = Catalogue(catalogue.layout, catalogue.manifest)
         try:
@@ -115,7 +118,7 @@ def _read(catalogue: Catalogue, shard: ShardRow) -> tuple[NDArray[np.int64], NDA
             now.close()
         if not heirs:
             raise
-        parts = [_read_file(catalogue, row) for row in heirs]
+        parts = [_read_file(catalogue, row, column) for row in heirs]
         ids = np.concatenate([part for part, _ in parts])
         inside = (ids >= shard.first_clip_id) & (ids < shard.end_clip_id)
         return ids[inside], np.concatenate([vectors for _, vectors in parts])[inside]
@@ -125,13 +128,11 @@ def _overlap(one: ShardRow, other: ShardRow) -> bool:
     return one.first_clip_id < other.end_clip_id and one.end_clip_id > other.first_clip_id
 
 
-def _read_file(
-    catalogue: Catalogue, shard: ShardRow
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+def _read_file(catalogue: Catalogue, shard: ShardRow, column: str) -> Vectors:
     path = catalogue.layout.shards / shard.file
     own = catalogue.manifest.uuid
     dense = shard.num_clips == shard.end_clip_id - shard.first_clip_id
-    columns = ["embedding"] if dense else ["embedding", shards.CLIP_ID]
+    columns = [column] if dense else [column, shards.CLIP_ID]
     table = shards.read_own(path, own, shard.uuid, shard.num_clips, columns)
-    vectors = shards.matrix(table, "embedding").astype(np.float32, copy=False)
+    vectors = shards.matrix(table, column).astype(np.float32, copy=False)
     return shards.clip_ids(path, table), vectors

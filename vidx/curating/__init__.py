@@ -1,0 +1,1 @@
+"""The questions that a dataset's keepers ask, each answered from the state of one moment."""
