@@ -2,13 +2,13 @@
 
     python benchmarks/duplicates.py --model builtin:tiny --folder VIDEOS [...] [--out FILE]
 
-Of each video copies are made of up to 6.5 s of its beginning: encoded anew by another codec at low
-bitrate, at half size, without the first 0.4 s, with a tenth of width and height cut off, brighter,
-at another frame rate (`changes.py`). Videos and copies are embedded into one collection, and
-`duplicates` is asked at each threshold, by clip and by video. A pair of members of one group is
-right when both are of one video. Precision is the share of right pairs; recall, for each kind of
-change, the share of its copies that are in a group with their video or another copy of it. Files in
-a folder called `near_duplicates` are left out.
+Of each video copies are made of up to 6.5 s of its beginning: encoded anew by another codec at a
+low bitrate, at half size, without the first 0.4 s, with a tenth of width and height cut off,
+brighter, at another frame rate (`changes.py`). Videos and copies are embedded into one collection,
+and `duplicates` is asked at each threshold, by clip and by video. A pair of members of one group
+is right when both are of one video. Precision is the share of right pairs; recall, for each kind
+of change, the share of its copies that are in a group with their video or another copy of it.
+Files in a folder called `near_duplicates` are left out.
 """
 
 from __future__ import annotations
