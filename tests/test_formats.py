@@ -27,6 +27,10 @@ V1 = Path(__file__).parent / "formats" / "v1" / "collection"
 
 PYTHON_PAGES = [
     "README.md",
+    "docs/curation/clusters.md",
+    "docs/curation/duplicates.md",
+    "docs/curation/outliers.md",
+    "docs/curation/sample.md",
     "docs/formats.md",
     "docs/python.md",
     "docs/tutorial.md",

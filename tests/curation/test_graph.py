@@ -10,6 +10,7 @@ from curated_collections import collection_of, kinds
 from made_collections import commit, draw_video, path_of
 
 from vidx.index import graph as graphs
+from vidx.index import graphs as graph_files_module
 from vidx.index.graph import NEIGHBOURS, neighbours
 from vidx.index.graphs import graph_of
 from vidx.store.layout import Layout
@@ -119,6 +120,22 @@ def test_what_is_removed_is_no_neighbour_and_others_take_its_place(tmp_path, rem
         writer.remove([path_of(f"v{number:03}") for number in range(removed)])
     found, _, true = asked(collection)
     assert agrees(found, *true)
+
+
+def test_the_few_that_lose_too_many_neighbours_are_compared_with_all(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("vidx.index.graphs.MOST_MENDED", 1.0)
+    mended = []
+    plain = graph_files_module.closest
+    monkeypatch.setattr(
+        graph_files_module, "closest", lambda *of: mended.append(len(of[1])) or plain(*of)
+    )
+    collection = collection_of(tmp_path, kinds(60))
+    asked(collection)
+    with open_writer(Layout(collection.path)) as writer:
+        writer.remove([path_of(f"v{number:03}") for number in range(29)])
+    found, _, true = asked(collection)
+    assert agrees(found, *true)
+    assert 0 < mended[0] < 124
 
 
 def test_a_part_has_its_own_neighbours(tmp_path: Path) -> None:
