@@ -87,6 +87,18 @@ def test_it_is_read_as_it_was_written(folder: Path, expected: dict[str, Any]) ->
         assert collection.info().num_indexed_clips > 0, "its index is of use"
 
 
+def test_it_has_no_snapshots_before_a_writer_brings_it_up_to_date(
+    folder: Path, expected: dict[str, Any]
+) -> None:
+    """Its catalogue lacks their table: who may not write reads it all the same."""
+    with vidx.open(folder) as collection:
+        assert collection.snapshots().num_rows == 0
+        assert collection.where("clip_id >= 0").count() == len(expected["clips"])
+        collection.where("clip_id >= 0").save("all")
+        assert collection.selection("all").count() == len(expected["clips"])
+        assert_holds(collection, expected)
+
+
 def test_a_lost_catalogue_of_it_is_made_anew(folder: Path, expected: dict[str, Any]) -> None:
     (folder / "catalogue.sqlite").unlink()
     with vidx.open(folder) as collection:

@@ -22,6 +22,7 @@ from vidx.index.files import Header
 from vidx.records import Problem, Source, Space
 from vidx.store import journal, layout, shards, tables
 from vidx.store.metadata import files as metadata_files
+from vidx.store.snapshots import files as snapshot_files
 
 V1 = Path(__file__).parent / "formats" / "v1" / "collection"
 
@@ -31,6 +32,7 @@ PYTHON_PAGES = [
     "docs/curation/duplicates.md",
     "docs/curation/outliers.md",
     "docs/curation/sample.md",
+    "docs/curation/snapshots.md",
     "docs/formats.md",
     "docs/python.md",
     "docs/tutorial.md",
@@ -166,6 +168,8 @@ def test_formats_name_all_that_an_entry_of_the_journal_has(page: str) -> None:
         removed=["/a"],
         restored=[1],
         metadata={"video": Path("metadata-000000000001-videos.parquet")},
+        forgotten=["snapshot-000000000001.parquet"],
+        snapshots=[Path("snapshot-000000000002.parquet")],
     )
     assert all(getattr(change, field.name) for field in fields(change)), "one of each"
     kinds = {row["kind"] for row in journal._rows(change)}
@@ -179,6 +183,14 @@ def test_formats_name_all_that_a_file_of_metadata_has(page: str, tmp_path: Path)
         schema = pq.read_schema(file)
         keys = {key.decode() for key in schema.metadata if key.startswith(b"vidx.")}
         assert {*schema.names, *keys, of} <= documented(page, "The journal")
+
+
+def test_formats_name_all_that_a_file_of_a_snapshot_has(page: str, tmp_path: Path) -> None:
+    snapshot = snapshot_files.Snapshot("v1", 1, "", "")
+    path = snapshot_files.write(tmp_path, "", snapshot, np.arange(3))
+    schema = pq.read_schema(path)
+    keys = {key.decode() for key in schema.metadata if key.startswith(b"vidx.")}
+    assert {*schema.names, *keys} <= documented(page, "The journal")
 
 
 def test_formats_name_every_table_of_the_catalogue_and_every_reason(page: str) -> None:

@@ -79,6 +79,7 @@ def test_public_names_are_all_that_is_public() -> None:
         "remote",
         "segments",
         "selection",
+        "snapshots",
         "throughput",
         "training",
         "video_files",

@@ -58,6 +58,7 @@ from vidx.records import (
     RestoreReport,
     SearchReport,
     Segment,
+    SnapshotReport,
     Space,
 )
 from vidx.selection import Selection
@@ -129,6 +130,7 @@ __all__ = [
     "SearchReport",
     "Segment",
     "Selection",
+    "SnapshotReport",
     "Space",
     "TrainReport",
     "TrainingStep",

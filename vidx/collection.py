@@ -29,6 +29,7 @@ from vidx.records import (
     RemoveReport,
     RestoreReport,
     SearchReport,
+    SnapshotReport,
     Space,
 )
 from vidx.stages import stage
@@ -453,6 +454,73 @@ class Collection(Questions):
 
         check(self._catalogue(), expression)
         return Selection(self, self._look, Where(expression))
+
+    def selection(self, name: str) -> Selection:
+        """The clips of a snapshot that are still there.
+
+        Args:
+            name: As it was saved with `Selection.save`.
+
+        Raises:
+            UsageError: There is none of this name.
+        """
+        from vidx.masks import Saved
+        from vidx.selection import Selection
+        from vidx.store.snapshots import file_of
+
+        file_of(self._catalogue(), name)
+        return Selection(self, self._look, Saved(name))
+
+    def snapshots(self) -> pa.Table:
+        """The snapshots, the oldest first: name, num_clips, num_missing, state, time, rule.
+
+        `num_missing` of the `num_clips` are not in the collection any more; `state` is the commit
+        at which they were selected, `rule` how.
+        """
+        from vidx.snapshots import listed
+
+        return listed(self._look)
+
+    def diff(self, before: str, after: str) -> pa.Table:
+        """What two snapshots do not have in common, by clip_id: clip_id, change, is_missing.
+
+        `change` is `added` where the clip is in `after` alone, and `removed` where it is in
+        `before` alone; `is_missing` where it is not in the collection any more.
+
+        Args:
+            before: The name of a snapshot.
+            after: And of another one.
+
+        Raises:
+            UsageError: There is none of one of these names.
+        """
+        from vidx.snapshots import difference
+
+        return difference(self._look, before, after)
+
+    def delete_snapshot(self, name: str) -> int:
+        """Forget a snapshot; its clips stay.
+
+        Args:
+            name: The snapshot's.
+
+        Returns:
+            The number of the commit.
+
+        Raises:
+            UsageError: There is none of this name.
+            CollectionLocked: Another process is writing.
+        """
+        from vidx.snapshots import delete
+
+        with self._writer(None) as writer:
+            return delete(writer, self._catalogue(), name)
+
+    def _save(self, rule: Rule, name: str) -> SnapshotReport:
+        from vidx.snapshots import save
+
+        with self._writer(None) as writer:
+            return save(writer, self._look, rule, name)
 
     def clips(self, limit: int | None = None) -> pa.Table:
         """The clips by clip_id: clip_id, video_id, path, times, facts, repeats, labels, metadata.

@@ -60,6 +60,21 @@ class Chosen:
         return self.told
 
 
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """The clips of a snapshot, by its name."""
+
+    name: str
+
+    @property
+    def depth(self) -> int:
+        """Nothing lies within it."""
+        return 0
+
+    def __str__(self) -> str:
+        return f"selection({self.name!r})"
+
+
 @dataclass(frozen=True)
 class Joined:
     """What several rules come to together.
@@ -82,7 +97,7 @@ class Joined:
         return f" {self.how} ".join(inner)
 
 
-Rule: TypeAlias = Where | Chosen | Joined
+Rule: TypeAlias = Where | Chosen | Saved | Joined
 
 
 def joined(how: str, first: Rule, second: Rule) -> Rule:
@@ -170,6 +185,8 @@ def _rows(catalogue: Catalogue, view: View, rule: Rule) -> Mask:
         chosen = np.zeros(len(view.index), np.bool_)
         chosen[view.index.rows_of(rule.clip_ids)] = True
         return chosen
+    if isinstance(rule, Saved):
+        return view.mask(rule, lambda: _saved(catalogue, view, rule.name))
     return reduce(_JOINS[rule.how], (_rows(catalogue, view, part) for part in rule.parts))
 
 
@@ -186,10 +203,22 @@ def _where(catalogue: Catalogue, view: View, text: str) -> Mask:
     return _passing(catalogue, view, read(catalogue, text))
 
 
+def _saved(catalogue: Catalogue, view: View, name: str) -> Mask:
+    from vidx.store.snapshots import clip_ids
+
+    mask = np.zeros(len(view.index), np.bool_)
+    mask[view.index.rows_of(clip_ids(catalogue, name))] = True
+    return mask
+
+
 def _passing(catalogue: Catalogue, view: View, condition: Condition) -> Mask:
     """The rows that pass a condition; each of its tests is asked once a view."""
+    from vidx.store.where import conditions
     from vidx.store.where.conditions import Every, Test, ask
 
+    if isinstance(condition, conditions.Saved):
+        rows = _rows(catalogue, view, Saved(condition.name))
+        return ~rows if condition.negated else rows
     if isinstance(condition, Test):
         return view.mask(("test", condition.text), lambda: _mask(view, ask(catalogue, condition)))
     join = np.logical_and if isinstance(condition, Every) else np.logical_or

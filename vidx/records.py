@@ -646,6 +646,23 @@ class RemoveReport:
 
 
 @dataclass(frozen=True, slots=True)
+class SnapshotReport:
+    """What `save` kept.
+
+    Attributes:
+        name: The snapshot's.
+        num_clips: How many clips it has.
+        state: The commit at which they were selected.
+        commit: The one that saved it.
+    """
+
+    name: str
+    num_clips: int
+    state: int
+    commit: int
+
+
+@dataclass(frozen=True, slots=True)
 class CompactReport:
     """What `compact` did.
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from vidx.many import Queries
     from vidx.masks import Rule
     from vidx.queries import Examples
-    from vidx.records import EmbedProgress, Hit, SearchReport
+    from vidx.records import EmbedProgress, Hit, SearchReport, SnapshotReport
     from vidx.store.catalogue import Catalogue
     from vidx.views import View
 
@@ -180,6 +180,22 @@ class Selection(Questions):
         with self._look() as (catalogue, view):
             numbers = view.index.videos()[self._mask(catalogue, view)]
             return videos_table(catalogue, limit, remarked=remarked, numbers=numbers)
+
+    def save(self, name: str) -> SnapshotReport:
+        """Keep its clips of now by a name, for `Collection.selection`.
+
+        Args:
+            name: Of the snapshot, one that is not taken.
+
+        Returns:
+            What was kept.
+
+        Raises:
+            UsageError: The name is taken, or is none.
+            VidxError: It has no clips, or the disk is full; nothing was changed.
+            CollectionLocked: Another process is writing.
+        """
+        return self.collection._save(self.rule, name)
 
     def export(self, path: str | os.PathLike[str]) -> int:
         """Write its clips with their vectors and labels to one Parquet file.

@@ -18,6 +18,7 @@ from vidx.cli.maintain import commits, compact, export, rebuild, remove, restore
 from vidx.cli.metadata import metadata
 from vidx.cli.models import models
 from vidx.cli.search import search
+from vidx.cli.snapshot import snapshot
 from vidx.cli.streams import OutputFailed, standard_streams
 from vidx.cli.train import adapt, train
 from vidx.errors import VidxError
@@ -57,7 +58,7 @@ def cli() -> None:
 COMMANDS = (
     *(embed, search, info, videos, failures, metadata, remove, restore, commits),
     *(duplicates, clusters, outliers, sample),
-    *(index, verify, rebuild, compact, export),
+    *(index, verify, rebuild, compact, snapshot, export),
     *(models, bench, train, adapt),
 )
 for command in COMMANDS:

@@ -18,7 +18,7 @@ from vidx.errors import CollectionDamaged, CollectionTooNew
 from vidx.records import Begun, Label, MetadataColumn, Origin
 from vidx.store import metadata, parts, sqlite
 from vidx.store.layout import Layout, Manifest
-from vidx.store.migrate import HEAD, revision
+from vidx.store.migrate import HEAD, READABLE, revision
 from vidx.store.sql import SOME, among, chunks, grouped
 from vidx.store.tables import (
     DROPPED,
@@ -415,7 +415,7 @@ class Catalogue:
 def check_identity(connection: Connection, path: Path, manifest: Manifest) -> None:
     """Refuse a catalogue of another version of vidx, or of another collection."""
     found = revision(connection)
-    if found != HEAD:
+    if found not in READABLE:
         known = found is not None and found < HEAD
         raise (CollectionDamaged if known or found is None else CollectionTooNew)(
             f"the catalogue {path} has schema {found}, this vidx reads {HEAD}",

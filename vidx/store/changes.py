@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from vidx.records import Source
-from vidx.store import sqlite
+from vidx.store import snapshots, sqlite
 from vidx.store.journal import Change, Failed
 from vidx.store.metadata import values as metadata_values
 from vidx.store.sql import chunks
@@ -31,6 +31,7 @@ from vidx.store.tables import (
     video_metadata,
     videos,
 )
+from vidx.store.tables import snapshots as snapshots_table
 
 
 def begin_commit(
@@ -84,6 +85,10 @@ def apply_after(connection: Connection, number: int, change: Change, uuid: str) 
     _remove(connection, number, change.removed)
     for file in change.metadata.values():
         metadata_values.enter(connection, file, uuid)
+    for name in change.forgotten:
+        snapshots.forget(connection, name)
+    for file in change.snapshots:
+        snapshots.enter(connection, file, uuid)
 
 
 def place(connection: Connection, number: int, places: Sequence[tuple[str, Source]]) -> None:
@@ -130,8 +135,8 @@ def forget(
 
 
 def clear(connection: Connection) -> None:
-    """Forget where all videos are, all failures and metadata: a checkpoint tells of them anew."""
-    for table in (locations, failures, video_metadata, clip_metadata):
+    """Forget what a checkpoint tells of anew: places, failures, metadata and snapshots."""
+    for table in (locations, failures, video_metadata, clip_metadata, snapshots_table):
         connection.execute(delete(table))
 
 

@@ -29,7 +29,7 @@ from vidx.store.metadata import files as metadata_files
 from vidx.store.metadata import values as metadata_values
 from vidx.store.shards import ShardInfo
 from vidx.store.staging import now
-from vidx.store.tables import failures, locations, videos
+from vidx.store.tables import failures, locations, snapshots, videos
 from vidx.store.writer import Writer
 
 TARGET_CLIPS = 4096  # rows of a joined shard, and what is held in memory at a time
@@ -95,6 +95,10 @@ def _checkpoint(writer: Writer) -> None:
                 for row in connection.execute(select(failures).order_by(failures.c.path))
             ],
             metadata=writer.name_metadata(number, _living_metadata(writer, connection)),
+            snapshots=[
+                writer.layout.journal / file
+                for file in connection.execute(select(snapshots.c.file)).scalars()
+            ],
         )
         entry = Entry(
             collection=writer.manifest.uuid,

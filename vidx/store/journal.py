@@ -20,8 +20,9 @@ from vidx.durable import replacing
 from vidx.errors import CollectionDamaged, CollectionTooNew, VidxError
 from vidx.records import Problem, Source
 from vidx.store.metadata import files as metadata_files
+from vidx.store.snapshots import files as snapshot_files
 
-JOURNAL_FORMAT_VERSION = 1
+JOURNAL_FORMAT_VERSION = 2  # 2 knows of snapshots
 
 SCHEMA = pa.schema(
     [
@@ -72,6 +73,8 @@ class Change:
         restored: Commits of such removals that somebody took back.
         metadata: Files with values of metadata that somebody set, at most one of `video` and one
             of `clip`.
+        forgotten: Names of the files of snapshots that somebody deleted.
+        snapshots: Files of snapshots that somebody saved.
     """
 
     gone: list[str] = field(default_factory=list)
@@ -81,6 +84,8 @@ class Change:
     removed: list[str] = field(default_factory=list)
     restored: list[int] = field(default_factory=list)
     metadata: dict[str, Path] = field(default_factory=dict)
+    forgotten: list[str] = field(default_factory=list)
+    snapshots: list[Path] = field(default_factory=list)
 
     def is_empty(self) -> bool:
         """Whether there is nothing to do."""
@@ -173,11 +178,13 @@ def read(path: Path) -> Entry:
         ) from error
     for file in entry.change.metadata.values():
         metadata_files.check(file, entry.collection)
+    for file in entry.change.snapshots:
+        snapshot_files.check(file, entry.collection)
     return entry
 
 
 def _rows(change: Change) -> list[dict[str, Any]]:
-    """One row a path, a commit that was taken back, or a file of metadata."""
+    """One row a path, a commit that was taken back, or a file of metadata or of a snapshot."""
     rows: list[dict[str, Any]] = [{"kind": "gone", "path": path} for path in change.gone]
     for kind, places in (("place", change.places), ("further", change.further)):
         rows += [{"kind": kind, "video_id": video, **_of_source(one)} for video, one in places]
@@ -195,7 +202,9 @@ def _rows(change: Change) -> list[dict[str, Any]]:
     ]
     rows += [{"kind": "remove", "path": path} for path in change.removed]
     rows += [{"kind": "restore", "commit": commit} for commit in change.restored]
-    return rows + [{"kind": "metadata", "path": file.name} for file in change.metadata.values()]
+    rows += [{"kind": "metadata", "path": file.name} for file in change.metadata.values()]
+    rows += [{"kind": "forget", "path": name} for name in change.forgotten]
+    return rows + [{"kind": "snapshot", "path": file.name} for file in change.snapshots]
 
 
 def _of_source(source: Source) -> dict[str, Any]:
@@ -221,11 +230,22 @@ def _change(rows: Sequence[dict[str, Any]], folder: Path) -> Change:
                 change.removed.append(row["path"])
             case "restore":
                 change.restored.append(row["commit"])
-            case "metadata":
-                change.metadata[metadata_files.kind_of(row["path"])] = folder / row["path"]
             case kind:
-                raise ValueError(f"it tells of {kind!r}, which this vidx does not know")
+                _take_file(change, kind, folder / row["path"])
     return change
+
+
+def _take_file(change: Change, kind: str, file: Path) -> None:
+    """Take in a row that names a file beside the entry."""
+    match kind:
+        case "metadata":
+            change.metadata[metadata_files.kind_of(file.name)] = file
+        case "forget":
+            change.forgotten.append(snapshot_files.checked_name(file.name))
+        case "snapshot":
+            change.snapshots.append(file.with_name(snapshot_files.checked_name(file.name)))
+        case _:
+            raise ValueError(f"it tells of {kind!r}, which this vidx does not know")
 
 
 def _to_metadata(entry: Entry) -> dict[str, str]:

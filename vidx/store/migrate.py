@@ -9,7 +9,8 @@ from sqlalchemy import Connection, inspect, text
 
 _ONE_AT_A_TIME = threading.Lock()  # Alembic's context belongs to the whole process
 
-HEAD = "0001"  # the newest file in migrations/versions
+HEAD = "0002"  # the newest file in migrations/versions
+READABLE = ("0001", HEAD)  # 0001 lacks the table of snapshots, and nothing else
 
 
 def revision(connection: Connection) -> str | None:
@@ -18,6 +19,11 @@ def revision(connection: Connection) -> str | None:
         return None
     found: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
     return found
+
+
+def has_snapshots(connection: Connection) -> bool:
+    """Whether the schema knows of snapshots; one that no writer has brought up to date may not."""
+    return inspect(connection).has_table("snapshots")
 
 
 def upgrade(connection: Connection) -> None:

@@ -216,6 +216,18 @@ clip_metadata = Table(
     Column("clip_id", Id, primary_key=True, autoincrement=False),
 )
 
+# One row a selection that was saved by name; the ids of its clips are in a file of the journal.
+snapshots = Table(
+    "snapshots",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("file", Text, nullable=False, unique=True),
+    Column("state", BigInteger, nullable=False),  # the commit at which the clips were selected
+    Column("time", Text, nullable=False),  # ISO 8601, UTC
+    Column("rule", Text, nullable=False),  # how they were selected
+    Column("num_clips", BigInteger, nullable=False),  # those that are gone since included
+)
+
 # One row a path that could not be embedded.
 failures = Table(
     "failures",

@@ -16,7 +16,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine, func, insert, select
 
 from vidx.durable import sync_folder
@@ -30,6 +32,8 @@ from vidx.store.layout import Layout, Manifest, read_manifest, write_manifest
 from vidx.store.lock import writing
 from vidx.store.metadata import files as metadata_files
 from vidx.store.shards import NewVideo
+from vidx.store.snapshots import files as snapshot_files
+from vidx.store.snapshots.files import Snapshot
 from vidx.store.staging import Staged, Staging, delete_dead, now, staging, unwritable
 from vidx.store.tables import collection as collection_table
 from vidx.store.tables import locations, videos
@@ -175,6 +179,32 @@ class Writer:
             file.rename(named[of])
         return named
 
+    def save_snapshot(self, snapshot: Snapshot, clip_ids: NDArray[np.int64]) -> Done:
+        """Keep the ids of some clips by a name.
+
+        Args:
+            snapshot: What it is.
+            clip_ids: int64 (n,), ascending.
+
+        Raises:
+            VidxError: As for `commit`.
+        """
+        with self.telling():
+            folder, uuid = self.staging.folder, self.manifest.uuid
+            file = snapshot_files.write(folder, uuid, snapshot, clip_ids)
+        return self._commit("snapshot", changes.own_provenance(), (), Change(snapshots=[file]))
+
+    def delete_snapshot(self, file: str) -> Done:
+        """Forget the snapshot that has this file."""
+        return self._commit("forget", changes.own_provenance(), (), Change(forgotten=[file]))
+
+    def _name_snapshots(self, number: int, staged: Sequence[Path]) -> list[Path]:
+        """Give the file of a snapshot its place in the journal; a commit saves one at most."""
+        named = [self.layout.journal / snapshot_files.file_name(number) for _ in staged]
+        for file, path in zip(staged, named, strict=True):
+            file.rename(path)
+        return named
+
     def _counted(self, verb: str, change: Change) -> Done:
         """Make a change, and count what it took out or brought back."""
         before = self._living()
@@ -214,7 +244,11 @@ class Writer:
                 named.append(self._name(one.path, next_clip_id))
                 next_clip_id += one.table.num_rows
             uuids = tuple(one.info.shard for one in staged)
-            change = replace(change, metadata=self.name_metadata(number, change.metadata))
+            change = replace(
+                change,
+                metadata=self.name_metadata(number, change.metadata),
+                snapshots=self._name_snapshots(number, change.snapshots),
+            )
             if len(staged) > 1 or not change.is_empty():  # else the shard tells all
                 entry = Entry(
                     self.manifest.uuid, number, time, verb, provenance, next_clip_id, uuids, change

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from sqlalchemy import ColumnElement, TableClause, case
 
 from vidx.records import FACTS
+from vidx.store import snapshots
 from vidx.store.catalogue import Catalogue
 from vidx.store.metadata import sql_columns
 from vidx.store.tables import clips, locations, takes, videos
@@ -70,10 +71,12 @@ class Names:
     Attributes:
         columns: By name, those that users gave included.
         labels: By name, with the numbers under which sources know it.
+        snapshots: Names.
     """
 
     columns: dict[str, Column]
     labels: dict[str, list[int]]
+    snapshots: tuple[str, ...]
 
     def column(self, name: str, *, quoted: bool) -> Column | None:
         """The column of this name; where it stands without quotes, upper and lower case are one."""
@@ -90,7 +93,8 @@ def names_of(catalogue: Catalogue) -> Names:
             name: Column(column.column, column.type, column.of, column.table)
             for name, column in sql_columns(connection).items()
         }
-        return Names({**given, **BUILT_IN}, still.labels())
+        saved = tuple(str(row.name) for row in snapshots.listed(still))
+        return Names({**given, **BUILT_IN}, still.labels(), saved)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

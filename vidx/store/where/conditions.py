@@ -49,7 +49,15 @@ class Some:
     parts: tuple[Condition, ...]
 
 
-Condition: TypeAlias = Test | Every | Some
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """The clips of a snapshot, or all others."""
+
+    name: str
+    negated: bool
+
+
+Condition: TypeAlias = Test | Every | Some | Saved
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,9 @@ from vidx.store import sqlite
 from vidx.store.catalogue import Catalogue
 from vidx.store.tables import clip_labels, clips, locations, videos
 from vidx.store.where.columns import PATH, Names, names_of
-from vidx.store.where.conditions import Condition, Every, Some, Test
+from vidx.store.where.conditions import Condition, Every, Saved, Some, Test
 from vidx.store.where.syntax import Source, parse, terms_of
-from vidx.store.where.values import Values, is_label
+from vidx.store.where.values import Values, is_call
 
 _COMPARISONS: dict[type[Expr], Callable[[Any, Any], Any]] = {
     exp.EQ: operator.eq,
@@ -74,6 +74,8 @@ class _Reader:
         if isinstance(node, exp.And | exp.Or):
             parts = tuple(self.condition(part, negated=negated) for part in terms_of(node))
             return Every(parts) if isinstance(node, exp.And) != negated else Some(parts)
+        if is_call(node, "snapshot"):
+            return Saved(self.values.snapshot(node), negated)
         if node.args.get("negate"):
             node.set("negate", None)
             return self._test(node, negated=not negated)
@@ -87,7 +89,9 @@ class _Reader:
         if PATH in columns:
             here = (locations.c.video == videos.c.number, locations.c.removed.is_(None))
             sql = exists().where(*here, sql)
-        calls = [self.values.label(one) for one in node.find_all(exp.Anonymous) if is_label(one)]
+        calls = [
+            self.values.label(one) for one in node.find_all(exp.Anonymous) if is_call(one, "label")
+        ]
         without = _predicate(self.without_labels, node) if calls and not columns else None
         return Test(
             f"NOT {node.sql()}" if negated else node.sql(),

@@ -19,7 +19,8 @@ from vidx.store.where.syntax import Source
 
 ALLOWED = (
     "Allowed are AND, OR, NOT, = <> < <= > >=, IN, BETWEEN, IS NULL, LIKE, ILIKE, GLOB, + - * / %, "
-    "label(), lower(), coalesce(), columns, numbers, 'text', TRUE, FALSE, DATE and TIMESTAMP."
+    "label(), snapshot(), lower(), coalesce(), columns, numbers, 'text', TRUE, FALSE, DATE and "
+    "TIMESTAMP."
 )
 SHOWN = 60  # characters of a name in a message
 
@@ -124,15 +125,30 @@ class Values:
 
     def label(self, node: Expr) -> list[int]:
         """The numbers of the label that is named."""
+        name = self._named(node, "label('walks')")
+        if name not in self.names.labels:
+            problem = f"no clip of the collection has the label {short(name)!r}"
+            raise self.source.error(problem, node.expressions[0], nearest(name, self.names.labels))
+        return self.names.labels[name]
+
+    def snapshot(self, node: Expr) -> str:
+        """The snapshot that is named."""
+        name = self._named(node, "snapshot('v1')")
+        if name not in self.names.snapshots:
+            there = ", ".join(map(repr, self.names.snapshots)) or "none"
+            step = nearest(name, self.names.snapshots) or f"There are: {there}."
+            problem = f"there is no snapshot {short(name)!r}"
+            raise self.source.error(problem, node.expressions[0], step)
+        return name
+
+    def _named(self, node: Expr, example: str) -> str:
+        """The one text that a call names something by."""
         self.only(node, "this", "expressions")
         names = node.expressions
         if len(names) != 1 or not _is_text(names[0]):
-            raise self.source.error("label() takes one name, such as label('walks')", node)
-        name = names[0].name
-        if name not in self.names.labels:
-            problem = f"no clip of the collection has the label {short(name)!r}"
-            raise self.source.error(problem, names[0], nearest(name, self.names.labels))
-        return self.names.labels[name]
+            call = example.partition("(")[0]
+            raise self.source.error(f"{call}() takes one name, such as {example}", node)
+        return str(names[0].name)
 
     def only(self, node: Expr, *arguments: str) -> None:
         """Refuse a part that says more than is read of it."""
@@ -196,7 +212,7 @@ class Values:
         return values
 
     def _called(self, node: exp.Func) -> Value:
-        if is_label(node):
+        if is_call(node, "label"):
             return Value(self.score(self.label(node)), "real", node)
         if isinstance(node, exp.Lower):
             value = self.value(node.this)
@@ -209,13 +225,16 @@ class Values:
             types = {value.type for value in values}
             sql = func.coalesce(*(value.sql for value in values))
             return Value(sql, "real" if len(types) > 1 else values[0].type, node)
+        if is_call(node, "snapshot"):
+            problem = "snapshot() is a condition by itself, and has no value"
+            raise self.source.error(problem, node, "Join it with AND, OR and NOT.")
         name = node.name if isinstance(node, exp.Anonymous) else node.sql_name().lower()
         raise self.source.error(f"there is no function {short(name)}()", node, ALLOWED)
 
 
-def is_label(node: Expr) -> bool:
-    """Whether a part is a call of label()."""
-    return isinstance(node, exp.Anonymous) and node.name.lower() == "label"
+def is_call(node: Expr, name: str) -> bool:
+    """Whether a part is a call of label(), or snapshot()."""
+    return isinstance(node, exp.Anonymous) and node.name.lower() == name
 
 
 def short(text: str) -> str:
