@@ -81,6 +81,7 @@ def test_public_names_are_all_that_is_public() -> None:
         "selection",
         "snapshots",
         "throughput",
+        "datasets",
         "training",
         "video_files",
         "views",

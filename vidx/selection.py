@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from vidx.collection import Collection
     from vidx.curating.part import Part
+    from vidx.embedder.datasets import FrameDataset, VectorDataset
     from vidx.many import Queries
     from vidx.masks import Rule
     from vidx.queries import Examples
@@ -196,6 +197,30 @@ class Selection(Questions):
             CollectionLocked: Another process is writing.
         """
         return self.collection._save(self.rule, name)
+
+    def dataset(
+        self, kind: str = "frames", columns: Sequence[str] = ()
+    ) -> FrameDataset | VectorDataset:
+        """Its clips of now as a `torch.utils.data.Dataset`, in the order of clip_id.
+
+        Args:
+            kind: `frames`: items have `pixel_values`, float32 (num_frames, 3, height, width), as
+                the collection's model takes them, decoded when they are asked for. `vectors`: they
+                have `vector`, float32 (dim,), raw; all are held in memory.
+            columns: What else an item has beside `clip_id`: columns of `clips`, such as metadata.
+
+        Returns:
+            The data set, for a `DataLoader` with any number of workers.
+
+        Raises:
+            UsageError: There is no such kind or column, or a clip has no value in it.
+            VidxError: It has no clips.
+            ModelNotFound, CheckpointError: The model's preprocessing cannot be read.
+        """
+        from vidx.datasets import make_dataset
+
+        with self._look() as (catalogue, view):
+            return make_dataset(catalogue, self._ids(catalogue, view), kind, columns)
 
     def export(self, path: str | os.PathLike[str]) -> int:
         """Write its clips with their vectors and labels to one Parquet file.
