@@ -101,8 +101,8 @@ def test_a_file_that_is_gone_or_another_is_told_by_its_path(
 def test_a_decoder_that_dies_costs_one_clip(collection) -> None:
     found = collection.where("true").dataset()
     whole = found[0]["pixel_values"]
-    found.reader._worker.process.kill()
-    found.reader._worker.process.wait()
+    found.reader.decoder._worker.process.kill()
+    found.reader.decoder._worker.process.wait()
     with pytest.raises(VideoError, match="decode_crashed"):
         found[0]
     assert torch.equal(found[0]["pixel_values"], whole)

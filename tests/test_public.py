@@ -82,6 +82,7 @@ def test_public_names_are_all_that_is_public() -> None:
         "snapshots",
         "throughput",
         "datasets",
+        "exports",
         "training",
         "video_files",
         "views",

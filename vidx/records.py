@@ -646,6 +646,42 @@ class RemoveReport:
 
 
 @dataclass(frozen=True, slots=True)
+class SkippedFile:
+    """A file of which clips could not be exported.
+
+    Attributes:
+        path: The file.
+        problem: Why.
+        num_clips: How many of its clips are lacking.
+    """
+
+    path: str
+    problem: Problem
+    num_clips: int
+
+
+@dataclass(frozen=True, slots=True)
+class ExportReport:
+    """What `export_folder` wrote.
+
+    Attributes:
+        path: The folder.
+        format: What is in it.
+        num_clips: Clips in it.
+        num_copied: How many of them were copied as they are coded, not encoded anew.
+        num_skipped: Clips that could not be had.
+        skipped: The files of these.
+    """
+
+    path: str
+    format: str
+    num_clips: int
+    num_copied: int
+    num_skipped: int
+    skipped: tuple[SkippedFile, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class SnapshotReport:
     """What `save` kept.
 

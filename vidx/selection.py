@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from vidx.many import Queries
     from vidx.masks import Rule
     from vidx.queries import Examples
-    from vidx.records import EmbedProgress, Hit, SearchReport, SnapshotReport
+    from vidx.records import EmbedProgress, ExportReport, Hit, SearchReport, SnapshotReport
     from vidx.store.catalogue import Catalogue
     from vidx.views import View
 
@@ -246,6 +246,34 @@ class Selection(Questions):
 
     def _selection(self, rule: Rule) -> Selection:
         return Selection(self.collection, self._look, rule)
+
+    def export_folder(
+        self,
+        path: str | os.PathLike[str],
+        format: str = "files",  # noqa: A002 - as users call it
+    ) -> ExportReport:
+        """Write its clips to a folder that other tools read; videos are left as they are.
+
+        The folder has its name only when all is in it. A video that is gone, or has changed since
+        it was embedded, is passed over and told.
+
+        Args:
+            path: The folder, empty or not there yet.
+            format: `files`: an MP4 file a clip, without sound, and `metadata.jsonl`, as Hugging
+                Face's `datasets` loads it. `webdataset`: the like in tar files. `cuts`: where the
+                clips lie in their videos, as CSV and as a script for FFmpeg.
+
+        Returns:
+            What was written, and what could not be had.
+
+        Raises:
+            UsageError: There is no such format, or the folder is not empty.
+            VidxError: It has no clips, none can be had, or the disk is full: nothing is left.
+        """
+        from vidx.exports import export_folder
+
+        with self._look() as (catalogue, view):
+            return export_folder(catalogue, self._ids(catalogue, view), Path(path), format)
 
     def _mask(self, catalogue: Catalogue, view: View) -> NDArray[np.bool_]:
         from vidx.masks import living_rows

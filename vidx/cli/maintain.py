@@ -15,6 +15,7 @@ from vidx.cli.options import (
 )
 from vidx.cli.render import count, print_json, print_table, printable, shown_path
 from vidx.collection import open_collection
+from vidx.records import ExportReport
 
 
 @click.command()
@@ -136,20 +137,64 @@ def rebuild(collection: str | None, as_json: bool, quiet: bool) -> None:
 
 
 @click.command()
-@click.argument("path", metavar="OUT.parquet", type=click.Path(dir_okay=False))
+@click.argument("path", metavar="OUT", type=click.Path())
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(["parquet", "files", "webdataset", "cuts"]),
+    default="parquet",
+    show_default=True,
+    help="What to write.",
+)
 @collection_option
 @where_option("clips")
 @json_option
 @quiet_option
+@click.pass_context
 def export(
-    path: str, collection: str | None, where: str | None, as_json: bool, quiet: bool
+    context: click.Context,
+    path: str,
+    kind: str,
+    collection: str | None,
+    where: str | None,
+    as_json: bool,
+    quiet: bool,
 ) -> None:
-    """Write all clips, or some, with their vectors and labels to one Parquet file."""
+    """Write all clips, or some, with all that is known of them.
+
+    \b
+    parquet     one file with vectors and labels
+    files       a folder with an MP4 file a clip, without sound, and metadata.jsonl, as
+                Hugging Face's `datasets` loads it
+    webdataset  a folder with the like in tar files
+    cuts        a folder with cuts.csv and, for FFmpeg, cuts.ffconcat: where clips lie in
+                their videos
+
+    A folder must be empty or not be there yet. Videos that are gone or have changed are passed over
+    and told, and the command exits with 3.
+    """  # noqa: D301 - click's mark
     if printable(path) != path:
         raise click.UsageError(f"{printable(path)!r} is no good name for a file.")
     opened = open_collection(collection)
+    if kind != "parquet":
+        report = opened.where(where or "true").export_folder(path, kind)
+        _print_export(report, as_json=as_json, quiet=quiet)
+        context.exit(3 if report.skipped else 0)
     rows = (opened if where is None else opened.where(where)).export(path)
     if as_json:
         print_json({"path": path, "rows": rows})
     elif not quiet:
         click.echo(f"{count(rows, 'clip')} in {shown_path(path)}")
+
+
+def _print_export(report: ExportReport, *, as_json: bool, quiet: bool) -> None:
+    if as_json:
+        print_json(asdict(report))
+        return
+    if not quiet:
+        copied = f", {report.num_copied} of them copied" if report.num_copied else ""
+        click.echo(f"{count(report.num_clips, 'clip')} in {shown_path(report.path)}{copied}.")
+    for one in report.skipped:
+        lacking = count(one.num_clips, "clip")
+        why = f"{one.problem.reason}: {printable(one.problem.message)}"
+        click.echo(f"{lacking} of {shown_path(one.path)} passed over: {why}", err=True)

@@ -13,12 +13,11 @@ from torch.utils.data import Dataset
 
 from vidx.embedder.checkpoints.finding import find_preprocessor
 from vidx.embedder.decoding.clip_reader import ClipReader
-from vidx.embedder.decoding.container import FileState, file_state
+from vidx.embedder.decoding.places import unchanged
 from vidx.embedder.decoding.sampling import Sampling
 from vidx.embedder.videomae.preprocess import Preprocessing
 from vidx.errors import VideoError
 from vidx.records import Clip, Source, Space
-from vidx.remote.urls import is_url
 
 Item = dict[str, Any]
 
@@ -95,36 +94,10 @@ class FrameDataset(Dataset[Item]):
         return len(self.spans)
 
     def __getitem__(self, number: int) -> Item:
-        place, state = _unchanged(self.places[number])
+        path, state = unchanged(self.places[number])
         try:
-            frames = self.reader.read(place.path, self.spans[number], state)
+            frames = self.reader.read(path, self.spans[number], state)
         except VideoError as error:
-            raise VideoError(error.reason, f"{place.path}: {error.message}") from error
+            raise VideoError(error.reason, f"{path}: {error.message}") from error
         pixels = self.preprocessing.normalize(torch.from_numpy(frames)[None])[0]
         return {"pixel_values": pixels, **self.rows.item(number)}
-
-
-def _unchanged(places: Sequence[Source]) -> tuple[Source, FileState]:
-    """The first place that holds what was embedded.
-
-    Raises:
-        VideoError: None does.
-    """
-    trouble = VideoError("unreadable", "the collection knows no place of this video any more")
-    for place in places:
-        try:
-            state = file_state(place.path)
-        except VideoError as error:
-            trouble = VideoError(error.reason, f"{place.path}: {error.message}")
-            continue
-        if state == known_state(place):
-            return place, state
-        message = f"{place.path}: it has changed since it was embedded"
-        trouble = VideoError("changed_while_reading", message)
-    raise trouble
-
-
-def known_state(place: Source) -> FileState:
-    """What a file was like when it was embedded."""
-    version = place.version if is_url(place.path) else int(place.version)
-    return FileState(place.size_bytes, version)

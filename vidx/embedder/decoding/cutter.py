@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class Shown:
-    """A frame and when it is on the screen.
+    """A frame and when it is on the screen. Its arguments are its attributes.
 
     Args:
         frame: As decoded.
@@ -43,16 +43,16 @@ class Shown:
         self.time = time
         self.duration = duration
         self.fed = fed
-        self._frame = frame
+        self.frame = frame
         self._scaler = scaler
 
     @cached_property
     def pixels(self) -> NDArray[np.uint8] | None:
         """uint8, shape (height, width, 3), converted once; None when the frame is damaged."""
-        if self.fed.is_damaged or self._frame.is_corrupt:
+        if self.fed.is_damaged or self.frame.is_corrupt:
             return None
         try:
-            return self._scaler.pixels(self._frame)
+            return self._scaler.pixels(self.frame)
         except MemoryError:
             raise
         except av.error.FFmpegError:

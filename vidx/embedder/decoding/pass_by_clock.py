@@ -58,7 +58,7 @@ class PassByClock:
         cutter = Cutter(clips, sampling)
         shown: Shown | None = None
         with opened(self.path, self.tick) as media:
-            for frame in self._frames(media):
+            for frame in self.frames(media):
                 if shown:
                     is_gap = self.trust.is_lost_between(shown.fed, frame.fed)
                     yield from cutter.show(shown, frame.time, is_gap=is_gap)
@@ -88,7 +88,15 @@ class PassByClock:
                 return shown.time + between + found.last_seconds
         return shown.time + shown.duration
 
-    def _frames(self, media: Media) -> Iterator[Shown]:
+    def frames(self, media: Media) -> Iterator[Shown]:
+        """Yield each frame, whether it is damaged or not, in the order they are shown.
+
+        Args:
+            media: The file, freshly opened.
+
+        Raises:
+            VideoError: The file cannot be read.
+        """
         feeder = Feeder(media, self.found)
         clock = self._clock = clock_for(media, self.found)
         scaler = Scaler(self.geometry)

@@ -63,7 +63,7 @@ class PassByTimetable:
         cutter, scaler = Cutter(clips, sampling), Scaler(self.geometry)
         num_shown = 0
         with opened(self.path, self.tick) as media:
-            for frame in self._frames(media, needed):
+            for frame in self.frames(media, needed):
                 if num_shown == len(due):
                     raise Surprise
                 place = due[num_shown]
@@ -81,7 +81,17 @@ class PassByTimetable:
             raise Surprise
         return fed
 
-    def _frames(self, media: Media, needed: NDArray[np.bool_]) -> Iterator[VideoFrame]:
+    def frames(self, media: Media, needed: NDArray[np.bool_]) -> Iterator[VideoFrame]:
+        """Yield the frames of needed packets in the order they are shown, each with its `Fed`.
+
+        Args:
+            media: The file, freshly opened.
+            needed: Which packets are decoded, shape (packets,).
+
+        Raises:
+            VideoError: The file cannot be read.
+            Surprise: There is damage.
+        """
         feeder = Feeder(media, self.timetable.found)
         last = int(np.flatnonzero(needed)[-1])
         reading = packets(media, [feeder.stream], self.tick, _surprised, is_heard=False)

@@ -89,6 +89,23 @@ class Timetable:
         is_needed[self.packets[np.maximum(after - 1, 0)]] = True
         return self._with_references(is_needed)
 
+    def places(self, clip: Clip) -> tuple[int, int]:
+        """The pictures that are on the screen in a clip: the first one, and the one after the last.
+
+        A picture that is replaced within the tolerance after the clip's start is not in it.
+        """
+        first = int(np.searchsorted(self.seconds, clip.start_seconds + TOLERANCE_SECONDS, "right"))
+        end = int(np.searchsorted(self.seconds, clip.end_seconds - TOLERANCE_SECONDS, "left"))
+        return max(first - 1, 0), max(end, first, 1)
+
+    def needed_throughout(self, clips: Iterable[Clip]) -> NDArray[np.bool_]:
+        """Which packets are to be decoded to have every picture of some clips, shape (packets,)."""
+        is_needed = np.zeros(len(self.found.times), np.bool_)
+        for clip in clips:
+            first, end = self.places(clip)
+            is_needed[self.packets[first:end]] = True
+        return self._with_references(is_needed)
+
     def _with_references(self, is_needed: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Add what decoding the needed packets takes, from the last group of pictures to the first.
 

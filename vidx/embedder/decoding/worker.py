@@ -15,6 +15,7 @@ import socket
 import sys
 import time
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -56,7 +57,7 @@ def _slots(fd: str, slots: str, shape: str) -> Slots | None:
 
 
 def _serve(task: Task, channel: Channel, room: _Room) -> None:
-    pulse = _Pulse(channel, room)
+    pulse = Pulse(channel, lambda: room.waited_seconds)
     try:
         if task.header_only:
             channel.send(read_header(task.path, pulse.beat, task.state))
@@ -72,7 +73,7 @@ def _serve(task: Task, channel: Channel, room: _Room) -> None:
         channel.send(VideoError("decode_crashed", f"{type(error).__name__}: {error}"))
 
 
-def _decode(task: Task, channel: Channel, room: _Room, pulse: _Pulse) -> None:
+def _decode(task: Task, channel: Channel, room: _Room, pulse: Pulse) -> None:
     parts = decode_clips(
         task.path, task.sampling, task.plan, task.geometry, pulse.beat, task.state, room, task.begun
     )
@@ -122,21 +123,27 @@ class _Room:
         return part
 
 
-class _Pulse:
-    """Lets the parent know that decoding goes on, and how much of the time it does."""
+class Pulse:
+    """Lets the parent know that work goes on, and how much of the time it does.
 
-    def __init__(self, channel: Channel, room: _Room) -> None:
+    Args:
+        channel: To the parent.
+        waited_seconds: How long it has waited for the parent so far.
+    """
+
+    def __init__(self, channel: Channel, waited_seconds: Callable[[], float] = lambda: 0.0) -> None:
         self._channel = channel
-        self._room = room
-        self._last = time.monotonic()
-        self._waited = room.waited_seconds
+        self._waited_seconds = waited_seconds
+        self._last, self._waited = time.monotonic(), waited_seconds()
 
     def beat(self) -> None:
+        """Say so, once a second."""
         if time.monotonic() - self._last >= TICK_SECONDS:
             self.tell()
 
     def tell(self) -> None:
-        now, waited = time.monotonic(), self._room.waited_seconds
+        """Say so now."""
+        now, waited = time.monotonic(), self._waited_seconds()
         self._channel.send(Alive(now - self._last - (waited - self._waited)))
         self._last, self._waited = now, waited
 

@@ -1,0 +1,227 @@
+"""Selections as folders for other tools: what is in them, and what is lacking is told."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tarfile
+from contextlib import contextmanager
+from pathlib import Path
+
+import av
+import pytest
+from click.testing import CliRunner
+
+import vidx
+from vidx.cli import cli
+from vidx.errors import UsageError, VidxError
+from vidx.exports import webdataset
+from vidx.exports.cuts import quoted
+from vidx.exports.material import file_name
+
+DIRECT = 'it\'s "a" näme\n.avi'
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory, make_video, tiny_checkpoint) -> Path:
+    """A folder of three videos with a collection of them; never write to it."""
+    folder = tmp_path_factory.mktemp("films")
+    make_video(folder / "bowl.mp4", seed=1, seconds=4.0, gop=16)
+    make_video(folder / DIRECT, seed=2, seconds=1.0, codec="mjpeg")
+    make_video(folder / "turned.mp4", seed=3, seconds=1.0, rotation=90)
+    with vidx.open(folder / ".vidx", create=True) as collection:
+        collection.embed(folder, vidx.EmbedOptions(model=tiny_checkpoint, workers=0))
+        paths = [str(folder / "bowl.mp4"), str(folder / DIRECT)]
+        collection.set_metadata({"path": paths, "split": ["train", "test"]})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def exported(films: Path, tmp_path_factory) -> dict[str, tuple[Path, vidx.ExportReport]]:
+    """Each format, of all clips."""
+    root = tmp_path_factory.mktemp("exported")
+    with vidx.open(films / ".vidx") as collection:
+        whole = collection.where("true")
+        return {
+            kind: (root / kind, whole.export_folder(root / kind, kind))
+            for kind in ("files", "webdataset", "cuts")
+        }
+
+
+@pytest.fixture
+def rows(films: Path) -> dict[int, dict]:
+    with vidx.open(films / ".vidx") as collection:
+        return {row["clip_id"]: row for row in collection.clips().to_pylist()}
+
+
+def seconds_of(video: object) -> float:
+    with av.open(video) as container:
+        frames = list(container.decode(video=0))
+        assert frames[0].pts == 0
+        return float((frames[-1].pts + frames[-1].duration) * frames[-1].time_base)
+
+
+def assert_is_clip(video: object, row: dict) -> None:
+    length = row["end_seconds"] - row["start_seconds"]
+    assert seconds_of(video) == pytest.approx(length, abs=2e-3)
+
+
+def test_files_are_a_video_folder_with_a_line_about_each_clip(exported, rows) -> None:
+    folder, report = exported["files"]
+    lines = (folder / "metadata.jsonl").read_text(encoding="utf-8").splitlines()
+    found = [json.loads(line) for line in lines]
+    assert {one["clip_id"] for one in found} == set(rows)
+    assert report.num_clips == len(rows) == len(found)
+    assert (report.num_skipped, report.skipped) == (0, ())
+    assert report.num_copied >= 1, "the first clip begins with a key frame and ends with a group"
+    for one in found:
+        assert_is_clip(str(folder / one.pop("file_name")), one)
+        assert one == rows[one["clip_id"]]
+    assert len(list((folder / "clips").iterdir())) == len(rows)
+    assert {one["split"] for one in found} == {"train", "test", None}
+
+
+def test_tars_hold_a_file_and_its_facts_beside_each_other(exported, rows) -> None:
+    folder, _ = exported["webdataset"]
+    assert [path.name for path in folder.iterdir()] == ["000000.tar"]
+    with tarfile.open(folder / "000000.tar") as tar:
+        names = tar.getnames()
+        assert len(names) == 2 * len(rows)
+        for video, about in zip(names[::2], names[1::2], strict=True):
+            key, _, ending = video.partition(".")
+            assert (ending, about) == ("mp4", f"{key}.json")
+            row = json.load(tar.extractfile(about))
+            assert row == rows[row["clip_id"]]
+            assert_is_clip(tar.extractfile(video), row)
+
+
+def test_tars_are_of_bounded_size_and_lose_nothing() -> None:
+    samples = [({"n": n}, bytes(40)) for n in range(10)]
+    parts = [list(part) for part in webdataset._parted(iter(samples), 100)]
+    assert [len(part) for part in parts] == [2] * 5
+    assert [sample for part in parts for sample in part] == samples
+    large = [list(part) for part in webdataset._parted(iter(samples), 1)]
+    assert [len(part) for part in large] == [1] * 10
+    assert list(webdataset._parted(iter([]), 1)) == []
+
+
+def test_a_cut_list_says_where_clips_lie(exported, rows, films) -> None:
+    folder, report = exported["cuts"]
+    with (folder / "cuts.csv").open(newline="", encoding="utf-8") as file:
+        found = list(csv.DictReader(file))
+    assert [int(one["clip_id"]) for one in found] == sorted(rows) and report.num_copied == 0
+    for one in found:
+        row = rows[int(one["clip_id"])]
+        assert (one["path"], float(one["start_seconds"])) == (row["path"], row["start_seconds"])
+        assert float(one["end_seconds"]) == row["end_seconds"]
+        assert json.loads(one["labels"]) == row["labels"]
+    script = (folder / "cuts.ffconcat").read_text(encoding="utf-8")
+    assert script.startswith("ffconcat version 1.0\nfile '")
+    assert script.count("inpoint ") == script.count("outpoint ") == len(rows)
+    assert quoted(str(films / DIRECT)) in script
+
+
+def test_a_path_is_quoted_as_a_shell_reads_it() -> None:
+    for path in ("/a b/it's.mp4", '/$(rm)`x`"\n.mp4', "/-'''"):
+        done = subprocess.run(
+            ["sh", "-c", f"printf %s {quoted(path)}"], capture_output=True, text=True, check=True
+        )
+        assert done.stdout == path
+
+
+def test_names_of_files_are_plain_whatever_the_video_is_called() -> None:
+    assert file_name({"path": "/x/../ä b'c.mp4", "clip_id": 7}) == "__b_c-000000000007"
+    assert file_name({"path": "https://host/", "clip_id": 8}) == "host-000000000008"
+    assert len(file_name({"path": f"/{'x' * 300}.mp4", "clip_id": 9})) < 80
+
+
+@pytest.fixture
+def own(films: Path, tmp_path: Path, make_video, tiny_checkpoint) -> vidx.Collection:
+    """A collection of two videos that may be moved and changed."""
+    (tmp_path / "own").mkdir()
+    for name in ("bowl.mp4", "turned.mp4"):
+        shutil.copy2(films / name, tmp_path / "own" / name)
+    with vidx.open(tmp_path / "own/.vidx", create=True) as collection:
+        collection.embed(tmp_path / "own", vidx.EmbedOptions(model=tiny_checkpoint, workers=0))
+        yield collection
+
+
+def test_files_that_are_gone_or_changed_are_passed_over_and_told(own, tmp_path: Path) -> None:
+    (tmp_path / "own/bowl.mp4").unlink()
+    arguments = ["export", str(tmp_path / "out"), "--collection", str(own.path)]
+    done = CliRunner().invoke(cli, [*arguments, "--format", "files", "--json"])
+    assert done.exit_code == 3
+    report = json.loads(done.stdout)
+    [skipped] = report["skipped"]
+    assert skipped["path"].endswith("bowl.mp4") and skipped["problem"]["reason"] == "unreadable"
+    assert (report["num_clips"], report["num_skipped"]) == (1, skipped["num_clips"])
+    assert len(list((tmp_path / "out/clips").iterdir())) == 1
+    os.utime(tmp_path / "own/turned.mp4", ns=(1, 1))
+    for kind in ("files", "cuts"):
+        with pytest.raises(VidxError, match="none of 3 clips"):
+            own.where("true").export_folder(tmp_path / kind, kind)
+        assert not (tmp_path / kind).exists()
+    done = CliRunner().invoke(cli, [*arguments[:1], str(tmp_path / "x"), *arguments[2:],
+                                    "--format", "cuts"])  # fmt: skip
+    assert isinstance(done.exception, VidxError)
+
+
+@contextmanager
+def little_room(num_bytes: int):
+    """No file may be larger, as on a disk that is full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("kind", ["files", "webdataset", "cuts"])
+def test_a_full_disk_leaves_nothing_and_is_told(films, tmp_path: Path, kind: str) -> None:
+    with vidx.open(films / ".vidx") as collection:
+        part = collection.where("true")
+        assert part.count()
+        with little_room(300), pytest.raises(VidxError, match="cannot be written: File too large"):
+            part.export_folder(tmp_path / "out", kind)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_cannot_be_is_refused_before_anything_is_written(films, tmp_path: Path) -> None:
+    with vidx.open(films / ".vidx") as collection:
+        part = collection.where("true")
+        with pytest.raises(UsageError, match="Choose one of: files, webdataset, cuts"):
+            part.export_folder(tmp_path / "out", "avi")
+        with pytest.raises(VidxError, match="nothing to export"):
+            collection.where("clip_id < 0").export_folder(tmp_path / "out")
+        (tmp_path / "full").mkdir()
+        (tmp_path / "full/mine").write_text("kept")
+        with pytest.raises(UsageError, match="is not empty"):
+            part.export_folder(tmp_path / "full", "cuts")
+        with pytest.raises(UsageError, match="no folder"):
+            part.export_folder(tmp_path / "full/mine", "cuts")
+        assert [path.name for path in tmp_path.rglob("*")] == ["full", "mine"]
+        (tmp_path / "empty").mkdir()
+        assert part.export_folder(tmp_path / "empty", "cuts").num_clips == part.count()
+
+
+def test_the_command_line_says_what_python_does(films, exported, tmp_path: Path) -> None:
+    arguments = ["export", str(tmp_path / "out"), "--collection", str(films / ".vidx")]
+    done = CliRunner().invoke(cli, [*arguments, "--format", "cuts"])
+    assert (done.exit_code, done.output.startswith("4 clips in ")) == (0, True)
+    folder, _ = exported["cuts"]
+    for name in ("cuts.csv", "cuts.ffconcat"):
+        assert (tmp_path / "out" / name).read_bytes() == (folder / name).read_bytes()
+    part = [*arguments[:1], str(tmp_path / "part"), *arguments[2:], "--where", "split = 'test'"]
+    done = CliRunner().invoke(cli, [*part, "--format", "cuts", "--json"])
+    assert json.loads(done.stdout)["num_clips"] == 1
+
+
+def test_exporting_brings_no_torch() -> None:
+    code = "import sys, vidx.exports; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)

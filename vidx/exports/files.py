@@ -1,0 +1,34 @@
+"""Files of clips with `metadata.jsonl`: a video folder, as Hugging Face's `datasets` loads it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from vidx.durable import replacing, sync_file, sync_folder
+from vidx.exports.material import Material, file_name
+
+FOLDER = "clips"
+METADATA = "metadata.jsonl"
+
+
+def write_files(folder: Path, material: Material) -> None:
+    """Write each clip as an MP4 file, and a line about each.
+
+    Args:
+        folder: Where to.
+        material: The clips.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    clips = folder / FOLDER
+    clips.mkdir()
+    with replacing(folder / METADATA) as lines:
+        for row, data in material.files():
+            path = clips / f"{file_name(row)}.mp4"
+            path.write_bytes(data)
+            sync_file(path)
+            about = {"file_name": f"{FOLDER}/{path.name}", **row}
+            lines.write(json.dumps(about, ensure_ascii=False).encode() + b"\n")
+    sync_folder(clips)
