@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tarfile
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -120,10 +121,29 @@ def test_a_cut_list_says_where_clips_lie(exported, rows, films) -> None:
         assert (one["path"], float(one["start_seconds"])) == (row["path"], row["start_seconds"])
         assert float(one["end_seconds"]) == row["end_seconds"]
         assert json.loads(one["labels"]) == row["labels"]
-    script = (folder / "cuts.ffconcat").read_text(encoding="utf-8")
-    assert script.startswith("ffconcat version 1.0\nfile '")
-    assert script.count("inpoint ") == script.count("outpoint ") == len(rows)
-    assert quoted(str(films / DIRECT)) in script
+
+
+def test_its_script_asks_ffmpeg_for_each_clip_whatever_its_video_is_called(
+    exported, rows, films, tmp_path: Path
+) -> None:
+    """A program that takes FFmpeg's place writes down what it is asked for."""
+    program = tmp_path / "ffmpeg"
+    program.write_text('#!/bin/sh\nprintf "%s\\0" "$@"\nprintf "\\0"\n')
+    program.chmod(0o755)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    command = ["sh", str(exported["cuts"][0] / "cuts.sh")]
+    asked = subprocess.run(
+        command, capture_output=True, text=True, check=True, env={**os.environ, "PATH": path}
+    ).stdout.split("\0\0")[:-1]
+    assert len(asked) == len(rows)
+    for call, row in zip(asked, rows.values(), strict=True):
+        arguments = call.split("\0")
+        told = dict(pairwise(arguments))
+        assert told["-i"] == row["path"]
+        assert float(told["-ss"]) == pytest.approx(row["start_seconds"], abs=1e-6)
+        length = row["end_seconds"] - row["start_seconds"]
+        assert float(told["-t"]) == pytest.approx(length, abs=1e-6)
+        assert told["-an"] == f"{file_name(row)}.mp4"
 
 
 def test_a_path_is_quoted_as_a_shell_reads_it() -> None:
@@ -215,7 +235,7 @@ def test_the_command_line_says_what_python_does(films, exported, tmp_path: Path)
     done = CliRunner().invoke(cli, [*arguments, "--format", "cuts"])
     assert (done.exit_code, done.output.startswith("4 clips in ")) == (0, True)
     folder, _ = exported["cuts"]
-    for name in ("cuts.csv", "cuts.ffconcat"):
+    for name in ("cuts.csv", "cuts.sh"):
         assert (tmp_path / "out" / name).read_bytes() == (folder / name).read_bytes()
     part = [*arguments[:1], str(tmp_path / "part"), *arguments[2:], "--where", "split = 'test'"]
     done = CliRunner().invoke(cli, [*part, "--format", "cuts", "--json"])

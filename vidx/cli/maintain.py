@@ -167,8 +167,8 @@ def export(
     files       a folder with an MP4 file a clip, without sound, and metadata.jsonl, as
                 Hugging Face's `datasets` loads it
     webdataset  a folder with the like in tar files
-    cuts        a folder with cuts.csv and, for FFmpeg, cuts.ffconcat: where clips lie in
-                their videos
+    cuts        a folder with cuts.csv, where clips lie in their videos, and cuts.sh, by
+                which FFmpeg cuts them out
 
     A folder must be empty or not be there yet. Videos that are gone or have changed are passed over
     and told, and the command exits with 3.

@@ -1,4 +1,4 @@
-"""Where clips lie in their videos, for FFmpeg and editors: nothing is cut or copied."""
+"""Where clips lie in their videos, for FFmpeg and scripts: nothing is cut."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import json
 from pathlib import Path
 
 from vidx.durable import replacing
-from vidx.exports.material import Material, Row, Whole
+from vidx.exports.material import Material, Row, Whole, file_name
 
-CSV, CONCAT = "cuts.csv", "cuts.ffconcat"
+CSV, SCRIPT = "cuts.csv", "cuts.sh"
 _FIRST = ("clip_id", "path", "start_seconds", "end_seconds")
 
 
 def write_cuts(folder: Path, material: Material) -> None:
-    """Write `cuts.csv`, one row a clip, and `cuts.ffconcat`, by which FFmpeg joins them.
+    """Write `cuts.csv`, one row a clip, and `cuts.sh`, by which FFmpeg cuts them out.
 
     Args:
         folder: Where to.
@@ -25,8 +25,8 @@ def write_cuts(folder: Path, material: Material) -> None:
         OSError: It cannot be written.
     """
     offsets = material.first_timestamps()
-    with replacing(folder / CSV) as table, replacing(folder / CONCAT) as script:
-        script.write(b"ffconcat version 1.0\n")
+    with replacing(folder / CSV) as table, replacing(folder / SCRIPT) as script:
+        script.write(b"#!/bin/sh\nset -e\n")
         names: list[str] = []
         for whole in material.videos():
             material.given(whole)
@@ -35,7 +35,7 @@ def write_cuts(folder: Path, material: Material) -> None:
                 if not names:
                     names = [*_FIRST, *(name for name in row if name not in _FIRST)]
                     table.write(_line(names))
-                script.write(_entry(whole, row, offset))
+                script.write(_command(whole, row, offset))
                 table.write(_line([_cell(name, row, whole) for name in names]))
 
 
@@ -50,13 +50,14 @@ def _line(cells: list[object] | list[str]) -> bytes:
     return text.getvalue().encode()
 
 
-def _entry(whole: Whole, row: Row, offset: float) -> bytes:
-    """A clip as FFmpeg's concat demuxer has it; its times are the container's own."""
-    start, end = row["start_seconds"] + offset, row["end_seconds"] + offset
-    lines = (f"file {quoted(whole.path)}", f"inpoint {start:.6f}", f"outpoint {end:.6f}")
-    return ("\n".join(lines) + "\n").encode()
+def _command(whole: Whole, row: Row, offset: float) -> bytes:
+    """The line that cuts a clip out; its start is told in the container's own time."""
+    start, length = row["start_seconds"] + offset, row["end_seconds"] - row["start_seconds"]
+    source, target = quoted(whole.path), quoted(f"{file_name(row)}.mp4")
+    span = f"-seek_timestamp 1 -ss {start:.6f} -t {length:.6f}"
+    return f"ffmpeg -nostdin -v error -n {span} -i {source} -an {target}\n".encode()
 
 
 def quoted(path: str) -> str:
-    """A path as FFmpeg's scripts, and shells, take it: nothing within single quotes is special."""
+    """A path as a shell takes it: within single quotes nothing else is special."""
     return "'" + path.replace("'", "'\\''") + "'"
