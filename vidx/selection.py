@@ -261,7 +261,8 @@ class Selection(Questions):
             path: The folder, empty or not there yet.
             format: `files`: an MP4 file a clip, without sound, and `metadata.jsonl`, as Hugging
                 Face's `datasets` loads it. `webdataset`: the like in tar files. `cuts`: where the
-                clips lie in their videos, as CSV and as a script with FFmpeg.
+                clips lie in their videos, as CSV and as a script with FFmpeg. `fiftyone`: files
+                with `samples.json`, as FiftyOne loads them.
 
         Returns:
             What was written, and what could not be had.

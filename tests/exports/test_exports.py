@@ -23,6 +23,7 @@ from vidx.cli import cli
 from vidx.errors import UsageError, VidxError
 from vidx.exports import webdataset
 from vidx.exports.cuts import quoted
+from vidx.exports.fiftyone import _fields
 from vidx.exports.material import file_name
 
 DIRECT = 'it\'s "a" näme\n.avi'
@@ -50,7 +51,7 @@ def exported(films: Path, tmp_path_factory) -> dict[str, tuple[Path, vidx.Export
         whole = collection.where("true")
         return {
             kind: (root / kind, whole.export_folder(root / kind, kind))
-            for kind in ("files", "webdataset", "cuts")
+            for kind in ("files", "webdataset", "cuts", "fiftyone")
         }
 
 
@@ -146,6 +147,34 @@ def test_its_script_asks_ffmpeg_for_each_clip_whatever_its_video_is_called(
         assert told["-an"] == f"{file_name(row)}.mp4"
 
 
+def test_samples_name_files_and_have_fields_that_fiftyone_takes(exported, rows) -> None:
+    folder, _ = exported["fiftyone"]
+    assert "version" not in json.loads((folder / "metadata.json").read_text())
+    samples = json.loads((folder / "samples.json").read_text(encoding="utf-8"))["samples"]
+    assert {one["clip_id"] for one in samples} == set(rows)
+    for one in samples:
+        row = rows[one["clip_id"]]
+        assert_is_clip(str(folder / one["filepath"]), row)
+        found = one.get("predictions", {"classifications": []})["classifications"]
+        assert [(label["label"], label["confidence"]) for label in found] == [
+            (label["name"], label["score"]) for label in row["labels"]
+        ]
+        assert one.get("split") == row["split"]
+        assert one["video_id"] == row["video_id"]
+
+
+def test_no_field_has_a_name_that_fiftyone_uses_itself() -> None:
+    row = {"tags": 1, "taken at": 2, "taken_at": 3, "predictions": 4, "7": 5, "_x": 6, "labels": []}
+    assert _fields(row) == {
+        "vidx_tags": 1,
+        "taken_at": 2,
+        "taken_at_": 3,
+        "predictions_": 4,
+        "vidx_7": 5,
+        "x": 6,
+    }
+
+
 def test_a_path_is_quoted_as_a_shell_reads_it() -> None:
     for path in ("/a b/it's.mp4", '/$(rm)`x`"\n.mp4', "/-'''"):
         done = subprocess.run(
@@ -202,7 +231,7 @@ def little_room(num_bytes: int):
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-@pytest.mark.parametrize("kind", ["files", "webdataset", "cuts"])
+@pytest.mark.parametrize("kind", ["files", "webdataset", "cuts", "fiftyone"])
 def test_a_full_disk_leaves_nothing_and_is_told(films, tmp_path: Path, kind: str) -> None:
     with vidx.open(films / ".vidx") as collection:
         part = collection.where("true")
@@ -215,7 +244,7 @@ def test_a_full_disk_leaves_nothing_and_is_told(films, tmp_path: Path, kind: str
 def test_what_cannot_be_is_refused_before_anything_is_written(films, tmp_path: Path) -> None:
     with vidx.open(films / ".vidx") as collection:
         part = collection.where("true")
-        with pytest.raises(UsageError, match="Choose one of: files, webdataset, cuts"):
+        with pytest.raises(UsageError, match="Choose one of: files, webdataset, cuts, fiftyone"):
             part.export_folder(tmp_path / "out", "avi")
         with pytest.raises(VidxError, match="nothing to export"):
             collection.where("clip_id < 0").export_folder(tmp_path / "out")

@@ -141,7 +141,7 @@ def rebuild(collection: str | None, as_json: bool, quiet: bool) -> None:
 @click.option(
     "--format",
     "kind",
-    type=click.Choice(["parquet", "files", "webdataset", "cuts"]),
+    type=click.Choice(["parquet", "files", "webdataset", "cuts", "fiftyone"]),
     default="parquet",
     show_default=True,
     help="What to write.",
@@ -169,6 +169,7 @@ def export(
     webdataset  a folder with the like in tar files
     cuts        a folder with cuts.csv, where clips lie in their videos, and cuts.sh, by
                 which FFmpeg cuts them out
+    fiftyone    a folder with an MP4 file a clip and samples.json, as FiftyOne loads it
 
     A folder must be empty or not be there yet. Videos that are gone or have changed are passed over
     and told, and the command exits with 3.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from vidx.errors import UsageError, VidxError
 from vidx.exports.cuts import write_cuts
+from vidx.exports.fiftyone import write_fiftyone
 from vidx.exports.files import write_files
 from vidx.exports.folder import new_folder
 from vidx.exports.material import Material
@@ -23,6 +24,7 @@ FORMATS: dict[str, Callable[[Path, Material], None]] = {
     "files": write_files,
     "webdataset": write_webdataset,
     "cuts": write_cuts,
+    "fiftyone": write_fiftyone,
 }
 
 
