@@ -148,3 +148,14 @@ def test_a_process_cuts_and_a_broken_file_costs_itself_alone(tmp_path: Path, mak
             list(trimmer.trim(str(video), changed, span, is_upright=True))
     finally:
         trimmer.close()
+
+
+def test_colours_are_those_of_the_source_whatever_range_they_are_in(
+    tmp_path: Path, make_video
+) -> None:
+    """Motion JPEG has the full range, which a player must be told of."""
+    video = make_video(tmp_path / "v.avi", codec="mjpeg", seconds=1.0)
+    [clip] = cut(video, (0.2, 0.6))
+    source = [pixels.astype(int) for _, _, pixels in pictures(video.read_bytes())][5:15]
+    for one, (_, _, pixels) in zip(source, pictures(clip.data), strict=True):
+        assert abs(pixels.mean() - one.mean()) < 1

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import av
 import numpy as np
 from av.video.frame import VideoFrame
-from av.video.reformatter import VideoReformatter
+from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
 from vidx.embedder.decoding.orientation import Orientation, orientation_of
 from vidx.embedder.decoding.sampling import TOLERANCE_SECONDS
@@ -103,5 +103,16 @@ class ClipEncoder:
             stream.width, stream.height = (max(n - n % 2, 2) for n in (frame.width, frame.height))
             stream.pix_fmt = "yuv420p"
             stream.codec_context.time_base = stream.time_base = Fraction(1, TICKS)
+            _tell_colours(stream, frame)
             self._stream = stream
         return self._stream
+
+
+def _tell_colours(stream: VideoStream, frame: VideoFrame) -> None:
+    """Let the file say what its numbers mean: those of the frame, or what swscale makes of RGB."""
+    context = stream.codec_context
+    if frame.format.is_rgb:
+        context.colorspace, context.color_range = Colorspace.SMPTE170M, ColorRange.MPEG
+        return
+    context.color_range, context.colorspace = frame.color_range, frame.colorspace
+    context.color_primaries, context.color_trc = frame.color_primaries, frame.color_trc
