@@ -74,6 +74,7 @@ def test_public_names_are_all_that_is_public() -> None:
     rooms |= {"background", "diversity", "examples", "many", "queries", "segment_search"}
     rooms |= {"curating", "curation", "questions"}
     rooms |= {
+        "manifests",
         "masks",
         "options",
         "remote",
