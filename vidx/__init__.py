@@ -27,6 +27,7 @@ from vidx.errors import (
     FingerprintMismatch,
     ModelError,
     ModelNotFound,
+    UnknownId,
     UsageError,
     VideoError,
     VidxError,
@@ -69,6 +70,7 @@ from vidx.training.telling import TrainingStep
 from vidx.training.verbs import AdaptReport, LeftOut, TrainReport, adapt, train
 
 if TYPE_CHECKING:
+    from vidx.client import Client
     from vidx.model_records import (
         BenchReport,
         BuiltinModel,
@@ -87,6 +89,7 @@ __all__ = [
     "Busy",
     "CachedModel",
     "CheckpointError",
+    "Client",
     "Clip",
     "Collection",
     "CollectionDamaged",
@@ -138,6 +141,7 @@ __all__ = [
     "Space",
     "TrainReport",
     "TrainingStep",
+    "UnknownId",
     "UsageError",
     "VideoError",
     "VidxError",
@@ -153,6 +157,10 @@ __all__ = [
 
 def __getattr__(name: str) -> object:
     """What only few need comes when it is asked for: each class costs every start of vidx."""
+    if name == "Client":
+        from vidx.client import Client
+
+        return Client
     if name in __all__:
         from vidx import model_records
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, SupportsIndex, TypeAlias
 
-from vidx.errors import CollectionDamaged, FingerprintMismatch, UsageError
+from vidx.errors import CollectionDamaged, FingerprintMismatch, UsageError, VidxError
 from vidx.options import EmbedOptions, IndexOptions, SearchOptions
 from vidx.questions import Questions
 from vidx.records import (
@@ -20,6 +20,7 @@ from vidx.records import (
     EmbedProgress,
     EmbedReport,
     FileFinding,
+    Footage,
     Hit,
     IndexProgress,
     IndexReport,
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from vidx.selection import Selection
     from vidx.store.catalogue import Catalogue
     from vidx.store.writer import Writer
+    from vidx.together import Question
     from vidx.video_files import VideoFiles
     from vidx.views import View, Views
 
@@ -109,6 +111,11 @@ class Collection(Questions):
     def path(self) -> Path:
         """The collection's folder."""
         return self._layout.root
+
+    @property
+    def uuid(self) -> str:
+        """The collection's identity: another one in the same folder has another."""
+        return self._manifest().uuid
 
     def exists(self) -> bool:
         """Whether the collection has been made; with `create=True` the first `embed` makes it."""
@@ -436,6 +443,57 @@ class Collection(Questions):
             progress=progress,
         )
 
+    def search_together(
+        self, questions: Sequence[Question], *, most_seconds: float | None = None
+    ) -> list[list[Hit] | VidxError]:
+        """Answer several searches as one: of one state, through model and index together.
+
+        Args:
+            questions: Each with its own k and options.
+            most_seconds: How long one file may take to be decoded. None: any time.
+
+        Returns:
+            Of each its hits, as the verb for what it searches for gives them, or the error that
+            this raises.
+
+        Raises:
+            VidxError: None of them can be answered: there is no collection, or no model.
+        """
+        from vidx.together import answers
+
+        def load() -> Encoder:  # torch comes only where there are files
+            return self._query_encoder(SearchOptions(device=device, dtype=dtype, model=model))
+
+        one = questions[0].options if questions else SearchOptions()
+        model, device, dtype = one.model, one.device, one.dtype
+        space = self._manifest().space
+        return answers(self._look, load, space, questions, most_seconds=most_seconds)
+
+    def load_model(self, options: SearchOptions | None = None) -> None:
+        """Load the model that searches for files take, which the first one does by itself.
+
+        Args:
+            options: Where it lies and computes. None: as the collection was made.
+
+        Raises:
+            FingerprintMismatch: The model is not the collection's.
+            ModelNotFound, CheckpointError, DeviceError: As their names say.
+        """
+        self._query_encoder(options or SearchOptions())
+
+    def footage(self, clip_id: SupportsIndex) -> Footage:
+        """Where a clip's pictures are to be had.
+
+        Args:
+            clip_id: The clip.
+
+        Raises:
+            UnknownId: No live clip has this id.
+        """
+        from vidx.store.footage import footage
+
+        return footage(self._catalogue(), operator.index(clip_id))
+
     def where(self, expression: str) -> Selection:
         """The clips of which an expression is true, to be searched, read or exported.
 
@@ -522,7 +580,7 @@ class Collection(Questions):
         with self._writer(None) as writer:
             return save(writer, self._look, rule, name)
 
-    def clips(self, limit: int | None = None) -> pa.Table:
+    def clips(self, limit: int | None = None, *, after: int | None = None) -> pa.Table:
         """The clips by clip_id: clip_id, video_id, path, times, facts, repeats, labels, metadata.
 
         `docs/formats.md` defines the facts, such as `brightness`; `repeats` says that a clip has
@@ -530,10 +588,11 @@ class Collection(Questions):
 
         Args:
             limit: Only the first so many. None: all.
+            after: Only those behind the clip of this id. None: from the first one on.
         """
         from vidx.store.export import clips_table
 
-        return clips_table(self._catalogue(), limit)
+        return clips_table(self._catalogue(), limit, after=after)
 
     def iter_clips(self) -> Iterator[pa.Table]:
         """The clips as in `clips`, in tables of some ten thousand rows, all of one state."""
@@ -557,7 +616,9 @@ class Collection(Questions):
 
         return live_vectors(self._catalogue())
 
-    def videos(self, limit: int | None = None, *, remarked: bool = False) -> pa.Table:
+    def videos(
+        self, limit: int | None = None, *, after: str | None = None, remarked: bool = False
+    ) -> pa.Table:
         """The videos by path, with all that is known of each.
 
         Their locations, number of clips and what the decoder learned; whether they are `whole` or
@@ -567,13 +628,14 @@ class Collection(Questions):
 
         Args:
             limit: Only the first so many. None: all.
+            after: Only those behind this path. None: from the first one on.
             remarked: Only those that are partial or have notes.
         """
         from vidx.store.export import videos_table
 
-        return videos_table(self._catalogue(), limit, remarked=remarked)
+        return videos_table(self._catalogue(), limit, after=after, remarked=remarked)
 
-    def failures(self, limit: int | None = None) -> pa.Table:
+    def failures(self, limit: int | None = None, *, after: str | None = None) -> pa.Table:
         """The files that could not be embedded, by path.
 
         path, reason, message, attempts, last_attempt: how many times this content was tried at
@@ -581,10 +643,11 @@ class Collection(Questions):
 
         Args:
             limit: Only the first so many. None: all.
+            after: Only those behind this path. None: from the first one on.
         """
         from vidx.store.export import failures_table
 
-        return failures_table(self._catalogue(), limit)
+        return failures_table(self._catalogue(), limit, after=after)
 
     def commits(self, limit: int | None = None) -> pa.Table:
         """What was done to the collection, the latest first: number, time, verb, provenance.

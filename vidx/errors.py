@@ -2,6 +2,7 @@
 
     VidxError                    exit code 4: refused, or nothing done, by a cause the user can mend
     ├── UsageError               exit code 2: a wrong argument, a path that is not there
+    │   └── UnknownId            no live clip has this id
     ├── CollectionError
     │   ├── CollectionNotFound   no collection here or above
     │   ├── CollectionLocked     another process is writing
@@ -41,6 +42,10 @@ class UsageError(VidxError):
     """A wrong argument, or a path that is not there."""
 
     exit_code = 2
+
+
+class UnknownId(UsageError):
+    """No live clip of the collection has this id."""
 
 
 class CollectionError(VidxError):

@@ -15,7 +15,7 @@ from vidx.embedder.decoding.cuts import holds_cut
 from vidx.embedder.decoding.pool import ClipDecoded, ClipRepeated, Job
 from vidx.embedder.decoding.sampling import BEYOND_END, Plan
 from vidx.embedder.pipeline import embed_videos
-from vidx.errors import CollectionDamaged, UsageError, VideoError
+from vidx.errors import CollectionDamaged, UnknownId, UsageError, VideoError
 from vidx.examples import direction, middle
 from vidx.options import SearchOptions
 from vidx.records import Clip, EmbeddedVideo, Problem, Space
@@ -170,7 +170,7 @@ def stored_queries(catalogue: Catalogue, view: View, clip_ids: Sequence[int]) ->
     known = catalogue.clip_rows(asked)
     for clip_id in clip_ids:
         if clip_id not in known:
-            raise UsageError(
+            raise UnknownId(
                 f"no clip {clip_id} in the collection", "Searches and `vidx export` tell the ids."
             )
     rows = view.index.rows_of(np.array(sorted(known), np.int64))
@@ -201,7 +201,8 @@ def vector_query(vectors: ArrayLike, dim: int) -> Query:
         UsageError: They are no finite numbers of this shape.
     """
     try:
-        asked = np.atleast_2d(np.asarray(vectors, np.float32))
+        with np.errstate(over="ignore"):  # what is too large becomes infinite, and is told below
+            asked = np.atleast_2d(np.asarray(vectors, np.float32))
     except (TypeError, ValueError) as error:
         raise UsageError(f"the vectors are no numbers: {error}") from error
     if asked.ndim != 2 or asked.shape[1] != dim or not len(asked):

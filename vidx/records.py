@@ -254,6 +254,32 @@ class Segment(Hit):
 
 
 @dataclass(frozen=True, slots=True)
+class Footage:
+    """Where a clip's pictures are to be had.
+
+    Attributes:
+        clip_id: The clip.
+        video_id: SHA-256 (hex) of its video's bytes.
+        clip: Its span.
+        width: Pixels of the video, as displayed.
+        height: Pixels of the video, as displayed.
+        codec: As of `VideoInfo`.
+        container: As of `VideoInfo`.
+        paths: The video's locations, sorted, that are as when they were embedded, by size and time
+            of last change; and those at URLs, at which nobody has looked.
+    """
+
+    clip_id: int
+    video_id: str
+    clip: Clip
+    width: int
+    height: int
+    codec: str
+    container: str
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class FailedQuery:
     """A file that could not be searched for, and why."""
 

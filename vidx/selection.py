@@ -130,16 +130,17 @@ class Selection(Questions):
         with self._look() as (catalogue, view):
             return self._ids(catalogue, view)
 
-    def clips(self, limit: int | None = None) -> pa.Table:
+    def clips(self, limit: int | None = None, *, after: int | None = None) -> pa.Table:
         """Its clips by clip_id, as `Collection.clips`.
 
         Args:
             limit: Only the first so many. None: all.
+            after: Only those behind the clip of this id. None: from the first one on.
         """
         from vidx.store.export import clips_table
 
         with self._look() as (catalogue, view):
-            return clips_table(catalogue, limit, ids=self._ids(catalogue, view))
+            return clips_table(catalogue, limit, after=after, ids=self._ids(catalogue, view))
 
     def iter_clips(self) -> Iterator[pa.Table]:
         """Its clips as in `clips`, in tables of some ten thousand rows at most, of one state."""
@@ -167,20 +168,23 @@ class Selection(Questions):
         with self._look() as (catalogue, view):
             yield from live_vectors(catalogue, self._ids(catalogue, view))
 
-    def videos(self, limit: int | None = None, *, remarked: bool = False) -> pa.Table:
+    def videos(
+        self, limit: int | None = None, *, after: str | None = None, remarked: bool = False
+    ) -> pa.Table:
         """The videos that have one of its clips or more, as `Collection.videos`.
 
         What is told of a video is told of the whole of it; so `num_clips` counts all its clips.
 
         Args:
             limit: Only the first so many. None: all.
+            after: Only those behind this path. None: from the first one on.
             remarked: Only those that are partial or have notes.
         """
         from vidx.store.export import videos_table
 
         with self._look() as (catalogue, view):
             numbers = view.index.videos()[self._mask(catalogue, view)]
-            return videos_table(catalogue, limit, remarked=remarked, numbers=numbers)
+            return videos_table(catalogue, limit, after=after, remarked=remarked, numbers=numbers)
 
     def save(self, name: str) -> SnapshotReport:
         """Keep its clips of now by a name, for `Collection.selection`.

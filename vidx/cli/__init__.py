@@ -18,6 +18,7 @@ from vidx.cli.maintain import commits, compact, export, rebuild, remove, restore
 from vidx.cli.metadata import metadata
 from vidx.cli.models import models
 from vidx.cli.search import search
+from vidx.cli.serve import serve
 from vidx.cli.snapshot import snapshot
 from vidx.cli.streams import OutputFailed, standard_streams
 from vidx.cli.train import adapt, train
@@ -60,6 +61,7 @@ COMMANDS = (
     *(duplicates, clusters, outliers, sample),
     *(index, verify, rebuild, compact, snapshot, export),
     *(models, bench, train, adapt),
+    serve,
 )
 for command in COMMANDS:
     cli.add_command(command)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 # A batch that fills slowly is computed as it is, so that a crash loses no more than this and the
 # time between commits.
 LONGEST_WAIT_SECONDS = 10.0
+USUAL_LIMITS = Limits()
 
 
 def embed_videos(
@@ -40,6 +41,7 @@ def embed_videos(
     lasting: bool = False,
     watch: Callable[[ClipDecoded | ClipRepeated], None] | None = None,
     work: Work | None = None,
+    limits: Limits = USUAL_LIMITS,
 ) -> Generator[Result, None, None]:
     """Embed videos, several at a time; batches are filled across videos.
 
@@ -54,6 +56,7 @@ def embed_videos(
         watch: Called with each clip, before it is embedded; a video that is begun anew has them
             come again.
         work: Where the time of decoding, transfer and the device is counted.
+        limits: What one video may take of a decoding process.
 
     Yields:
         Each job once, as it is finished, with its vectors or the reason why there are none; before
@@ -68,7 +71,7 @@ def embed_videos(
         sampling=batcher.sampling,
         geometry=encoder.geometry,
         workers=workers,
-        limits=Limits(),
+        limits=limits,
         work=work,
     )
     for event in events:

@@ -7,15 +7,17 @@ from contextlib import contextmanager
 
 import faiss
 
+FEW = 64  # queries that take about as long on one thread as on two
+
 
 @contextmanager
 def threads_for(num_queries: int) -> Iterator[None]:
-    """One thread for one query, all of them for several; this concerns the calling thread alone.
+    """One thread for few queries, all of them for many; this concerns the calling thread alone.
 
-    A query takes less time than it takes to wait for other threads where the cores are busy, as
-    they are beside an `embed`.
+    Few queries take less time than it takes to wait for other threads where the cores are busy, as
+    they are beside an `embed`, or where a service answers.
     """
-    if num_queries > 1:
+    if num_queries > FEW:
         yield
         return
     before = faiss.omp_get_max_threads()

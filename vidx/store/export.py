@@ -18,9 +18,9 @@ from sqlalchemy import Connection, func, select
 from vidx.durable import replacing
 from vidx.errors import VidxError
 from vidx.records import FACTS
-from vidx.store.catalogue import Catalogue
+from vidx.store.catalogue import Catalogue, ids_of
 from vidx.store.metadata.values import fields, of_clips, of_videos
-from vidx.store.sql import SOME, Ids, Wanted, among, grouped
+from vidx.store.sql import MANY, SOME, Ids, Wanted, among, grouped
 from vidx.store.tables import (
     clip_labels,
     clips,
@@ -96,24 +96,37 @@ COMMITS_SCHEMA = pa.schema(
 
 
 def clips_table(
-    catalogue: Catalogue, limit: int | None = None, *, ids: Ids | None = None
+    catalogue: Catalogue,
+    limit: int | None = None,
+    *,
+    after: int | None = None,
+    ids: Ids | None = None,
 ) -> pa.Table:
     """The live clips by clip_id, with their video's first path, labels and metadata.
 
     Args:
         catalogue: The collection's.
         limit: Only the first so many. None: all.
+        after: Only those behind the clip of this id. None: from the first one on.
         ids: As for `clip_tables`.
     """
     with catalogue.now() as still:
-        found, rows = [_clips_schema(still).empty_table()], 0
-        for table in clip_tables(still, ids):
-            found.append(table)
-            rows += table.num_rows
-            if limit is not None and rows >= limit:
-                break
-    whole = pa.concat_tables(found)
-    return whole if limit is None else whole.slice(0, limit)
+        found = [_clips_schema(still).empty_table()]
+        if limit is not None or after is not None:
+            ids = _page(still, limit, -1 if after is None else after, ids)
+        if ids is None or len(ids):
+            found += clip_tables(still, ids)
+    return pa.concat_tables(found)
+
+
+def _page(catalogue: Catalogue, limit: int | None, after: int, ids: Ids | None) -> Ids:
+    """The first so many ids behind one, of some clips or of all that live."""
+    if ids is not None:
+        return ids[np.searchsorted(ids, after, side="right") :][:limit]
+    condition = clips.c.removed.is_(None) & (clips.c.clip_id > after)
+    query = select(clips.c.clip_id).where(condition).order_by(clips.c.clip_id).limit(limit)
+    with catalogue.reading() as connection:
+        return ids_of(connection, query)
 
 
 def clip_tables(catalogue: Catalogue, ids: Ids | None = None) -> Iterator[pa.Table]:
@@ -124,7 +137,7 @@ def clip_tables(catalogue: Catalogue, ids: Ids | None = None) -> Iterator[pa.Tab
         ids: Of the clips that are wanted, all of them alive, ascending. None: all that live.
     """
     with catalogue.now() as still:
-        names = _names(still)
+        names = _names(still, ids)
         for part in _parts(still, ids):
             table = _clips_of(still, names, part)
             if table.num_rows:
@@ -143,6 +156,7 @@ def videos_table(
     catalogue: Catalogue,
     limit: int | None = None,
     *,
+    after: str | None = None,
     remarked: bool = False,
     numbers: NDArray[np.int32] | None = None,
 ) -> pa.Table:
@@ -151,6 +165,7 @@ def videos_table(
     Args:
         catalogue: The collection's.
         limit: Only the first so many. None: all.
+        after: Only those behind this path. None: from the first one on.
         remarked: Only those of which a part is missing, or that have notes.
         numbers: Of the videos that are wanted, in any order. None: all.
     """
@@ -166,6 +181,8 @@ def videos_table(
         .join(first, first.c.video == videos.c.number, isouter=True)
         .order_by(first.c.path)
     )
+    if after is not None:
+        query = query.where(first.c.path > after)
     if remarked:
         query = query.where(takes.c.problem_reason.is_not(None) | (videos.c.notes != "[]"))
     counted = (
@@ -203,11 +220,14 @@ def videos_table(
     return table
 
 
-def failures_table(catalogue: Catalogue, limit: int | None = None) -> pa.Table:
-    """The files that could not be embedded, by path; at most `limit`."""
-    return _table(
-        catalogue, select(failures).order_by(failures.c.path).limit(limit), FAILURES_SCHEMA
-    )
+def failures_table(
+    catalogue: Catalogue, limit: int | None = None, *, after: str | None = None
+) -> pa.Table:
+    """The files that could not be embedded, by path; at most `limit`, behind a path."""
+    query = select(failures).order_by(failures.c.path).limit(limit)
+    if after is not None:
+        query = query.where(failures.c.path > after)
+    return _table(catalogue, query, FAILURES_SCHEMA)
 
 
 def commits_table(catalogue: Catalogue, limit: int | None = None) -> pa.Table:
@@ -304,14 +324,20 @@ class _Names:
     label_places: NDArray[np.int64]
 
 
-def _names(catalogue: Catalogue) -> _Names:
+def _names(catalogue: Catalogue, ids: Ids | None = None) -> _Names:
+    """Of all videos; or of those that some clips are of, where these are few."""
     first = (
         select(func.min(locations.c.path))
         .where(locations.c.video == videos.c.number, locations.c.removed.is_(None))
         .scalar_subquery()
     )
+    query = select(videos.c.number, videos.c.video_id, first)
     with catalogue.reading() as connection:
-        owners = connection.execute(select(videos.c.number, videos.c.video_id, first)).all()
+        if ids is not None and len(ids) <= MANY:
+            of_clips = select(takes.c.video).join(clips, clips.c.take == takes.c.number)
+            some = of_clips.where(clips.c.clip_id.in_(ids.tolist()))
+            query = query.where(videos.c.number.in_(some))
+        owners = connection.execute(query).all()
         numbers = [row[0] for row in owners]
         metadata = of_videos(connection, np.array(numbers, np.int64))
         named = connection.execute(select(labels.c.number, labels.c.name)).all()

@@ -153,6 +153,18 @@ def test_one_hanging_worker_does_not_hold_up_the_other(videos: list[Path]) -> No
     assert sorted(ends.values()) == [("", 4), ("decode_timeout", 0)]
 
 
+def test_a_video_that_takes_too_long_fails_alone_however_well_it_gets_on(
+    videos: list[Path], make_video: MakeVideo, tmp_path: Path
+) -> None:
+    long = make_video(tmp_path / "long.mp4", seconds=40.0)
+    events = start([long, *videos], limits=Limits(video_seconds=4))
+    first = next(events)
+    assert isinstance(first, ClipDecoded)
+    time.sleep(4.5)
+    ends = outcome(iter([first, *events]))
+    assert ends == {"long.mp4": ("decode_timeout", 0), "a.mp4": ("", 4), "b.mp4": ("", 4)}
+
+
 def test_a_slow_consumer_is_not_held_against_a_worker(videos: list[Path]) -> None:
     events = start(videos, workers=2, limits=Limits(deadline_seconds=1))
     first = next(events)

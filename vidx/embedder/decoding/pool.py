@@ -52,10 +52,13 @@ class Limits:
         deadline_seconds: Longest silence. A worker that gets on speaks at least every second, so
             this bounds one step of a decoder, not a video.
         memory_bytes: Memory for decoding, beyond the worker's own.
+        video_seconds: Longest time for one video, however well it gets on; waiting for whoever
+            takes its clips counts. None: any.
     """
 
     deadline_seconds: float = 60.0
     memory_bytes: int = 4 << 30
+    video_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +254,7 @@ class _Decoder(WorkerProcess):
         is_started: Whether it has spoken yet.
         began: When it was started, on the monotonic clock.
         silent_seconds: How long it has not spoken.
+        given: When it got the video that it is at.
     """
 
     def __init__(self, limits: Limits, ring: Ring) -> None:
@@ -265,6 +269,7 @@ class _Decoder(WorkerProcess):
         self.is_started = False
         self.began = time.monotonic()
         self.silent_seconds = 0.0
+        self.given = time.monotonic()
 
     def grant(self) -> None:
         """See to it that the next clip can be handed over, and one more if there is room."""
@@ -323,7 +328,14 @@ class _Pool:
                 yield from self._hear(worker)
             for worker in list(self.busy):
                 if worker.silent_seconds >= self.limits.deadline_seconds:
-                    yield from self._time_out(worker)
+                    seconds = self.limits.deadline_seconds
+                    yield from self._time_out(
+                        worker, f"the decoder did not get on for {seconds:g} s"
+                    )
+                elif self._took_too_long(worker):
+                    yield from self._time_out(
+                        worker, f"decoding took more than {self.limits.video_seconds:g} s"
+                    )
 
     def close(self) -> None:
         workers = [*self.idle, *self.busy]
@@ -341,7 +353,7 @@ class _Pool:
             if attempt is None:
                 break
             worker = self._free_worker()
-            worker.silent_seconds = 0.0
+            worker.silent_seconds, worker.given = 0.0, time.monotonic()
             self.busy[worker] = attempt
             job = attempt.job
             task = Task(
@@ -393,7 +405,7 @@ class _Pool:
         try:
             message = worker.channel.receive()
         except TimeoutError:
-            yield from self._time_out(worker)
+            yield from self._time_out(worker, "the decoder stopped in the middle of a message")
         except (EOFError, OSError):
             yield from self._bury(worker)
         else:
@@ -426,15 +438,18 @@ class _Pool:
                 worker.granted.popleft()
             yield _event(attempt.job, attempt.number, message)
 
-    def _time_out(self, worker: _Decoder) -> Iterator[Event]:
+    def _took_too_long(self, worker: _Decoder) -> bool:
+        most = self.limits.video_seconds
+        late = most is not None and time.monotonic() - worker.given >= most
+        return late and worker.is_started
+
+    def _time_out(self, worker: _Decoder, message: str) -> Iterator[Event]:
         if not worker.is_started:
             yield from self._bury(worker)
             return
         attempt = self.busy.pop(worker)
         worker.end()
-        seconds = self.limits.deadline_seconds
-        problem = Problem("decode_timeout", f"the decoder did not get on for {seconds:g} s")
-        yield VideoFailed(attempt.job, problem)
+        yield VideoFailed(attempt.job, Problem("decode_timeout", message))
 
     def _bury(self, worker: _Decoder) -> Iterator[Event]:
         """Try a dead worker's video once more, unless that was the second time."""

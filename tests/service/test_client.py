@@ -1,0 +1,117 @@
+"""The client and the collection give equal answers for the same calls."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import vidx
+from vidx import SearchOptions
+
+
+@pytest.fixture(scope="module")
+def both(
+    serving: Callable, tmp_path_factory: pytest.TempPathFactory, library: Path, embedded_once: Path
+) -> Iterator[tuple[vidx.Client, vidx.Collection, Path]]:
+    """A client and a collection, of the same folder."""
+    folder = shutil.copytree(embedded_once, tmp_path_factory.mktemp("client") / "collection")
+    with serving(folder) as service, vidx.open(folder) as collection:
+        yield vidx.Client(service.url), collection, library
+
+
+def dim_of(one) -> int:
+    return one.info().space.dim
+
+
+CALLS = {
+    "a file": lambda one, videos: one.search(videos / "bowl.mp4", 5),
+    "a span": lambda one, videos: one.search(
+        videos / "bowl.mp4", 2, SearchOptions(start_seconds=1.0, end_seconds=3.0)
+    ),
+    "segments": lambda one, videos: one.search(videos / "bowl.mp4", 3, SearchOptions(by="segment")),
+    "a broken file": lambda one, videos: one.search(videos / "broken.mp4"),
+    "no file": lambda one, videos: one.search(videos / "none.mp4"),
+    "a clip": lambda one, _: one.search_by_id(2, 4, SearchOptions(by="video")),
+    "no clip": lambda one, _: one.search_by_id(999),
+    "an expression": lambda one, _: one.search_by_id(
+        np.int64(0), 4, SearchOptions(where="start_seconds > 0", exclude_self=True)
+    ),
+    "a wrong expression": lambda one, _: one.search_by_id(0, 4, SearchOptions(where="nothing = 1")),
+    "a path": lambda one, _: one.search_by_id(0, 4, SearchOptions(path_glob="*.avi")),
+    "a vector": lambda one, _: one.search_by_vector(np.linspace(-1, 1, dim_of(one)), 3),
+    "a wrong vector": lambda one, _: one.search_by_vector([1.0, 2.0]),
+    "examples": lambda one, videos: one.search_like(
+        [0, videos / "Dance.MKV", np.ones(dim_of(one), np.float32)], [3], 4
+    ),
+    "one example": lambda one, _: one.search_like(1, k=2),
+    "no examples": lambda one, _: one.search_like([]),
+    "k of none": lambda one, _: one.search_by_id(0, 0),
+    "clips": lambda one, _: one.clips(),
+    "some clips": lambda one, _: one.clips(3),
+    "videos": lambda one, _: one.videos(),
+    "remarked videos": lambda one, _: one.videos(remarked=True),
+    "failures": lambda one, _: one.failures(),
+    "info": lambda one, _: one.info(),
+    "metadata of nothing": lambda one, _: one.set_metadata(
+        {"clip_id": [999], "split": ["a"]}, on="clip_id"
+    ),
+}
+
+
+def outcome(call, one, videos: Path) -> object:
+    """What a call gives, or the kind of error that it raises."""
+    try:
+        return call(one, videos)
+    except vidx.VidxError as error:
+        return type(error)
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_the_client_gives_what_the_collection_gives(both, name: str) -> None:
+    client, collection, videos = both
+    expected = outcome(CALLS[name], collection, videos)
+    assert outcome(CALLS[name], client, videos) == expected
+
+
+def test_what_the_client_tells_is_known_then(both) -> None:
+    client, collection, _ = both
+    table = {"clip_id": [0, 1], "split": ["train", None], "good": [True, False], "n": [1, 2]}
+    report = client.set_metadata(table, on="clip_id")
+    assert (report.num_values, report.new_columns[0].type) == (5, "text")
+    rows = collection.clips(2).to_pylist()
+    assert [(row["split"], row["good"], row["n"]) for row in rows] == [
+        ("train", True, 1), (None, False, 2)
+    ]  # fmt: skip
+    assert client.clips() == collection.clips()
+    assert client.info().metadata == collection.info().metadata
+
+
+def test_long_lists_are_read_page_by_page(both, monkeypatch: pytest.MonkeyPatch) -> None:
+    client, collection, _ = both
+    monkeypatch.setattr("vidx.client.MOST_ROWS", 2)
+    assert client.clips() == collection.clips()
+    assert client.clips(5) == collection.clips(5)
+
+
+def test_what_cannot_be_sent_is_refused(both) -> None:
+    client, collection, _ = both
+    for options in (SearchOptions(device="cpu"), SearchOptions(where=collection.where("repeats"))):
+        with pytest.raises(vidx.UsageError):
+            client.search_by_id(0, options=options)
+    with pytest.raises(vidx.UsageError):
+        client.set_metadata("file.csv")
+
+
+@pytest.mark.parametrize("url", ["", "localhost:8000", "file:///etc/passwd", "ftp://x"])
+def test_a_client_takes_the_url_of_a_service_alone(url: str) -> None:
+    with pytest.raises(vidx.UsageError, match="no URL of a service"):
+        vidx.Client(url)
+
+
+def test_where_nobody_answers_it_is_told() -> None:
+    with pytest.raises(vidx.VidxError, match="no service answers"):
+        vidx.Client("http://127.0.0.1:9").info()

@@ -1,0 +1,264 @@
+"""Client: the verbs of a collection, of one that `vidx serve` serves."""
+
+from __future__ import annotations
+
+import json
+import operator
+import os
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from http.client import HTTPException
+from typing import TYPE_CHECKING, Any, SupportsIndex
+from urllib.parse import urlencode, urlsplit
+
+from vidx import errors
+from vidx.errors import UsageError, VideoError, VidxError
+from vidx.from_json import record
+from vidx.options import SearchOptions
+from vidx.records import CollectionInfo, Hit, MetadataReport, Segment
+from vidx.remote.urls import is_url
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from numpy.typing import ArrayLike
+
+    from vidx.queries import Examples
+
+MOST_ROWS = 1000  # of one page
+NEXT = "x-next-cursor"
+_HERE = ("localhost", "127.0.0.1", "[::1]", "::1")
+
+
+class Client:
+    """A collection behind a service; its verbs give what those of `vidx.Collection` give.
+
+    Args:
+        url: Where the service is, such as `http://127.0.0.1:8000`.
+        token: What it takes. None: `VIDX_TOKEN`, or nothing.
+        timeout_seconds: How long an answer may take.
+
+    Raises:
+        UsageError: It is no URL of a service.
+    """
+
+    def __init__(
+        self, url: str, token: str | None = None, *, timeout_seconds: float = 300.0
+    ) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise UsageError(
+                f"{url!r} is no URL of a service", "Give one such as http://127.0.0.1:8000."
+            )
+        self._url = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
+        self._token = os.environ.get("VIDX_TOKEN") if token is None else token
+        self._timeout_seconds = timeout_seconds
+        own = [urllib.request.ProxyHandler({})] if parts.hostname in _HERE else []
+        self._opener = urllib.request.build_opener(_NoRedirects, *own)
+
+    def __repr__(self) -> str:
+        return f"Client({self._url!r})"
+
+    def search(
+        self, file: str | os.PathLike[str], k: int = 10, options: SearchOptions | None = None
+    ) -> list[Hit]:
+        """Find the clips that are most similar to a video file of this machine, which is sent.
+
+        As `Collection.search`.
+        """
+        with self._uploaded([file]) as [query]:
+            return self._search({"query": query}, k, options)
+
+    def search_by_id(
+        self, clip_id: SupportsIndex, k: int = 10, options: SearchOptions | None = None
+    ) -> list[Hit]:
+        """Find the clips that are most similar to a stored clip; as `Collection.search_by_id`."""
+        return self._search({"query": {"clip_id": operator.index(clip_id)}}, k, options)
+
+    def search_by_vector(
+        self, vectors: ArrayLike, k: int = 10, options: SearchOptions | None = None
+    ) -> list[Hit]:
+        """Find the clips that are most similar to vectors; as `Collection.search_by_vector`."""
+        return self._search({"query": {"vectors": _rows(vectors)}}, k, options)
+
+    def search_like(
+        self,
+        like: Examples,
+        unlike: Examples = (),
+        k: int = 10,
+        options: SearchOptions | None = None,
+    ) -> list[Hit]:
+        """Find the clips that are like some examples; as `Collection.search_like`."""
+        sides = [list(one) if isinstance(one, list | tuple) else [one] for one in (like, unlike)]
+        with self._uploaded([*sides[0], *sides[1]]) as named:
+            liked, unliked = named[: len(sides[0])], named[len(sides[0]) :]
+            return self._search({"like": liked, "unlike": unliked}, k, options)
+
+    def clips(self, limit: int | None = None) -> pa.Table:
+        """The clips by clip_id; as `Collection.clips`."""
+        return self._table("clips", limit, {})
+
+    def videos(self, limit: int | None = None, *, remarked: bool = False) -> pa.Table:
+        """The videos by path; as `Collection.videos`."""
+        return self._table("videos", limit, {"remarked": str(remarked).lower()})
+
+    def failures(self, limit: int | None = None) -> pa.Table:
+        """The files that could not be embedded, by path; as `Collection.failures`."""
+        return self._table("failures", limit, {})
+
+    def info(self) -> CollectionInfo:
+        """How much the collection holds; as `Collection.info`."""
+        return record(CollectionInfo, self._json("GET", "/v1/info"))
+
+    def set_metadata(
+        self, table: object, *, on: str = "path", clear_empty: bool = False
+    ) -> MetadataReport:
+        """Tell what you know of videos or clips; as `Collection.set_metadata`.
+
+        Args:
+            table: A dictionary of columns, or an Arrow table, of text, numbers and booleans.
+            on: As there.
+            clear_empty: As there.
+        """
+        columns = table if isinstance(table, Mapping) else getattr(table, "to_pydict", dict)()
+        if not columns:
+            raise UsageError(f"{type(table).__name__} is no table", "Give a dictionary of columns.")
+        plain = {name: list(values) for name, values in columns.items()}
+        body = {"on": on, "columns": plain, "clear_empty": clear_empty}
+        return record(MetadataReport, self._json("POST", "/v1/metadata", body))
+
+    def _search(
+        self, what: dict[str, Any], k: SupportsIndex, options: SearchOptions | None
+    ) -> list[Hit]:
+        body = {**what, "k": operator.index(k), **_filters(options or SearchOptions())}
+        hits = self._json("POST", "/v1/search", body)["hits"]
+        return [record(Segment if "num_clips" in one else Hit, one) for one in hits]
+
+    @contextmanager
+    def _uploaded(self, examples: list[Any]) -> Iterator[list[dict[str, Any]]]:
+        """Examples as the service takes them; files are there as long as this lasts."""
+        sent: list[str] = []
+        try:
+            yield [self._example(one, sent) for one in examples]
+        finally:
+            for upload_id in sent:
+                self._ask("DELETE", f"/v1/uploads/{upload_id}").close()
+
+    def _example(self, example: Any, sent: list[str]) -> dict[str, Any]:
+        if isinstance(example, str | os.PathLike):
+            sent.append(self._upload(example))
+            return {"upload": sent[-1]}
+        if isinstance(example, SupportsIndex) and not getattr(example, "ndim", 0):
+            return {"clip_id": operator.index(example)}
+        return {"vectors": _rows(example)}
+
+    def _upload(self, file: str | os.PathLike[str]) -> str:
+        if is_url(file) or not os.path.isfile(file):
+            raise UsageError(f"{os.fspath(file)!r} is no file", "Name a video file or a clip_id.")
+        with open(file, "rb") as content:
+            size = os.fstat(content.fileno()).st_size
+            headers = {"content-length": str(size), "content-type": "application/octet-stream"}
+            with self._ask("POST", "/v1/uploads", content, headers) as answer:
+                uploaded: str = json.load(answer)["upload_id"]
+                return uploaded
+
+    def _table(self, name: str, limit: int | None, asked: dict[str, str]) -> pa.Table:
+        """A list, page by page, whole or up to a limit."""
+        from vidx.store.wire import ARROW_TYPE, from_stream, joined
+
+        tables, rows = [], 0
+        following: str | None = ""
+        while following is not None:
+            wanted = MOST_ROWS if limit is None else min(MOST_ROWS, limit - rows)
+            query = asked | {"limit": str(wanted)} | ({"cursor": following} if following else {})
+            path = f"/v1/{name}?{urlencode(query)}"
+            with self._ask("GET", path, headers={"accept": ARROW_TYPE}) as answer:
+                tables.append(from_stream(answer.read()))
+                following = answer.headers.get(NEXT)
+            rows += tables[-1].num_rows
+            if limit is not None and rows >= limit:
+                break
+        return joined(tables)
+
+    def _json(self, method: str, path: str, body: Any = None) -> Any:
+        data = None if body is None else json.dumps(body).encode()
+        with self._ask(method, path, data, {"content-type": "application/json"}) as answer:
+            return json.load(answer)
+
+    def _ask(
+        self, method: str, path: str, data: Any = None, headers: dict[str, str] | None = None
+    ) -> Any:
+        """An answer, to be read and closed.
+
+        Raises:
+            VidxError: What the service says, or that none answers.
+        """
+        own = {"x-vidx": "1"} | ({"authorization": f"Bearer {self._token}"} if self._token else {})
+        request = urllib.request.Request(  # noqa: S310 - http or https, see __init__
+            self._url + path, data, {**own, **(headers or {})}, method=method
+        )
+        try:
+            return self._opener.open(request, timeout=self._timeout_seconds)
+        except urllib.error.HTTPError as error:
+            raise _said(error) from None
+        except (OSError, HTTPException) as error:
+            reason = getattr(error, "reason", None) or error
+            raise VidxError(
+                f"no service answers at {self._url}: {reason}", "See that `vidx serve` runs there."
+            ) from None
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """A token goes where it was meant to go, and nowhere else."""
+
+    def redirect_request(self, *_: Any) -> None:
+        """Follow none."""
+
+
+def _said(error: urllib.error.HTTPError) -> VidxError:
+    """The error that the service tells of, as the collection would raise it."""
+    with error:
+        try:
+            told = json.load(error)
+            detail, step = str(told["detail"]), str(told.get("next_step", ""))
+        except (ValueError, KeyError, TypeError):
+            return VidxError(f"the service answers {error.code} {error.reason}")
+    name = str(told.get("type", "")).removeprefix("urn:vidx:")
+    kind = getattr(errors, name, None)
+    if kind is VideoError:
+        return VideoError(str(told.get("reason")), detail)
+    if name == "invalid_request":
+        return UsageError(detail, step)
+    if isinstance(kind, type) and issubclass(kind, VidxError):
+        return kind(detail, step)
+    return VidxError(detail, step)
+
+
+def _filters(options: SearchOptions) -> dict[str, Any]:
+    """What the service takes of options.
+
+    Raises:
+        UsageError: They say what only a collection at hand can do.
+    """
+    if (options.model, options.device, options.dtype) != (None, None, None):
+        raise UsageError("model, device and dtype are the service's own", "Leave them out.")
+    if options.where is not None and not isinstance(options.where, str):
+        raise UsageError("where is a selection, which cannot be sent", "Give an expression.")
+    names = ("by", "where", "path_glob", "exclude_self", "likeness", "diverse")
+    asked = {name: getattr(options, name) for name in (*names, "start_seconds", "end_seconds")}
+    labels = None if options.labels is None else list(options.label_names())
+    return {**asked, "labels": labels}
+
+
+def _rows(vectors: Any) -> list[list[float]]:
+    import numpy as np
+
+    try:
+        asked = np.atleast_2d(np.asarray(vectors, np.float32))
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"the vectors are no numbers: {error}") from error
+    if asked.ndim != 2 or not np.isfinite(asked).all():
+        raise UsageError("the vectors are no finite numbers of shape (dim,) or (m, dim).")
+    rows: list[list[float]] = asked.tolist()
+    return rows
