@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidx.embedder.decoding.pool import ClipDecoded, ClipRepeated, Job, Limits
+from vidx.embedder.decoding.sampling import BEYOND_END
 from vidx.embedder.pipeline import embed_videos
 from vidx.errors import UsageError, VideoError, VidxError
 from vidx.options import SearchOptions
@@ -110,8 +111,8 @@ def answers(
     files = [(number, file) for number, one in enumerate(questions) for file in one.files]
     found: Found = {}
     if files:
-        embed = Embedding(load_encoder(), space, questions, Limits(video_seconds=most_seconds))
-        found = embed.each(files)
+        limits = Limits(video_seconds=most_seconds)
+        found = _embedded(load_encoder(), space, questions, files, limits)
     given: dict[int, list[Hit] | VidxError] = {}
     with look() as (catalogue, view):
         queries: dict[int, Query] = {}
@@ -126,55 +127,44 @@ def answers(
     return [given[number] for number in range(len(questions))]
 
 
-@dataclass(frozen=True, slots=True)
-class Embedding:
-    """How the files of some questions become queries.
+def _embedded(
+    encoder: Encoder,
+    space: Space,
+    questions: Sequence[Question],
+    files: Sequence[tuple[int, str]],
+    limits: Limits,
+) -> Found:
+    """Files, each with its question's number, as queries, or what is wrong with them."""
+    asked = [questions[number].options for number, _ in files]
+    cuts = [CutFinder(options) for options in asked]
+    jobs = [
+        Job(key, file, query_plan(options, space))
+        for key, ((_, file), options) in enumerate(zip(files, asked, strict=True))
+    ]
 
-    Attributes:
-        encoder: The collection's.
-        space: The collection's.
-        questions: Whose files they are.
-        limits: What a file may take of a decoding process.
-    """
+    def watch(event: ClipDecoded | ClipRepeated) -> None:
+        cuts[int(event.job.key)].watch(event)
 
-    encoder: Encoder
-    space: Space
-    questions: Sequence[Question]
-    limits: Limits
-
-    def each(self, files: Sequence[tuple[int, str]]) -> Found:
-        """Files, each with its question's number, as queries, or what is wrong with them."""
-        try:
-            return self._together(files)
-        except UsageError as error:  # a span begins behind the end of one of them
-            if len(files) == 1:
-                return {files[0]: error}
-        return {key: query for file in files for key, query in self.each([file]).items()}
-
-    def _together(self, files: Sequence[tuple[int, str]]) -> Found:
-        asked = [self.questions[number].options for number, _ in files]
-        cuts = [CutFinder(options) for options in asked]
-        jobs = [
-            Job(key, file, query_plan(options, self.space))
-            for key, ((_, file), options) in enumerate(zip(files, asked, strict=True))
-        ]
-
-        def watch(event: ClipDecoded | ClipRepeated) -> None:
-            cuts[int(event.job.key)].watch(event)
-
-        workers = min(DECODERS, len(jobs))
-        results = embed_videos(
-            self.encoder, jobs, workers=workers, batch_size=BATCH, watch=watch, limits=self.limits
+    workers = min(DECODERS, len(jobs))
+    results = embed_videos(
+        encoder, jobs, workers=workers, batch_size=BATCH, watch=watch, limits=limits
+    )
+    found: Found = {}
+    for job, outcome in results:
+        key = int(job.key)
+        found[files[key]] = (
+            _wrong(outcome)
+            if isinstance(outcome, Problem)
+            else embedded_query(job, outcome, asked[key], cuts[key])
         )
-        found: Found = {}
-        for job, outcome in results:
-            key = int(job.key)
-            found[files[key]] = (
-                VideoError(outcome.reason, outcome.message)
-                if isinstance(outcome, Problem)
-                else embedded_query(job, outcome, asked[key], cuts[key])
-            )
-        return found
+    return found
+
+
+def _wrong(problem: Problem) -> VidxError:
+    """The error of a file; its path is not named, for it may be nobody's but ours."""
+    if problem.reason == BEYOND_END:
+        return UsageError(f"{problem.message}.", "Choose a start before that.")
+    return VideoError(problem.reason, problem.message)
 
 
 def _query(

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 # A batch that fills slowly is computed as it is, so that a crash loses no more than this and the
 # time between commits.
 LONGEST_WAIT_SECONDS = 10.0
-USUAL_LIMITS = Limits()
 
 
 def embed_videos(
@@ -41,7 +40,7 @@ def embed_videos(
     lasting: bool = False,
     watch: Callable[[ClipDecoded | ClipRepeated], None] | None = None,
     work: Work | None = None,
-    limits: Limits = USUAL_LIMITS,
+    limits: Limits | None = None,
 ) -> Generator[Result, None, None]:
     """Embed videos, several at a time; batches are filled across videos.
 
@@ -56,7 +55,7 @@ def embed_videos(
         watch: Called with each clip, before it is embedded; a video that is begun anew has them
             come again.
         work: Where the time of decoding, transfer and the device is counted.
-        limits: What one video may take of a decoding process.
+        limits: What one video may take of a decoding process; None: the usual.
 
     Yields:
         Each job once, as it is finished, with its vectors or the reason why there are none; before
@@ -71,7 +70,7 @@ def embed_videos(
         sampling=batcher.sampling,
         geometry=encoder.geometry,
         workers=workers,
-        limits=limits,
+        limits=limits or Limits(),
         work=work,
     )
     for event in events:

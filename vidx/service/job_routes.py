@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import asdict
+from typing import Any, Literal
 
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response, StreamingResponse
@@ -14,7 +15,6 @@ from pydantic import BaseModel
 from vidx.options import EmbedOptions
 from vidx.service.bodies import Job
 from vidx.service.core import Core, Given
-from vidx.service.jobs import JobState
 
 router = APIRouter(prefix="/v1", tags=["jobs"])
 
@@ -22,13 +22,25 @@ LOOK_SECONDS = 0.2
 SIGN_OF_LIFE = 50  # looks without news
 
 
+class JobBody(BaseModel):
+    """How a job is, as `JobState` has it; `progress` and `report` are those of `embed`."""
+
+    job_id: str
+    paths: list[str]
+    status: Literal["running", "done", "failed", "cancelled"]
+    progress: dict[str, Any] | None
+    report: dict[str, Any] | None
+    error: str
+    next_step: str
+
+
 class JobList(BaseModel):
     """The jobs of this server, the latest first."""
 
-    jobs: list[JobState]
+    jobs: list[JobBody]
 
 
-@router.post("/jobs", response_model=JobState, status_code=202)
+@router.post("/jobs", response_model=JobBody, status_code=202)
 async def start(core: Given, body: Job) -> Response:
     """Have videos embedded that lie where the server may read."""
     settings = core.settings
@@ -49,13 +61,13 @@ async def jobs(core: Given) -> Response:
     return JSONResponse({"jobs": [asdict(state) for state in core.jobs.states()]})
 
 
-@router.get("/jobs/{job_id}", response_model=JobState)
+@router.get("/jobs/{job_id}", response_model=JobBody)
 async def job(core: Given, job_id: str) -> Response:
     """How one job is."""
     return JSONResponse(asdict(core.jobs.state(job_id)))
 
 
-@router.delete("/jobs/{job_id}", response_model=JobState, status_code=202)
+@router.delete("/jobs/{job_id}", response_model=JobBody, status_code=202)
 async def cancel(core: Given, job_id: str) -> Response:
     """Cancel a job; what it has finished is committed."""
     return JSONResponse(asdict(core.jobs.cancel(job_id)), 202)
