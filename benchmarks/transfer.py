@@ -30,7 +30,7 @@ import numpy as np
 import torch
 from command import circumstances
 
-from vidx.embedder.decoding import pool, worker
+from vidx.embedder.decoding import decoder, worker
 from vidx.embedder.decoding.facts import clip_facts
 from vidx.embedder.decoding.geometry import FrameGeometry
 from vidx.embedder.decoding.pool import ClipDecoded, Job, decode
@@ -58,7 +58,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--out", type=Path, help="write everything as JSON to this file")
     options = parser.parse_args()
-    pool.WORKER_MODULE = Path(__file__).stem
+    decoder.WORKER_MODULE = Path(__file__).stem
     os.environ["PYTHONPATH"] = str(Path(__file__).parent)
     rounds: list[dict[str, Result]] = []
     with tempfile.TemporaryDirectory() as folder:

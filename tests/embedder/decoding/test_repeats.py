@@ -11,7 +11,7 @@ import pytest
 import vidx
 from vidx.embedder import pipeline
 from vidx.embedder.attempts import Attempt
-from vidx.embedder.decoding import video as decoding
+from vidx.embedder.decoding import handout
 from vidx.embedder.decoding.geometry import FrameGeometry
 from vidx.embedder.decoding.pool import (
     ClipDecoded,
@@ -91,7 +91,7 @@ def test_vectors_and_facts_are_what_encoding_each_clip_gives(
     path = make_video(tmp_path / "slides.mp4", times=[0.0, 20.0, 24.0, 24.2, 24.4, 50.0])
     video = embed(encoder, path)
     assert 0 < video.repeats.count(True) < len(video.clips)
-    monkeypatch.setattr(decoding, "_are_same", lambda *_: False)
+    monkeypatch.setattr(handout, "_are_same", lambda *_: False)
     plain = embed(encoder, path)
     assert not any(plain.repeats)
     assert video.clips == plain.clips

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from vidx.embedder.decoding.alone import Alone
 from vidx.embedder.decoding.container import FileState
+from vidx.embedder.decoding.decoder import WORKER_MODULE
 from vidx.embedder.decoding.geometry import FrameGeometry
+from vidx.embedder.decoding.handout import DecodedClip, DecodedVideo
 from vidx.embedder.decoding.messages import Grant, Task
-from vidx.embedder.decoding.pool import WORKER_MODULE
 from vidx.embedder.decoding.sampling import Plan, Sampling
-from vidx.embedder.decoding.video import DecodedClip, DecodedVideo
 from vidx.errors import VideoError
 from vidx.records import Clip
 

@@ -145,6 +145,12 @@ class Media:
         """Whether all packets are listed beforehand, so that none can be stepped over."""
         return self.format.startswith("mov,")
 
+    @property
+    def is_seekable(self) -> bool:
+        """Whether one can go to a key frame, and the packets from there on are those there are."""
+        is_listed = self.is_indexed or self.format == "matroska,webm"
+        return is_listed and not isinstance(self.source, RemoteSource)
+
 
 @contextlib.contextmanager
 def opened(path: str, tick: Callable[[], None] = lambda: None) -> Iterator[Media]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NoReturn, cast
 
+import av.error
 import numpy as np
 
 from vidx.embedder.decoding.container import Media, check_size, opened
@@ -19,10 +21,15 @@ from vidx.embedder.decoding.trust import Fed
 from vidx.records import Clip, VideoInfo
 
 if TYPE_CHECKING:
+    from av.packet import Packet
     from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
     from numpy.typing import NDArray
 
     from vidx.embedder.decoding.geometry import FrameGeometry
+
+FAR_PACKETS = 300  # so many are sooner read than stepped over
+SEEKS = 4  # key frames to aim at, one before the other
 
 
 class PassByTimetable:
@@ -93,14 +100,9 @@ class PassByTimetable:
             Surprise: There is damage.
         """
         feeder = Feeder(media, self.timetable.found)
-        last = int(np.flatnonzero(needed)[-1])
-        reading = packets(media, [feeder.stream], self.tick, _surprised, is_heard=False)
-        for number, (packet, _) in enumerate(reading):
-            is_over = packet is None or number > last
-            if not (is_over or needed[number]):
-                continue
+        for number, packet in self._packets(media, feeder, needed):
             fed = Fed(number, follows_loss=False, is_damaged=False)
-            frames, trouble = feeder.feed(None if is_over else packet, fed)
+            frames, trouble = feeder.feed(packet, fed)
             if trouble:
                 raise Surprise
             for frame in frames:
@@ -111,8 +113,52 @@ class PassByTimetable:
                     first_seconds = float(found.times[self.timetable.packets[0]] * found.time_base)
                     self._info = feeder.describe(frame, first_seconds)
                 yield frame
-            if is_over:
-                return
+
+    def _packets(
+        self, media: Media, feeder: Feeder, needed: NDArray[np.bool_]
+    ) -> Iterator[tuple[int, Packet[VideoStream] | None]]:
+        """Yield the needed packets with their numbers; None where all frames so far are due."""
+        first, *others = np.flatnonzero(needed).tolist()
+        reading = self._read(media, feeder.stream)
+        starts = self.timetable.starts_before(others[0] if others else first)
+        if media.is_seekable and len(starts) and starts[-1] - first > FAR_PACKETS:
+            yield from _only(needed[: first + 1], reading)
+            reading = self._read_from(starts[-SEEKS:], media, feeder.stream)
+        yield from _only(needed, reading)
+
+    def _read(
+        self, media: Media, stream: VideoStream, number: int = 0
+    ) -> Iterator[tuple[int, Packet[VideoStream] | None]]:
+        reading = packets(media, [stream], self.tick, _surprised, is_heard=False)
+        return enumerate((packet for packet, _ in reading), number)
+
+    def _read_from(
+        self, starts: NDArray[np.int64], media: Media, stream: VideoStream
+    ) -> Iterator[tuple[int, Packet[VideoStream] | None]]:
+        """Read on from the last of some packets that decoding can begin with, or from a bit before.
+
+        A container's index may name other key frames, and what lies before one that is aimed at.
+
+        Raises:
+            Surprise: It leads nowhere.
+        """
+        times = self.timetable.found.times
+        for start in starts[::-1]:
+            try:
+                # That makes the decoder, too, forget what was before.
+                media.container.seek(int(times[start]), stream=stream)
+            except av.error.FFmpegError:
+                raise Surprise from None
+            reading = packets(media, [stream], self.tick, _surprised, is_heard=False)
+            for packet, _ in reading:
+                if packet is None or packet.pts is None or packet.is_discard:
+                    continue
+                [places] = np.nonzero(times == packet.pts)
+                if len(places) and places[0] <= start:
+                    there = itertools.chain([packet], (packet for packet, _ in reading))
+                    return enumerate(there, int(places[0]))
+                break
+        raise Surprise
 
     def info(self) -> VideoInfo:
         """What was learned of the video."""
@@ -123,6 +169,19 @@ class PassByTimetable:
             duration_seconds=self.duration_seconds,
             notes=self.timetable.found.notes,
         )
+
+
+def _only(
+    needed: NDArray[np.bool_], reading: Iterator[tuple[int, Packet[VideoStream] | None]]
+) -> Iterator[tuple[int, Packet[VideoStream] | None]]:
+    """Those packets that are needed, and None after the last of them."""
+    last = int(np.flatnonzero(needed)[-1])
+    for number, packet in reading:
+        if packet is None or number > last:
+            yield number, None
+            return
+        if needed[number]:
+            yield number, packet
 
 
 def _surprised(_: Exception) -> NoReturn:

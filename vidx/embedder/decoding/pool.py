@@ -3,11 +3,12 @@
 A worker writes a clip's frames into a slot of memory that it shares with this process, and sends
 word of it. It may hand over as many clips as it was given slots for; when the caller holds on to
 the frames of so many clips that no slot is free, further ones come through the socket.
+
+Workers without a video of their own help with a long one that another is at (see `shared`).
 """
 
 from __future__ import annotations
 
-import contextlib
 import sys
 import time
 from collections import deque
@@ -20,26 +21,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidx.embedder.decoding.container import FileState
+from vidx.embedder.decoding.decoder import SLOTS_EACH, WORKER_MODULE, Decoder
 from vidx.embedder.decoding.geometry import FrameGeometry
+from vidx.embedder.decoding.handout import DecodedClip, DecodedVideo, Part, RepeatedClip
 from vidx.embedder.decoding.header import Header, read_header
-from vidx.embedder.decoding.messages import Alive, ClipInSlot, Grant, Task
-from vidx.embedder.decoding.sampling import Plan, Sampling
-from vidx.embedder.decoding.video import (
-    DecodedClip,
-    DecodedVideo,
-    Part,
-    RepeatedClip,
-    decode_clips,
+from vidx.embedder.decoding.messages import (
+    Alive,
+    ClipInSlot,
+    Given,
+    Rest,
+    Share,
+    Stretch,
+    StretchOver,
+    Task,
 )
+from vidx.embedder.decoding.sampling import Plan, Sampling
+from vidx.embedder.decoding.shared import Death, End, Piece, Shared
+from vidx.embedder.decoding.video import decode_clips
 from vidx.embedder.work import Work
-from vidx.embedder.workers.process import WorkerProcess
 from vidx.embedder.workers.ring import Ring
 from vidx.errors import UsageError, VideoError, VidxError
 from vidx.records import Begun, Clip, ClipFacts, Problem, VideoInfo
 
-WORKER_MODULE = "vidx.embedder.decoding.worker"
 POLL_SECONDS = 0.5
-SLOTS_EACH = 2  # one that is read, one that is written
+HELD_EACH = 16  # clips of a shared video that wait for earlier ones, a worker
 ATTEMPTS = 2
 FAILED_STARTS = 3
 
@@ -239,55 +244,32 @@ def _event(job: Job, attempt: int, part: Part) -> Event:
             return VideoDone(job, attempt, part.info, part.problem)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Attempt:
+    """A video for one worker; `given` is what several have handed out of it before."""
+
     job: Job
     number: int = 1
+    given: Given | None = None
 
 
-class _Decoder(WorkerProcess):
-    """A decoding worker.
+@dataclass(frozen=True, slots=True)
+class _Help:
+    """A stretch of an attempt's video for one worker."""
 
-    Attributes:
-        ring: Memory shared with it.
-        granted: The slots that its next clips may come in; None: through the socket.
-        is_started: Whether it has spoken yet.
-        began: When it was started, on the monotonic clock.
-        silent_seconds: How long it has not spoken.
-        given: When it got the video that it is at.
-    """
+    attempt: _Attempt
+    piece: Piece
 
-    def __init__(self, limits: Limits, ring: Ring) -> None:
-        shape = ",".join(map(str, ring.shape))
-        super().__init__(
-            WORKER_MODULE, limits.memory_bytes, ring.fd, ring.slots, shape,
-            timeout_seconds=limits.deadline_seconds,
-            pass_fds=[ring.fd] if ring.slots else [],
-        )  # fmt: skip
-        self.ring = ring
-        self.granted: deque[int | None] = deque()
-        self.is_started = False
-        self.began = time.monotonic()
-        self.silent_seconds = 0.0
-        self.given = time.monotonic()
 
-    def grant(self) -> None:
-        """See to it that the next clip can be handed over, and one more if there is room."""
-        while len(self.granted) < SLOTS_EACH:
-            slot = self.ring.take()
-            if slot is None and self.granted and self.ring.slots:
-                return
-            self.granted.append(slot)
-            with contextlib.suppress(OSError):  # its death is noticed when it is listened to
-                self.channel.send(Grant(slot))
+_Errand = _Attempt | _Help
 
-    def end(self) -> None:
-        """Leave nothing of it behind, and have its slots back."""
-        super().end()
-        while self.granted:
-            slot = self.granted.popleft()
-            if slot is not None:
-                self.ring.give_back(slot)
+
+def _is_for(errand: _Errand, attempt: _Attempt) -> bool:
+    return isinstance(errand, _Help) and errand.attempt is attempt
+
+
+def _failed(attempt: _Attempt, error: VideoError) -> VideoFailed:
+    return VideoFailed(attempt.job, Problem(error.reason, error.message))
 
 
 class _Pool:
@@ -308,9 +290,10 @@ class _Pool:
         self.geometry = geometry
         self.size = size
         self.limits = limits
-        self.again: deque[_Attempt] = deque()
-        self.idle: list[_Decoder] = []
-        self.busy: dict[_Decoder, _Attempt] = {}
+        self.again: deque[_Errand] = deque()
+        self.shared: dict[_Attempt, Shared] = {}
+        self.idle: list[Decoder] = []
+        self.busy: dict[Decoder, _Errand] = {}
         self.failed_starts = 0
 
     @cached_property
@@ -322,20 +305,14 @@ class _Pool:
 
     def events(self) -> Iterator[Event]:
         while self._give_out():
-            for worker in self.busy:
-                worker.grant()
+            for worker, errand in self.busy.items():
+                if self._has_leave(errand):
+                    worker.grant()
             for worker in self._listen():
-                yield from self._hear(worker)
-            for worker in list(self.busy):
-                if worker.silent_seconds >= self.limits.deadline_seconds:
-                    seconds = self.limits.deadline_seconds
-                    yield from self._time_out(
-                        worker, f"the decoder did not get on for {seconds:g} s"
-                    )
-                elif self._took_too_long(worker):
-                    yield from self._time_out(
-                        worker, f"decoding took more than {self.limits.video_seconds:g} s"
-                    )
+                if worker in self.busy:  # not ended with the video that it helped with
+                    yield from self._hear(worker)
+            while late := next((one for one in self.busy if self._lateness(one)), None):
+                yield from self._time_out(late, self._lateness(late))
 
     def close(self) -> None:
         workers = [*self.idle, *self.busy]
@@ -349,43 +326,67 @@ class _Pool:
     def _give_out(self) -> bool:
         """Give every free worker an attempt, while there are any; whether any is at work."""
         while len(self.busy) < self.size:
-            attempt = self._next_attempt()
-            if attempt is None:
+            errand = self._next_work()
+            if errand is None:
+                self._ask_to_share()
                 break
             worker = self._free_worker()
-            worker.silent_seconds, worker.given = 0.0, time.monotonic()
-            self.busy[worker] = attempt
-            job = attempt.job
-            task = Task(
-                job.path,
-                job.state,
-                job.plan,
-                self.sampling,
-                self.geometry,
-                job.begun,
-                job.header_only,
-            )
-            # One that died just now is noticed when it is listened to.
-            with contextlib.suppress(OSError):
-                worker.channel.send(task)
+            worker.begin()
+            self.busy[worker] = errand
+            if worker.is_started or isinstance(errand, _Attempt):
+                worker.tell(self._task(errand))
         self.work.num_workers = max(self.work.num_workers, len(self.busy))
         return bool(self.busy)
 
-    def _next_attempt(self) -> _Attempt | None:
+    def _next_work(self) -> _Errand | None:
         if self.again:
             return self.again.popleft()
         job = next(self.jobs, None)
-        return None if job is None else _Attempt(job)
+        return self._next_help() if job is None else _Attempt(job)
 
-    def _free_worker(self) -> _Decoder:
+    def _next_help(self) -> _Help | None:
+        """A stretch of the shared video that has the fewest workers."""
+        open_ones = [attempt for attempt, shared in self.shared.items() if shared.waiting]
+        if not open_ones:
+            return None
+        at_work = [errand.attempt for errand in self.busy.values() if isinstance(errand, _Help)]
+        attempt = min(open_ones, key=at_work.count)
+        return _Help(attempt, self.shared[attempt].waiting.popleft())
+
+    def _task(self, errand: _Errand) -> Task | Stretch:
+        if isinstance(errand, _Attempt):
+            job = errand.job
+            return Task(
+                job.path, job.state, job.plan, self.sampling, self.geometry, job.begun,
+                job.header_only, errand.given,
+            )  # fmt: skip
+        rest, clips = errand.piece.shared.rest, errand.piece.clips
+        path = errand.attempt.job.path
+        return Stretch(path, rest.state, rest.found, clips, self.sampling, self.geometry)
+
+    def _ask_to_share(self) -> None:
+        """Ask those who are at a whole video to leave the rest of it to several."""
+        for worker, errand in self.busy.items():
+            if isinstance(errand, _Attempt) and not worker.is_asked:
+                worker.is_asked = True
+                worker.tell(Share())
+
+    def _has_leave(self, errand: _Errand) -> bool:
+        """Whether a worker may hand over clips: what comes early must not fill the memory."""
+        if isinstance(errand, _Attempt):
+            return True
+        shared = errand.piece.shared
+        return shared.is_head(errand.piece) or shared.num_held() < HELD_EACH * self.size
+
+    def _free_worker(self) -> Decoder:
         while self.idle:
             worker = self.idle.pop()
             if worker.process.poll() is None:
                 return worker
             worker.end()
-        return _Decoder(self.limits, self.ring)
+        return Decoder(self.limits.deadline_seconds, self.limits.memory_bytes, self.ring)
 
-    def _listen(self) -> list[_Decoder]:
+    def _listen(self) -> list[Decoder]:
         """Wait until some workers can be heard; the others' silence is counted.
 
         Only time that was spent waiting here counts: not that of a long forward pass meanwhile,
@@ -395,13 +396,14 @@ class _Pool:
         ready = wait([worker.channel.fileno() for worker in self.busy], POLL_SECONDS)
         waited = min(time.monotonic() - began, POLL_SECONDS)
         for worker in self.busy:
-            worker.silent_seconds += waited
+            if worker.granted or not worker.is_started:  # else it may wait for leave
+                worker.silent_seconds += waited
         heard = [worker for worker in self.busy if worker.channel.fileno() in ready]
         for worker in heard:
             worker.silent_seconds = 0.0
         return heard
 
-    def _hear(self, worker: _Decoder) -> Iterator[Event]:
+    def _hear(self, worker: Decoder) -> Iterator[Event]:
         try:
             message = worker.channel.receive()
         except TimeoutError:
@@ -409,57 +411,105 @@ class _Pool:
         except (EOFError, OSError):
             yield from self._bury(worker)
         else:
+            # With a stretch come the video's packets: more than a socket holds while nobody reads.
+            if not worker.is_started and isinstance(self.busy[worker], _Help):
+                worker.tell(self._task(self.busy[worker]))
             if not worker.is_started:
                 self.work.decoding_seconds += time.monotonic() - worker.began
             worker.is_started = True
             self.failed_starts = 0
+            if isinstance(message, Alive):
+                self.work.decoding_seconds += message.busy_seconds
             yield from self._understand(worker, message)
 
-    def _understand(self, worker: _Decoder, message: object) -> Iterator[Event]:
-        attempt = self.busy[worker]
-        if isinstance(message, Alive):
-            self.work.decoding_seconds += message.busy_seconds
-        if isinstance(message, DecodedVideo | Header | VidxError):
+    def _understand(self, worker: Decoder, message: object) -> Iterator[Event]:
+        errand = self.busy[worker]
+        if isinstance(message, DecodedVideo | Header | StretchOver | Rest | VidxError):
             del self.busy[worker]
             self.idle.append(worker)
-        if isinstance(message, VideoError):
-            yield VideoFailed(attempt.job, Problem(message.reason, message.message))
-        elif isinstance(message, VidxError):
+        if isinstance(message, VidxError) and not isinstance(message, VideoError):
             raise message
+        message = self._with_frames(worker, message)
+        if isinstance(errand, _Help):
+            if isinstance(message, DecodedClip | RepeatedClip | StretchOver | VideoError):
+                yield from self._take(errand, message)
+        elif isinstance(message, Rest):
+            self.shared[errand] = Shared(message)
         elif isinstance(message, Header):
-            yield HeaderRead(attempt.job, message)
-        elif isinstance(message, ClipInSlot):
-            worker.granted.popleft()
-            frames = self.ring.array(message.slot)
-            part = DecodedClip(message.clip, message.facts, frames, message.info)
-            yield _event(attempt.job, attempt.number, part)
+            yield HeaderRead(errand.job, message)
+        elif isinstance(message, VideoError):
+            yield _failed(errand, message)
         elif isinstance(message, Part):
-            if isinstance(message, DecodedClip):
-                worker.granted.popleft()
-            yield _event(attempt.job, attempt.number, message)
+            yield _event(errand.job, errand.number, message)
 
-    def _took_too_long(self, worker: _Decoder) -> bool:
-        most = self.limits.video_seconds
-        late = most is not None and time.monotonic() - worker.given >= most
-        return late and worker.is_started
+    def _lateness(self, worker: Decoder) -> str:
+        """What was waited for too long, if anything was."""
+        silent, most = self.limits.deadline_seconds, self.limits.video_seconds
+        if worker.silent_seconds >= silent:
+            return f"the decoder did not get on for {silent:g} s"
+        if most is not None and worker.is_started and worker.taken_seconds >= most:
+            return f"decoding took more than {most:g} s"
+        return ""
 
-    def _time_out(self, worker: _Decoder, message: str) -> Iterator[Event]:
+    def _with_frames(self, worker: Decoder, message: object) -> object:
+        """The message, a clip with its frames; the leave that it took is spent."""
+        if isinstance(message, ClipInSlot | DecodedClip):
+            worker.granted.popleft()
+        if not isinstance(message, ClipInSlot):
+            return message
+        frames = self.ring.array(message.slot)
+        return DecodedClip(message.clip, message.facts, frames, message.info)
+
+    def _take(self, help_: _Help, sent: DecodedClip | RepeatedClip | End) -> Iterator[Event]:
+        """Take what came of a stretch, and hand out what can be."""
+        attempt, shared = help_.attempt, help_.piece.shared
+        for part in shared.take(help_.piece, sent):
+            yield _event(attempt.job, attempt.number, part)
+        if shared.outcome is None:
+            return
+        del self.shared[attempt]
+        self.again = deque(errand for errand in self.again if not _is_for(errand, attempt))
+        for worker in [one for one, errand in self.busy.items() if _is_for(errand, attempt)]:
+            del self.busy[worker]
+            worker.end()
+        match shared.outcome:
+            case DecodedVideo():
+                yield _event(attempt.job, attempt.number, shared.outcome)
+            case VideoError():
+                yield _failed(attempt, shared.outcome)
+            case Death(cause):
+                yield from self._try_again(attempt, cause)
+            case Given():
+                self.again.append(_Attempt(attempt.job, attempt.number, shared.outcome))
+
+    def _time_out(self, worker: Decoder, message: str) -> Iterator[Event]:
         if not worker.is_started:
             yield from self._bury(worker)
             return
-        attempt = self.busy.pop(worker)
+        errand = self.busy.pop(worker)
         worker.end()
-        yield VideoFailed(attempt.job, Problem("decode_timeout", message))
+        error = VideoError("decode_timeout", message)
+        if isinstance(errand, _Help):
+            yield from self._take(errand, error)
+        else:
+            yield _failed(errand, error)
 
-    def _bury(self, worker: _Decoder) -> Iterator[Event]:
-        """Try a dead worker's video once more, unless that was the second time."""
-        attempt = self.busy.pop(worker)
+    def _bury(self, worker: Decoder) -> Iterator[Event]:
+        """See what becomes of a dead worker's video."""
+        errand = self.busy.pop(worker)
         death = worker.death()
         worker.end()
         if not worker.is_started:
             self._count_failed_start(death)
-            self.again.append(attempt)
-        elif attempt.number < ATTEMPTS:
+            self.again.append(errand)
+        elif isinstance(errand, _Help):
+            yield from self._take(errand, Death(death))
+        else:
+            yield from self._try_again(errand, death)
+
+    def _try_again(self, attempt: _Attempt, death: str) -> Iterator[Event]:
+        """Try a video once more, unless that was the second time."""
+        if attempt.number < ATTEMPTS:
             self.again.append(_Attempt(attempt.job, attempt.number + 1))
         else:
             message = f"the decoder ended its process twice, the second time by {death}"

@@ -49,6 +49,7 @@ class Survey:
         references: Whether other pictures may refer to a packet's, shape (packets,).
         is_foreseeable: Whether it is known of each picture when it is shown: nothing is lost, and
             there is no doubt about the times.
+        is_seekable: Whether one can go to a key frame without reading what is before it.
         notes: What else there is in the file, and is not read.
     """
 
@@ -67,6 +68,7 @@ class Survey:
     starts: NDArray[np.bool_]
     references: NDArray[np.bool_]
     is_foreseeable: bool
+    is_seekable: bool
     notes: tuple[str, ...]
 
     def goes_on(self, packet: int, time: int, until: int) -> bool:
@@ -120,6 +122,7 @@ def survey(media: Media, tick: Tick) -> Survey:
         is_foreseeable=media.format != "avi"  # which keeps the order of decoding alone
         and chosen.has_all_times()
         and not (losses or unseen or damaged or lacks),
+        is_seekable=media.is_seekable,
         notes=ending.notes(),
     )
 

@@ -63,6 +63,23 @@ class Timetable:
         """When the last picture's time is over."""
         return float(self.seconds[-1]) + self.found.last_seconds
 
+    def starts_before(self, packet: int) -> NDArray[np.int64]:
+        """The packets up to this one that decoding can begin with, and that have a time."""
+        is_start = self.found.starts & (self.found.times != NO_TIME)
+        return np.flatnonzero(is_start[: packet + 1])
+
+    def groups(self, clips: Iterable[Clip], sampling: Sampling) -> NDArray[np.int64]:
+        """In which group of pictures the first sample of each clip is, counted from 1.
+
+        Args:
+            clips: Some clips.
+            sampling: Frames of a clip and their spacing.
+        """
+        first = np.array([frame_times(clip, sampling)[0] for clip in clips])
+        places = np.searchsorted(self.seconds, first + TOLERANCE_SECONDS, side="right") - 1
+        starts = np.flatnonzero(self.found.starts)
+        return np.searchsorted(starts, self.packets[np.maximum(places, 0)], side="right")
+
     def until(self, place: int) -> float:
         """When a picture is replaced by the next one, or its time is over.
 

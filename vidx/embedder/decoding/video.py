@@ -16,11 +16,9 @@ give the parallelism.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import heapq
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from itertools import dropwhile
 from operator import attrgetter
 from typing import TYPE_CHECKING
@@ -28,8 +26,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vidx.embedder.decoding.container import FileState, file_state, opened
-from vidx.embedder.decoding.cutter import Cut
-from vidx.embedder.decoding.facts import clip_facts
+from vidx.embedder.decoding.handout import (
+    DecodedClip,
+    DecodedVideo,
+    Handout,
+    Part,
+    RepeatedClip,
+    Room,
+)
+from vidx.embedder.decoding.messages import Given, Stretch, StretchOver
 from vidx.embedder.decoding.packets import Tick
 from vidx.embedder.decoding.pass_by_clock import PassByClock
 from vidx.embedder.decoding.pass_by_timetable import PassByTimetable
@@ -42,66 +47,14 @@ from vidx.embedder.decoding.sampling import (
     clips_within,
     num_clips_until,
 )
+from vidx.embedder.decoding.stretches import Divider
 from vidx.embedder.decoding.survey import survey
 from vidx.embedder.decoding.timetable import Surprise, Timetable
 from vidx.errors import VideoError
-from vidx.records import Begun, Clip, ClipFacts, Problem, VideoInfo
+from vidx.records import Begun, Clip
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from vidx.embedder.decoding.geometry import FrameGeometry
-
-# As np.empty: shape and type to an array of any contents.
-Room = Callable[[tuple[int, ...], type[np.uint8]], "NDArray[np.uint8]"]
-
-
-@dataclass(frozen=True, slots=True)
-class DecodedClip:
-    """One clip's pixels.
-
-    Attributes:
-        clip: Its span.
-        facts: What is plain to see of it.
-        frames: uint8, shape (num_frames, height, width, 3), RGB.
-        info: What is known of the video so far; its duration as the packets tell it.
-    """
-
-    clip: Clip
-    facts: ClipFacts
-    frames: NDArray[np.uint8]
-    info: VideoInfo
-
-
-@dataclass(frozen=True, slots=True)
-class RepeatedClip:
-    """A clip whose pictures are those of the clip that was handed out last, each of them.
-
-    Attributes:
-        clip: Its span.
-        facts: What is plain to see of it.
-        info: As of `DecodedClip`.
-    """
-
-    clip: Clip
-    facts: ClipFacts
-    info: VideoInfo
-
-
-@dataclass(frozen=True, slots=True)
-class DecodedVideo:
-    """What is known when a video's last clip is out.
-
-    Attributes:
-        info: What the decoder learned.
-        problem: Why some clips are missing, or None when the video is whole.
-    """
-
-    info: VideoInfo
-    problem: Problem | None
-
-
-Part = DecodedClip | RepeatedClip | DecodedVideo
 
 
 def decode_clips(
@@ -113,6 +66,8 @@ def decode_clips(
     expected: FileState | None = None,
     room: Room = np.empty,
     begun: Begun | None = None,
+    given: Given | None = None,
+    is_asked: Callable[[], bool] = lambda: False,
 ) -> Iterator[Part]:
     """Decode a video's clips.
 
@@ -125,6 +80,8 @@ def decode_clips(
         expected: What the file must be like, or None when that does not matter.
         room: Makes the array that a clip's frames are written to.
         begun: What of the video is stored: only clips behind that are handed out. None: nothing.
+        given: What was handed out until it went otherwise than foreseen. None: nothing.
+        is_asked: Whether the rest of a long video is to be left to several, as of now.
 
     Yields:
         Its good clips in time order, at least one if nothing is stored, and then one
@@ -133,24 +90,73 @@ def decode_clips(
     Raises:
         VideoError: Nothing could be had, or the file is not as expected, or changed meanwhile; the
             clips are void then. Or all of the plan's spans start after the video's end.
+        Divided: The rest is left, as was asked.
     """
     before = expected or file_state(path)
-    _check_unchanged(path, before)
+    check_unchanged(path, before)
     if before.size == 0:
         raise VideoError("empty_file", "0 bytes")
-    try:
-        for part in _decode(path, sampling, plan, geometry, tick, room, begun):
+    handout = Handout(room)
+    if given:
+        handout.go_on(given)
+    elif begun:
+        known = num_clips_until(begun.last_start_seconds, sampling, plan)
+        handout.num_good, handout.num_lost = begun.num_clips, known - begun.num_clips
+    divider = None if given else Divider(before, is_asked)
+    with errors_told(path, before):
+        for part in _decode(path, sampling, plan, geometry, tick, handout, begun, divider):
             if isinstance(part, DecodedVideo):  # nothing comes after this
-                _check_unchanged(path, before)
+                check_unchanged(path, before)
             yield part
+
+
+def decode_stretch(
+    stretch: Stretch, tick: Tick, room: Room
+) -> Iterator[DecodedClip | RepeatedClip | StretchOver]:
+    """Decode some clips of a video that several decode.
+
+    Args:
+        stretch: Which.
+        tick: Called at least once a packet, as a sign of life.
+        room: Makes the array that a clip's frames are written to.
+
+    Yields:
+        Its good clips in time order, the first with pixels, and then one `StretchOver`.
+
+    Raises:
+        VideoError: The file cannot be read, or is not as expected.
+    """
+    timetable = Timetable.of(stretch.found)
+    assert timetable is not None  # noqa: S101 - by it the stretch was made
+    on_time = PassByTimetable(stretch.path, timetable, stretch.geometry, tick)
+    handout, info = Handout(room), None
+    check_unchanged(stretch.path, stretch.state)
+    with errors_told(stretch.path, stretch.state):
+        with contextlib.suppress(Surprise):
+            yield from clips_on_time(on_time, stretch.clips, stretch.sampling, handout)
+            info = on_time.info()
+        check_unchanged(stretch.path, stretch.state)
+        yield StretchOver(frozenset(handout.seen), info)
+
+
+@contextlib.contextmanager
+def errors_told(path: str, before: FileState) -> Iterator[None]:
+    """Tell a lack of memory, and a file that changed meanwhile, for what they are."""
+    try:
+        yield
     except MemoryError:
         raise VideoError("too_large", "out of memory when decoding") from None
     except VideoError:
-        _check_unchanged(path, before)
+        check_unchanged(path, before)
         raise
 
 
-def _check_unchanged(path: str, before: FileState) -> None:
+def check_unchanged(path: str, before: FileState) -> None:
+    """See to it that a file is what it was.
+
+    Raises:
+        VideoError: It is not.
+    """
     if file_state(path) != before:
         raise VideoError("changed_while_reading", "size or modification time changed")
 
@@ -161,25 +167,23 @@ def _decode(
     plan: Plan,
     geometry: FrameGeometry,
     tick: Tick,
-    room: Room,
+    handout: Handout,
     begun: Begun | None,
+    divider: Divider | None,
 ) -> Iterator[Part]:
     with opened(path, tick) as media:
         found = survey(media, tick)
-    tally = _Tally(room)
-    if begun:
-        tally.num_good = begun.num_clips
-        known = num_clips_until(begun.last_start_seconds, sampling, plan)
-        tally.num_lost = known - begun.num_clips
-    if timetable := Timetable.of(found):
+    if divider and (timetable := Timetable.of(found)):
         with contextlib.suppress(Surprise):
             on_time = PassByTimetable(path, timetable, geometry, tick)
-            clips = _behind(begun, clip_spans(on_time.duration_seconds, sampling, plan))
-            tally.beyond = plan.beyond(on_time.duration_seconds)
-            yield from _decode_on_time(on_time, list(clips), sampling, tally)
+            clips = list(_behind(begun, clip_spans(on_time.duration_seconds, sampling, plan)))
+            handout.beyond = plan.beyond(on_time.duration_seconds)
+            divider.plan(timetable, clips, sampling)
+            yield from clips_on_time(on_time, clips, sampling, handout, divider)
+            yield DecodedVideo(on_time.info(), handout.verdict(None, ""))
             return
     first = PassByClock(path, found, geometry, tick)
-    yield from _decode_by_clock(first, sampling, plan, tally, begun)
+    yield from _decode_by_clock(first, sampling, plan, handout, begun)
 
 
 def _behind(begun: Begun | None, clips: Iterable[Clip]) -> Iterator[Clip]:
@@ -188,28 +192,36 @@ def _behind(begun: Begun | None, clips: Iterable[Clip]) -> Iterator[Clip]:
     return dropwhile(lambda clip: clip.start_seconds <= last, clips)
 
 
-def _decode_on_time(
-    decoding: PassByTimetable, clips: Sequence[Clip], sampling: Sampling, tally: _Tally
-) -> Iterator[Part]:
+def clips_on_time(
+    decoding: PassByTimetable,
+    clips: Sequence[Clip],
+    sampling: Sampling,
+    handout: Handout,
+    divider: Divider | None = None,
+) -> Iterator[DecodedClip | RepeatedClip]:
     """Decode what the clips take.
 
     Raises:
         Surprise: It does not go as foreseen. What was let out so far is good.
+        Divided: The rest is left, as was asked.
     """
     last = None
-    for cut in decoding.cuts(clips, sampling):
+    if divider:
+        divider.check(0, handout)
+    for number, cut in enumerate(decoding.cuts(clips, sampling), 1):
         if cut.clip is clips[-1]:
             last = cut
-        else:
-            yield from tally.let_out(cut, decoding.info())
+            continue
+        yield from handout.hand_out(cut, decoding.info())
+        if divider:
+            divider.check(number, handout)
     if last is None:
         raise Surprise
-    yield from tally.let_out(last, decoding.info())
-    yield DecodedVideo(decoding.info(), tally.verdict(None, ""))
+    yield from handout.hand_out(last, decoding.info())
 
 
 def _decode_by_clock(
-    first: PassByClock, sampling: Sampling, plan: Plan, tally: _Tally, begun: Begun | None
+    first: PassByClock, sampling: Sampling, plan: Plan, handout: Handout, begun: Begun | None
 ) -> Iterator[Part]:
     """Decode all, up to the plan's end."""
     guess = clip_at_end(first.duration_seconds, sampling, plan)  # held until the end is known
@@ -221,19 +233,19 @@ def _decode_by_clock(
             held = cut
         else:
             latest = cut.clip
-            yield from tally.let_out(cut, first.info())
+            yield from handout.hand_out(cut, first.info())
 
-    truncation, tally.beyond = first.truncation(), plan.beyond(first.duration_seconds)
+    truncation, handout.beyond = first.truncation(), plan.beyond(first.duration_seconds)
     if truncation and not plan.spans_within(first.duration_seconds):
         raise VideoError(truncation.reason, truncation.message)
     last = clip_spans(first.duration_seconds, sampling, plan)[-1]
     if held and _alike(last, held.clip):
-        yield from tally.let_out(held, first.info())
+        yield from handout.hand_out(held, first.info())
     elif not (latest and _alike(last, latest)):
         again = PassByClock(first.path, first.found, first.geometry, first.tick)
         for cut in again.cuts([last], sampling, last.end_seconds):
-            yield from tally.let_out(cut, first.info())
-    yield DecodedVideo(first.info(), tally.verdict(truncation, first.first_error))
+            yield from handout.hand_out(cut, first.info())
+    yield DecodedVideo(first.info(), handout.verdict(truncation, first.first_error))
 
 
 def _alike(one: Clip, other: Clip) -> bool:
@@ -241,51 +253,3 @@ def _alike(one: Clip, other: Clip) -> bool:
         abs(one.start_seconds - other.start_seconds) <= TOLERANCE_SECONDS
         and abs(one.end_seconds - other.end_seconds) <= TOLERANCE_SECONDS
     )
-
-
-@dataclass(slots=True)
-class _Tally:
-    """The clips that were let out, each once, and those that are lost."""
-
-    room: Room
-    num_good: int = 0  # those of earlier runs included
-    num_lost: int = 0
-    beyond: Problem | None = None  # spans that have no clip
-    _seen: set[Clip] = field(default_factory=set)
-    # Of the clip that was let out last: whoever has its vector needs no second one like it.
-    pictures: list[NDArray[np.uint8]] = field(default_factory=list)
-    facts: ClipFacts | None = None
-
-    def let_out(self, cut: Cut, info: VideoInfo) -> Iterator[DecodedClip | RepeatedClip]:
-        if cut.clip in self._seen:  # by a pass that was given up
-            return
-        self._seen.add(cut.clip)
-        pictures = cut.pictures()
-        if pictures is None:
-            self.num_lost += 1
-            return
-        self.num_good += 1
-        frame_seconds = tuple(cut.frame_seconds)
-        if self.facts and _are_same(pictures, self.pictures):
-            facts = dataclasses.replace(self.facts, frame_seconds=frame_seconds)
-            yield RepeatedClip(cut.clip, facts, info)
-            return
-        self.pictures, self.facts = pictures, clip_facts(pictures, frame_seconds)
-        room = self.room((len(pictures), *pictures[0].shape), np.uint8)
-        yield DecodedClip(cut.clip, self.facts, np.stack(pictures, out=room), info)
-
-    def verdict(self, truncation: Problem | None, first_error: str) -> Problem | None:
-        problem = truncation
-        if problem is None and self.num_lost:
-            why = first_error or "data are missing in the file"
-            clips = self.num_good + self.num_lost
-            problem = Problem("decode_error", f"{self.num_lost} of {clips} clips damaged: {why}")
-        if problem is not None and not self.num_good:
-            raise VideoError(problem.reason, problem.message)
-        return problem or self.beyond
-
-
-def _are_same(some: list[NDArray[np.uint8]], others: list[NDArray[np.uint8]]) -> bool:
-    """Whether pictures are equal, each to its like; as a rule the first ones tell."""
-    pairs = zip(some, others, strict=True)
-    return all(one is other or np.array_equal(one, other) for one, other in pairs)

@@ -15,15 +15,26 @@ import socket
 import sys
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from multiprocessing.connection import wait
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vidx.embedder.decoding.handout import DecodedClip, DecodedVideo, Part
 from vidx.embedder.decoding.header import read_header
-from vidx.embedder.decoding.messages import Alive, ClipInSlot, Grant, Task
-from vidx.embedder.decoding.video import DecodedClip, DecodedVideo, Part, decode_clips
+from vidx.embedder.decoding.messages import (
+    Alive,
+    ClipInSlot,
+    Grant,
+    Share,
+    Stretch,
+    StretchOver,
+    Task,
+)
+from vidx.embedder.decoding.stretches import Divided
+from vidx.embedder.decoding.video import decode_clips, decode_stretch
 from vidx.embedder.workers.channel import Channel
 from vidx.embedder.workers.process import end_with_parent
 from vidx.embedder.workers.ring import Slots
@@ -46,7 +57,7 @@ def main() -> None:
             message = channel.receive()
             if isinstance(message, Grant):
                 room.grants.append(message)
-            elif isinstance(message, Task):
+            elif isinstance(message, Task | Stretch):
                 _serve(message, channel, room)
 
 
@@ -56,15 +67,19 @@ def _slots(fd: str, slots: str, shape: str) -> Slots | None:
     return Slots(int(fd), int(slots), tuple(map(int, shape.split(","))))
 
 
-def _serve(task: Task, channel: Channel, room: _Room) -> None:
+def _serve(task: Task | Stretch, channel: Channel, room: _Room) -> None:
+    room.begin()
     pulse = Pulse(channel, lambda: room.waited_seconds)
     try:
-        if task.header_only:
+        if isinstance(task, Task) and task.header_only:
             channel.send(read_header(task.path, pulse.beat, task.state))
         else:
             _decode(task, channel, room, pulse)
     except (ConnectionError, EOFError):
         raise
+    except Divided as divided:
+        pulse.tell()
+        channel.send(divided.rest)
     except VidxError as error:
         pulse.tell()
         channel.send(error)
@@ -73,14 +88,20 @@ def _serve(task: Task, channel: Channel, room: _Room) -> None:
         channel.send(VideoError("decode_crashed", f"{type(error).__name__}: {error}"))
 
 
-def _decode(task: Task, channel: Channel, room: _Room, pulse: Pulse) -> None:
-    parts = decode_clips(
-        task.path, task.sampling, task.plan, task.geometry, pulse.beat, task.state, room, task.begun
-    )
-    for part in parts:
-        if isinstance(part, DecodedVideo):
+def _decode(task: Task | Stretch, channel: Channel, room: _Room, pulse: Pulse) -> None:
+    for part in _parts(task, pulse, room):
+        if isinstance(part, DecodedVideo | StretchOver):
             pulse.tell()
         channel.send(room.message(part))
+
+
+def _parts(task: Task | Stretch, pulse: Pulse, room: _Room) -> Iterator[Part | StretchOver]:
+    if isinstance(task, Stretch):
+        return decode_stretch(task, pulse.beat, room)
+    return decode_clips(
+        task.path, task.sampling, task.plan, task.geometry, pulse.beat, task.state, room,
+        task.begun, task.given, room.is_asked_to_share,
+    )  # fmt: skip
 
 
 class _Room:
@@ -100,13 +121,28 @@ class _Room:
         self._channel = channel
         self._slots = slots
         self._slot: int | None = None
+        self._is_asked = False
+
+    def begin(self) -> None:
+        """Begin with another video, or a stretch of one."""
+        self._slot, self._is_asked = None, False
+
+    def is_asked_to_share(self) -> bool:
+        """Whether the parent has workers to spare for the rest of this video."""
+        while wait([self._channel.fileno()], 0):
+            self._hear()
+        return self._is_asked
+
+    def _hear(self) -> None:
+        message = self._channel.receive()
+        if isinstance(message, Grant):
+            self.grants.append(message)
+        self._is_asked |= isinstance(message, Share)
 
     def __call__(self, shape: tuple[int, ...], dtype: type[np.uint8]) -> NDArray[np.uint8]:
         began = time.monotonic()
         while not self.grants:
-            message = self._channel.receive()
-            if isinstance(message, Grant):
-                self.grants.append(message)
+            self._hear()
         self.waited_seconds += time.monotonic() - began
         self._slot = self.grants[0].slot
         if self._slots is None or self._slot is None:
@@ -116,7 +152,7 @@ class _Room:
         self.grants.popleft()
         return array
 
-    def message(self, part: Part) -> Part | ClipInSlot:
+    def message(self, part: Part | StretchOver) -> Part | StretchOver | ClipInSlot:
         """What to send of a part of a video."""
         if isinstance(part, DecodedClip) and self._slot is not None:
             return ClipInSlot(part.clip, part.facts, part.info, self._slot)
