@@ -33,9 +33,9 @@ from command import circumstances
 from vidx.embedder.decoding import decoder, worker
 from vidx.embedder.decoding.facts import clip_facts
 from vidx.embedder.decoding.geometry import FrameGeometry
+from vidx.embedder.decoding.handout import DecodedClip, DecodedVideo
 from vidx.embedder.decoding.pool import ClipDecoded, Job, decode
 from vidx.embedder.decoding.sampling import Sampling
-from vidx.embedder.decoding.video import DecodedClip, DecodedVideo
 from vidx.records import Clip, VideoInfo
 
 SHAPE = (16, 224, 224, 3)

@@ -32,7 +32,7 @@ class Views:
 
     def __init__(self, encoder: Encoder) -> None:
         self.space, self.geometry, self.ahead = encoder.space, encoder.geometry, 0
-        self.room = encoder.room
+        self.room, self.spent = encoder.room, encoder.spent
         self.ways: dict[str, Callable[[NDArray[np.uint8]], NDArray[Any]]] = {
             "model": lambda frames: encoder.encode(frames)[0],
             "colour": colour,

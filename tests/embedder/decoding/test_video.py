@@ -17,7 +17,7 @@ from vidx.embedder.decoding.container import FileState
 from vidx.embedder.decoding.geometry import FrameGeometry
 from vidx.embedder.decoding.sampling import Plan, Sampling, clip_spans, frame_times
 from vidx.embedder.decoding.video import DecodedClip, DecodedVideo, decode_clips
-from vidx.errors import UsageError, VideoError
+from vidx.errors import VideoError
 from vidx.records import Clip, Problem, VideoInfo
 
 MakeVideo = Callable[..., Path]
@@ -202,9 +202,9 @@ def test_a_span_gives_the_clips_within_it(
     assert_same_clips(decoded(path, plan)[0], reference(path, plan=plan))
 
 
-def test_a_span_after_the_end_is_a_usage_error(make_video: MakeVideo, tmp_path: Path) -> None:
+def test_a_span_after_the_end_is_told_with_the_end(make_video: MakeVideo, tmp_path: Path) -> None:
     path = make_video(tmp_path / "a.mp4")
-    with pytest.raises(UsageError, match=r"ends at 3\.000 s"):
+    with pytest.raises(VideoError, match=r"span_beyond_end: .*ends at 3\.000 s"):
         decoded(path, Plan(start_seconds=30))
 
 

@@ -11,8 +11,9 @@ import av
 import numpy as np
 
 from vidx.embedder.decoding.geometry import FrameGeometry
+from vidx.embedder.decoding.handout import DecodedClip
 from vidx.embedder.decoding.sampling import Plan, Sampling
-from vidx.embedder.decoding.video import DecodedClip, decode_clips
+from vidx.embedder.decoding.video import decode_clips
 from vidx.errors import VideoError
 
 if TYPE_CHECKING:
