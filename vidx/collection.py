@@ -226,7 +226,7 @@ class Collection(Questions):
                 f"{self.path} has {own.num_frames} at {own.fps:g}",
                 "Start another collection with --collection FOLDER, or leave these options out.",
             )
-        plan = Plan(asked.stride_seconds).digest(own)
+        plan = Plan(asked.stride_seconds, segment=asked.segment).digest(own)
         catalogue = self._catalogue()
         retry, copies = asked.retry_failed, Copies(files.objects)
         plans = files.digests(own)

@@ -42,7 +42,7 @@ def estimate(
     Raises:
         VidxError: As `load_encoder` does.
     """
-    plan = Plan(options.stride_seconds)
+    plan = Plan(options.stride_seconds, segment=options.segment)
     files = [
         VideoFile(one.source.path, one.source.size_bytes, plans.get(one.source.path, plan))
         for one in findings

@@ -81,7 +81,7 @@ class Ingest:
         self.options = options
         space = writer.manifest.space
         self.sampling = Sampling(space.num_frames, space.fps)
-        self.plan = Plan(options.stride_seconds)
+        self.plan = Plan(options.stride_seconds, segment=options.segment)
         self.digest = self.plan.digest(self.sampling)
         # Of those files that are cut otherwise.
         self.plans: Mapping[str, Plan] = {}
@@ -216,6 +216,8 @@ class Ingest:
                 self.sources[video_id] = [finding.source]
                 digest = self._digest_of(finding.source.path)
                 begun = catalogue.begun(video_id, digest)
+                if begun and begun.has_non_finite and self.options.segment == "shots":
+                    begun = None  # how many are missing is known of plain windows alone
                 self.takes[video_id] = _Take.of(digest, begun)
                 yield self._job(video_id, finding.source, begun)
             else:

@@ -19,7 +19,7 @@ from typing import Any
 from vidx.embedder.decoding.globs import is_glob
 from vidx.embedder.decoding.sampling import Plan, check_span, overlap
 from vidx.errors import UsageError, VideoError
-from vidx.records import MetadataColumn, Problem, RefusedRow, Span
+from vidx.records import MetadataColumn, Problem, RefusedRow, Segmentation, Span
 from vidx.remote.objects import RemoteFile, look
 from vidx.remote.troubles import Absent
 from vidx.remote.urls import checked, is_url
@@ -57,10 +57,11 @@ class Manifests:
             spans.sort(key=lambda span: span.start_seconds)
         return found
 
-    def plans(self, stride_seconds: float | None) -> dict[str, Plan]:
+    def plans(self, stride_seconds: float | None, segment: Segmentation) -> dict[str, Plan]:
         """How those places are cut that have spans, with some seconds from clip to clip."""
         return {
-            place: Plan.of_spans(stride_seconds, spans) for place, spans in self._spans().items()
+            place: Plan.of_spans(stride_seconds, spans, segment)
+            for place, spans in self._spans().items()
         }
 
 

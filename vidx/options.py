@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from vidx.errors import UsageError
-from vidx.records import Likeness
+from vidx.records import Likeness, Segmentation
 from vidx.throughput import num_cores
 
 if TYPE_CHECKING:
@@ -52,6 +52,8 @@ class EmbedOptions:
         num_frames: Frames sampled from a clip. None: the collection's, or the model's.
         fps: Frames sampled a second. None: the collection's, or 7.5.
         stride_seconds: From one clip's start to the next one's. None: back to back.
+        segment: `fixed` cuts a video into clips from its start to its end; `shots` cuts each of its
+            shots by itself, so that no clip shows two. It takes decoding every frame.
         batch_size: Clips in one batch. None: what suits the device and its free memory.
         workers: Decoding processes; 0 decodes in this one, without isolation. None: one a core, at
             most 16.
@@ -74,6 +76,7 @@ class EmbedOptions:
     num_frames: int | None = None
     fps: float | None = None
     stride_seconds: float | None = None
+    segment: Segmentation = "fixed"
     batch_size: int | None = None
     workers: int | None = None
     limit: int | None = None
@@ -88,6 +91,8 @@ class EmbedOptions:
         return min(num_cores(), MAX_WORKERS) if self.workers is None else self.workers
 
     def __post_init__(self) -> None:
+        if self.segment not in ("fixed", "shots"):
+            raise UsageError(f"segment={self.segment!r}: it is 'fixed' or 'shots'.")
         _check(1, num_frames=self.num_frames, batch_size=self.batch_size, limit=self.limit)
         _check(0, workers=self.workers)
         _check_positive(fps=self.fps, stride_seconds=self.stride_seconds)

@@ -19,6 +19,7 @@ SHOWN_ENDINGS = 10  # in a line
 # By what vectors are compared: the cosine as they are, for meaning; or the cosine after whitening
 # by the collection's own PCA, for the same footage.
 Likeness: TypeAlias = Literal["similar", "copy"]
+Segmentation: TypeAlias = Literal["fixed", "shots"]
 
 
 @dataclass(frozen=True, slots=True)

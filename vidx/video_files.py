@@ -86,7 +86,7 @@ def video_files(
         raise VidxError(f"no video files in {shown}", next_step)
     places = found.places if options.limit is None else ()
     chosen = tuple(sorted(files)[: options.limit])
-    plans = manifests.plans(options.stride_seconds)
+    plans = manifests.plans(options.stride_seconds, options.segment)
     return VideoFiles(chosen, others, places, unreadable, objects, manifests, plans)
 
 

@@ -25,6 +25,7 @@ PLANS = [
     Plan(),
     Plan(stride_seconds=3.7),
     Plan.of_spans(None, [Span(0.5, 6.5), Span(7.0, 8.0), Span(8.0, 12.2), Span(14.0, 30.0)]),
+    Plan(segment="shots"),
     pytest.param(Plan(stride_seconds=1.3), marks=pytest.mark.long),
 ]
 NOT_FINITE = [

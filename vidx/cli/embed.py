@@ -58,6 +58,13 @@ from vidx.records import EmbedReport
     type=click.FloatRange(min=0, min_open=True),
     help="From one clip's start to the next one's. Default: clips are back to back.",
 )
+@click.option(
+    "--segment",
+    type=click.Choice(["fixed", "shots"]),
+    default="fixed",
+    help="fixed: clips from the start of a video to its end. shots: each shot is cut by itself, "
+    "so that no clip shows two; every frame is decoded for that. Default: fixed.",
+)
 @batch_size_option
 @workers_option
 @limit_option("Look only at the first N files, in sorted order.")

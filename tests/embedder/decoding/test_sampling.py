@@ -9,6 +9,7 @@ import pytest
 from vidx.embedder.decoding.sampling import (
     Plan,
     Sampling,
+    at_shots,
     clip_at_end,
     clip_spans,
     clips_within,
@@ -144,6 +145,27 @@ def test_clips_are_counted_over_all_spans() -> None:
     assert counted == [number + 1 for number in range(len(starts))]
 
 
+@pytest.mark.parametrize(
+    ("cuts", "expected"),
+    [
+        ([], [(0, 2), (2, 4), (4, 6), (6, 8), (8, 10)]),
+        ([3.0], [(0, 2), (1, 3), (3, 5), (5, 7), (7, 9), (8, 10)]),
+        ([1.0, 9.0], [(0, 1), (1, 3), (3, 5), (5, 7), (7, 9), (9, 10)]),
+        ([0.4, 9.6], [(0, 2), (2, 4), (4, 6), (6, 8), (8, 10)]),  # hardly shots
+    ],
+)
+def test_each_shot_is_cut_as_if_it_were_a_video(
+    cuts: list[float], expected: list[tuple[float, float]]
+) -> None:
+    assert spans(10.0, at_shots(cuts, 10.0, Plan(segment="shots"))) == expected
+
+
+def test_shots_of_spans_begin_and_end_with_them() -> None:
+    plan = Plan.of_spans(None, [Span(2.0, 6.0), Span(8.0, 12.0), Span(20.0, None)], "shots")
+    expected = [Span(2.0, 4.0), Span(4.0, 6.0), Span(8.0, 9.0), Span(9.0, 12.0), Span(20.0, None)]
+    assert at_shots([1.0, 4.0, 9.0], 10.0, plan) == Plan.of_spans(None, expected)
+
+
 def test_frames_of_a_whole_window_are_evenly_spaced_from_its_start() -> None:
     assert frame_times(Clip(3, 5), TWO_SECONDS).tolist() == [3.0, 3.5, 4.0, 4.5]
 
@@ -194,6 +216,7 @@ def test_the_digest_tells_cuts_apart_and_only_those() -> None:
         Plan.of_spans(None, [Span(0.5, 1.0), Span(2.0, 3.0)]),
         Plan.of_spans(None, [Span(0.5, 1.0), Span(2.0, 4.0)]),
     ]
+    plans.append(Plan(segment="shots"))
     digests = {plan.digest(sampling) for plan in plans}
     assert len(digests) == len(plans)
     assert Plan(stride_seconds=sampling.window_seconds).digest(sampling) == Plan().digest(sampling)

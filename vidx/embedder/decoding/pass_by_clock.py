@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, cast
 
 from vidx.embedder.decoding.clock import Clock
@@ -30,13 +30,22 @@ class PassByClock:
         found: The stream to decode, as its packets tell it.
         geometry: Resize and crop.
         tick: Called at least once a packet.
+        watch: Called with each frame.
     """
 
-    def __init__(self, path: str, found: Survey, geometry: FrameGeometry, tick: Tick) -> None:
+    def __init__(
+        self,
+        path: str,
+        found: Survey,
+        geometry: FrameGeometry,
+        tick: Tick,
+        watch: Callable[[Shown], None] = lambda _: None,
+    ) -> None:
         self.path = path
         self.found = found
         self.geometry = geometry
         self.tick = tick
+        self.watch = watch
         self.trust = Trust(found)
         self.first_error = ""
         self.duration_seconds = found.duration_seconds
@@ -59,6 +68,7 @@ class PassByClock:
         shown: Shown | None = None
         with opened(self.path, self.tick) as media:
             for frame in self.frames(media):
+                self.watch(frame)
                 if shown:
                     is_gap = self.trust.is_lost_between(shown.fed, frame.fed)
                     yield from cutter.show(shown, frame.time, is_gap=is_gap)

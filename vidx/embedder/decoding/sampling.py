@@ -22,8 +22,12 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from vidx.records import Segmentation
+
 # Containers round times to a millisecond (Matroska, FLV), so less than that means nothing.
 TOLERANCE_SECONDS = 0.001
+SHOTS = "shots-1"  # stored in digests: another number for another way to find shots
+LEAST_SHOT_SECONDS = 0.5  # what is shorter is of the shot beside it
 
 BEYOND_END = "span_beyond_end"  # the reason of a video that ends before a span begins
 
@@ -69,12 +73,14 @@ class Plan:
         start_seconds: Where to begin.
         end_seconds: Where to stop; None, or beyond the video's end: at the end.
         more_spans: What else is cut, by itself: spans after that one, in time order.
+        segment: `fixed` cuts these spans as they are; `shots` each of their shots by itself.
     """
 
     stride_seconds: float | None = None
     start_seconds: float = 0.0
     end_seconds: float | None = None
     more_spans: tuple[Span, ...] = ()
+    segment: Segmentation = "fixed"
 
     def __post_init__(self) -> None:
         if self.stride_seconds is not None:
@@ -88,10 +94,15 @@ class Plan:
                 raise UsageError(f"The spans {span} and {later} overlap, or are not in order.")
 
     @classmethod
-    def of_spans(cls, stride_seconds: float | None, spans: Sequence[Span]) -> Self:
+    def of_spans(
+        cls,
+        stride_seconds: float | None,
+        spans: Sequence[Span],
+        segment: Segmentation = "fixed",
+    ) -> Self:
         """The plan that cuts some spans, at least one, in time order."""
         first, *more = spans
-        return cls(stride_seconds, first.start_seconds, first.end_seconds, tuple(more))
+        return cls(stride_seconds, first.start_seconds, first.end_seconds, tuple(more), segment)
 
     @property
     def spans(self) -> tuple[Span, ...]:
@@ -116,6 +127,8 @@ class Plan:
         }
         if self.more_spans:
             facts["more_spans"] = self.more_spans
+        if self.segment == "shots":
+            facts["segment"] = SHOTS
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
     def stride(self, sampling: Sampling) -> float:
@@ -184,6 +197,26 @@ def clips_within(duration_seconds: float, sampling: Sampling, plan: Plan) -> Ite
         last = _last_clip(span.start_seconds, end, sampling, plan)
         if last is not None:
             yield last
+
+
+def at_shots(cuts: Sequence[float], duration_seconds: float, plan: Plan) -> Plan:
+    """Make each shot of a video a span of its own.
+
+    Args:
+        cuts: Where shots meet, in seconds, in order.
+        duration_seconds: The video's duration.
+        plan: Whose spans are parted; what would be a shot shorter than LEAST_SHOT_SECONDS at an
+            end of a span is of the shot beside it.
+
+    Returns:
+        The plan that cuts these spans as they are.
+    """
+    least, spans = LEAST_SHOT_SECONDS, []
+    for start, end in plan.spans:
+        latest = min(duration_seconds, end or math.inf) - least
+        starts = [start, *(cut for cut in cuts if start + least <= cut <= latest)]
+        spans += [Span(*ends) for ends in zip(starts, [*starts[1:], end], strict=True)]
+    return Plan.of_spans(plan.stride_seconds, spans)
 
 
 def num_clips_until(start_seconds: float, sampling: Sampling, plan: Plan) -> int:

@@ -38,6 +38,7 @@ from vidx.embedder.decoding.messages import Given, Stretch, StretchOver
 from vidx.embedder.decoding.packets import Tick
 from vidx.embedder.decoding.pass_by_clock import PassByClock
 from vidx.embedder.decoding.pass_by_timetable import PassByTimetable
+from vidx.embedder.decoding.pass_for_shots import plan_of_shots
 from vidx.embedder.decoding.sampling import (
     TOLERANCE_SECONDS,
     Plan,
@@ -48,7 +49,7 @@ from vidx.embedder.decoding.sampling import (
     num_clips_until,
 )
 from vidx.embedder.decoding.stretches import Divider
-from vidx.embedder.decoding.survey import survey
+from vidx.embedder.decoding.survey import Survey, survey
 from vidx.embedder.decoding.timetable import Surprise, Timetable
 from vidx.errors import VideoError
 from vidx.records import Begun, Clip
@@ -74,7 +75,7 @@ def decode_clips(
     Args:
         path: The file.
         sampling: Frames of a clip and their spacing.
-        plan: Stride and spans.
+        plan: Stride, spans and segmentation.
         geometry: Resize and crop.
         tick: Called at least once a packet, as a sign of life.
         expected: What the file must be like, or None when that does not matter.
@@ -97,14 +98,18 @@ def decode_clips(
     if before.size == 0:
         raise VideoError("empty_file", "0 bytes")
     handout = Handout(room)
-    if given:
-        handout.go_on(given)
-    elif begun:
-        known = num_clips_until(begun.last_start_seconds, sampling, plan)
-        handout.num_good, handout.num_lost = begun.num_clips, known - begun.num_clips
     divider = None if given else Divider(before, is_asked)
     with errors_told(path, before):
-        for part in _decode(path, sampling, plan, geometry, tick, handout, begun, divider):
+        with opened(path, tick) as media:
+            found = survey(media, tick)
+        if plan.segment == "shots":
+            plan = plan_of_shots(path, found, plan, tick)
+        if given:
+            handout.go_on(given)
+        elif begun:
+            known = num_clips_until(begun.last_start_seconds, sampling, plan)
+            handout.num_good, handout.num_lost = begun.num_clips, known - begun.num_clips
+        for part in _decode(path, found, sampling, plan, geometry, tick, handout, begun, divider):
             if isinstance(part, DecodedVideo):  # nothing comes after this
                 check_unchanged(path, before)
             yield part
@@ -163,6 +168,7 @@ def check_unchanged(path: str, before: FileState) -> None:
 
 def _decode(
     path: str,
+    found: Survey,
     sampling: Sampling,
     plan: Plan,
     geometry: FrameGeometry,
@@ -171,8 +177,6 @@ def _decode(
     begun: Begun | None,
     divider: Divider | None,
 ) -> Iterator[Part]:
-    with opened(path, tick) as media:
-        found = survey(media, tick)
     if divider and (timetable := Timetable.of(found)):
         with contextlib.suppress(Surprise):
             on_time = PassByTimetable(path, timetable, geometry, tick)
