@@ -35,35 +35,6 @@ from vidx.errors import (
 from vidx.estimates import EmbedEstimate
 from vidx.models import check_model, licence_of, list_models
 from vidx.options import CommitPolicy, EmbedOptions, IndexOptions, SearchOptions
-from vidx.records import (
-    Clip,
-    CollectionInfo,
-    CompactReport,
-    EmbedProgress,
-    EmbedReport,
-    ExportReport,
-    FailedQuery,
-    FileFinding,
-    FileStatus,
-    Hit,
-    IndexProgress,
-    IndexReport,
-    Label,
-    MetadataColumn,
-    MetadataReport,
-    Origin,
-    PassedOver,
-    Problem,
-    RebuildReport,
-    RefusedRow,
-    RemoveReport,
-    RestoreReport,
-    SearchReport,
-    Segment,
-    SkippedFile,
-    SnapshotReport,
-    Space,
-)
 from vidx.selection import Selection
 from vidx.throughput import Busy
 from vidx.training.telling import TrainingStep
@@ -80,6 +51,35 @@ if TYPE_CHECKING:
         Licence,
         ModelList,
         ModelReport,
+    )
+    from vidx.records import (
+        Clip,
+        CollectionInfo,
+        CompactReport,
+        EmbedProgress,
+        EmbedReport,
+        ExportReport,
+        FailedQuery,
+        FileFinding,
+        FileStatus,
+        Hit,
+        IndexProgress,
+        IndexReport,
+        Label,
+        MetadataColumn,
+        MetadataReport,
+        Origin,
+        PassedOver,
+        Problem,
+        RebuildReport,
+        RefusedRow,
+        RemoveReport,
+        RestoreReport,
+        SearchReport,
+        Segment,
+        SkippedFile,
+        SnapshotReport,
+        Space,
     )
 
 __all__ = [
@@ -162,7 +162,7 @@ def __getattr__(name: str) -> object:
 
         return Client
     if name in __all__:
-        from vidx import model_records
+        from vidx import model_records, records
 
-        return getattr(model_records, name)
+        return getattr(records if hasattr(records, name) else model_records, name)
     raise AttributeError(f"module 'vidx' has no attribute {name!r}")

@@ -14,25 +14,6 @@ from typing import TYPE_CHECKING, Self, SupportsIndex, TypeAlias
 from vidx.errors import CollectionDamaged, FingerprintMismatch, UsageError, VidxError
 from vidx.options import EmbedOptions, IndexOptions, SearchOptions
 from vidx.questions import Questions
-from vidx.records import (
-    CollectionInfo,
-    CompactReport,
-    EmbedProgress,
-    EmbedReport,
-    FileFinding,
-    Footage,
-    Hit,
-    IndexProgress,
-    IndexReport,
-    MetadataColumn,
-    MetadataReport,
-    RebuildReport,
-    RemoveReport,
-    RestoreReport,
-    SearchReport,
-    SnapshotReport,
-    Space,
-)
 from vidx.stages import stage
 from vidx.store import layout as layouts
 from vidx.store.layout import Layout, Manifest
@@ -49,6 +30,25 @@ if TYPE_CHECKING:
     from vidx.many import Queries
     from vidx.masks import Rule
     from vidx.queries import Examples
+    from vidx.records import (
+        CollectionInfo,
+        CompactReport,
+        EmbedProgress,
+        EmbedReport,
+        FileFinding,
+        Footage,
+        Hit,
+        IndexProgress,
+        IndexReport,
+        MetadataColumn,
+        MetadataReport,
+        RebuildReport,
+        RemoveReport,
+        RestoreReport,
+        SearchReport,
+        SnapshotReport,
+        Space,
+    )
     from vidx.selection import Selection
     from vidx.store.catalogue import Catalogue
     from vidx.store.writer import Writer
@@ -661,6 +661,7 @@ class Collection(Questions):
 
     def info(self) -> CollectionInfo:
         """How much the collection holds, in which embedding space, and what made its vectors."""
+        from vidx import records
         from vidx.indexing import report
         from vidx.views import fits, open_index
 
@@ -669,7 +670,7 @@ class Collection(Questions):
         with catalogue.now() as still:
             counts, covered = still.counts(), fits(index, still.state())
             end = index.end_clip_id if covered else 0
-            return CollectionInfo(
+            return records.CollectionInfo(
                 path=str(self.path),
                 uuid=manifest.uuid,
                 space=manifest.space,
@@ -697,6 +698,7 @@ class Collection(Questions):
             UsageError: One of the paths is not in the collection; nothing was changed.
             CollectionLocked: Another process is writing.
         """
+        from vidx import records
         from vidx.remote.urls import absolute
         from vidx.store.survey import escaped
 
@@ -713,7 +715,7 @@ class Collection(Questions):
                 found += here
             unique = sorted(set(found))
             done = writer.remove(unique)
-            return RemoveReport(tuple(unique), done.locations, done.videos, done.commit)
+            return records.RemoveReport(tuple(unique), done.locations, done.videos, done.commit)
 
     def restore(self, commit: int) -> RestoreReport:
         """Take a removal back: its files and their clips are there again.
@@ -730,9 +732,11 @@ class Collection(Questions):
             UsageError: The commit removed nothing, or what it removed was compacted since.
             CollectionLocked: Another process is writing.
         """
+        from vidx import records
+
         with self._writer(None) as writer:
             done = writer.restore(operator.index(commit))
-            return RestoreReport(commit, done.locations, done.videos, done.commit)
+            return records.RestoreReport(commit, done.locations, done.videos, done.commit)
 
     def set_metadata(
         self,
@@ -785,6 +789,7 @@ class Collection(Questions):
             CollectionLocked: Another process is writing.
             CollectionDamaged: A shard is missing or broken.
         """
+        from vidx import records
         from vidx.store.compact import compact, purge
 
         with self._writer(None) as writer:
@@ -795,7 +800,7 @@ class Collection(Questions):
                 self._build_index()  # without them; then nothing asks for them any more
             purge(writer)
             after = catalogue.counts()["shards"]
-            return CompactReport(clips, before, after, catalogue.state().commit)
+            return records.CompactReport(clips, before, after, catalogue.state().commit)
 
     def verify(self) -> list[str]:
         """Check that shards, catalogue and index agree, reading all of them.

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from vidx.errors import UsageError
-from vidx.records import Likeness, Segmentation
 from vidx.throughput import num_cores
 
 if TYPE_CHECKING:
+    from vidx.records import Likeness, Segmentation
     from vidx.selection import Selection
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -33,7 +33,9 @@ from vidx.cli.render import count, print_json, print_table, shown_path
 from vidx.collection import Collection, open_collection
 from vidx.models import licence_of
 from vidx.options import EmbedOptions
-from vidx.records import EmbedReport
+
+if TYPE_CHECKING:
+    from vidx.records import EmbedReport
 
 
 @click.command()

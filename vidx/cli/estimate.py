@@ -4,26 +4,28 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from vidx.cli.render import count, in_words, print_table, printable, shown_path
 from vidx.collection import Collection
 from vidx.estimates import EmbedEstimate
-from vidx.records import FileStatus, PassedOver, RefusedRow
+
+if TYPE_CHECKING:
+    from vidx.records import PassedOver, RefusedRow
 
 SHOWN_FAILURES = 10
-FAILED = (FileStatus.FAILED, FileStatus.FAILED_BEFORE)
+FAILED = ("failed", "failed_before")
 # What can become of a file, as a report counts it.
 COUNTS = ("embedded", "partial", "unchanged", "duplicate", "moved", "failed", "failed_before")
 # The others are counted under their own names.
 _COUNTED_AS = {
-    FileStatus.EMBED: "embedded",
-    FileStatus.TWIN: "duplicate",
-    FileStatus.TOUCHED: "unchanged",
+    "embed": "embedded",
+    "twin": "duplicate",
+    "touched": "unchanged",
 }
-BESIDES = (FileStatus.PASSED_OVER, FileStatus.GONE, FileStatus.REFUSED)  # not looked at
+BESIDES = ("passed_over", "gone", "refused")  # not looked at
 
 
 def estimate_as_json(
@@ -31,7 +33,7 @@ def estimate_as_json(
 ) -> dict[str, Any]:
     """What a run's JSON tells, of what would be done, with each file, and what it would take."""
     findings, left = estimate.findings, estimate.embed_seconds
-    counted = Counter(_COUNTED_AS.get(one.status, one.status.value) for one in findings)
+    counted = Counter(_COUNTED_AS.get(one.status.value, one.status.value) for one in findings)
     return {
         "num_files": sum(counted[name] for name in COUNTS),
         **{name: counted[name] for name in COUNTS},
@@ -75,6 +77,8 @@ def _rounded(number: float | None) -> float | None:
 
 def print_estimate(estimate: EmbedEstimate) -> None:
     """What `embed` would do, and what it would take."""
+    from vidx.records import PassedOver
+
     findings = estimate.findings
     cells = [(one.status.value, shown_path(one.source.path)) for one in findings if one.row is None]
     print_table(("status", "path"), cells)
@@ -82,9 +86,9 @@ def print_estimate(estimate: EmbedEstimate) -> None:
         _tell_effort(estimate)
     statuses = Counter(one.status.value for one in findings if one.status not in BESIDES)
     click.echo(", ".join(f"{number} {status}" for status, number in sorted(statuses.items())))
-    others = (one.source.path for one in findings if one.status is FileStatus.PASSED_OVER)
+    others = (one.source.path for one in findings if one.status == "passed_over")
     tell_passed_over(PassedOver(tuple(others)))
-    tell_gone(sum(one.status is FileStatus.GONE for one in findings))
+    tell_gone(sum(one.status == "gone" for one in findings))
     tell_refused([one.row for one in findings if one.row])
 
 

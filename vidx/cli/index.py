@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
@@ -14,7 +14,9 @@ from vidx.cli.progress import showing_index
 from vidx.cli.render import count, print_json, print_table
 from vidx.collection import open_collection
 from vidx.options import IndexOptions
-from vidx.records import IndexReport
+
+if TYPE_CHECKING:
+    from vidx.records import IndexReport
 
 SIZES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 MISSED = 0.01  # by how much a recall may miss its target before a new index is proposed

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,7 +12,9 @@ from vidx.cli.index import described
 from vidx.cli.options import collection_option, json_option, limit_option, where_option
 from vidx.cli.render import clock, count, print_json, print_table, printable, shown_path
 from vidx.collection import open_collection
-from vidx.records import MetadataColumn, Origin
+
+if TYPE_CHECKING:
+    from vidx.records import MetadataColumn, Origin
 
 
 @click.command()

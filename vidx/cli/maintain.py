@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,7 +16,9 @@ from vidx.cli.options import (
 )
 from vidx.cli.render import count, print_json, print_table, printable, shown_path
 from vidx.collection import open_collection
-from vidx.records import ExportReport
+
+if TYPE_CHECKING:
+    from vidx.records import ExportReport
 
 
 @click.command()

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import click
 
 from vidx.cli.options import collection_option, json_option, quiet_option
 from vidx.cli.render import count, print_json, printable
 from vidx.collection import open_collection
-from vidx.records import MetadataReport
+
+if TYPE_CHECKING:
+    from vidx.records import MetadataReport
 
 
 @click.command()

@@ -7,13 +7,16 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import click
 
 from vidx.cli.interrupt import remembering_interrupts
 from vidx.cli.render import shown_path
-from vidx.records import EmbedProgress, IndexProgress
 from vidx.training.telling import READING, TrainingStep
+
+if TYPE_CHECKING:
+    from vidx.records import EmbedProgress, IndexProgress
 
 SECONDS_BETWEEN_LINES = 5.0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -21,7 +21,9 @@ from vidx.cli.progress import showing_files
 from vidx.cli.render import count, print_json, print_table, shown_path, span
 from vidx.collection import Collection, open_collection
 from vidx.options import SearchOptions
-from vidx.records import Hit
+
+if TYPE_CHECKING:
+    from vidx.records import Hit
 
 SHOWN_LABELS = 2
 

@@ -17,6 +17,7 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vidx.durable import replacing
 from vidx.errors import (
@@ -26,7 +27,9 @@ from vidx.errors import (
     CollectionTooNew,
     UsageError,
 )
-from vidx.records import Space
+
+if TYPE_CHECKING:
+    from vidx.records import Space
 
 FORMAT = "vidx collection"
 FORMAT_VERSION = 1
@@ -166,6 +169,8 @@ def read_manifest(layout: Layout) -> Manifest:
         ) from error
     except ValueError as error:
         raise _undescribed(layout, error) from error
+    from vidx import records
+
     try:
         version = values["format_version"]
         if version > FORMAT_VERSION:
@@ -179,7 +184,7 @@ def read_manifest(layout: Layout) -> Manifest:
                 "Embed the videos anew into another folder: vidx embed FOLDER --collection NEW",
             )
         space = {**values["space"], "labels": tuple(values["space"]["labels"])}
-        return Manifest(values["uuid"], Space(**space))
+        return Manifest(values["uuid"], records.Space(**space))
     except (KeyError, TypeError) as error:
         raise _undescribed(layout, error) from error
 
