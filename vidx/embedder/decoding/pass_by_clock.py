@@ -11,7 +11,7 @@ from vidx.embedder.decoding.container import Media, check_size, describe, opened
 from vidx.embedder.decoding.cutter import Cut, Cutter, Shown
 from vidx.embedder.decoding.feeder import Feeder
 from vidx.embedder.decoding.packets import Tick, packets
-from vidx.embedder.decoding.sampling import TOLERANCE_SECONDS, Sampling
+from vidx.embedder.decoding.sampling import TOLERANCE_SECONDS, Sampling, exact
 from vidx.embedder.decoding.scaler import Scaler
 from vidx.embedder.decoding.trust import Fed, Trust
 from vidx.errors import VideoError
@@ -82,7 +82,7 @@ class PassByClock:
         is_gap = self._is_complete and self.trust.is_lost_between(shown.fed, None)
         until = self._end(shown, is_gap=is_gap)
         # Cut short by `end`, the counted duration is the best that is known.
-        self.duration_seconds = (
+        self.duration_seconds = exact(
             until if self._is_complete else max(until, self.found.duration_seconds)
         )
         yield from cutter.show(shown, until, is_gap=is_gap)

@@ -199,6 +199,11 @@ def clips_within(duration_seconds: float, sampling: Sampling, plan: Plan) -> Ite
             yield last
 
 
+def exact(seconds: float) -> float:
+    """A duration without the noise of how it was added up: whoever finds it finds the same."""
+    return round(seconds, 9)
+
+
 def at_shots(cuts: Sequence[float], duration_seconds: float, plan: Plan) -> Plan:
     """Make each shot of a video a span of its own.
 

@@ -17,6 +17,7 @@ from vidx.embedder.decoding.container import (
 )
 from vidx.embedder.decoding.endings import Ending, missing
 from vidx.embedder.decoding.packets import Tick, packets
+from vidx.embedder.decoding.sampling import exact
 from vidx.embedder.decoding.structure import structure
 from vidx.embedder.decoding.tally import NO_TIME, REORDERED, Tally
 from vidx.records import Problem
@@ -106,7 +107,7 @@ def survey(media: Media, tick: Tick) -> Survey:
     held = _held_seconds(media, ending, chosen)
     return Survey(
         index=chosen.stream.index,
-        duration_seconds=chosen.seconds() + held,
+        duration_seconds=exact(chosen.seconds() + held),
         frame_seconds=chosen.frame_seconds,
         missing=lacks,
         losses=losses,

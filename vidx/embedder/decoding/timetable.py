@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from vidx.embedder.decoding.sampling import TOLERANCE_SECONDS, Sampling, frame_times
+from vidx.embedder.decoding.sampling import TOLERANCE_SECONDS, Sampling, exact, frame_times
 from vidx.embedder.decoding.tally import NO_TIME
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Timetable:
     @property
     def end_seconds(self) -> float:
         """When the last picture's time is over."""
-        return float(self.seconds[-1]) + self.found.last_seconds
+        return exact(float(self.seconds[-1]) + self.found.last_seconds)
 
     def starts_before(self, packet: int) -> NDArray[np.int64]:
         """The packets up to this one that decoding can begin with, and that have a time."""

@@ -98,7 +98,6 @@ def decode_clips(
     if before.size == 0:
         raise VideoError("empty_file", "0 bytes")
     handout = Handout(room)
-    divider = None if given else Divider(before, is_asked)
     with errors_told(path, before):
         with opened(path, tick) as media:
             found = survey(media, tick)
@@ -109,6 +108,8 @@ def decode_clips(
         elif begun:
             known = num_clips_until(begun.last_start_seconds, sampling, plan)
             handout.num_good, handout.num_lost = begun.num_clips, known - begun.num_clips
+        # What was wrong with clips that are lost is learned again by decoding all.
+        divider = None if given or handout.num_lost else Divider(before, is_asked)
         for part in _decode(path, found, sampling, plan, geometry, tick, handout, begun, divider):
             if isinstance(part, DecodedVideo):  # nothing comes after this
                 check_unchanged(path, before)
