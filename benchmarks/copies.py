@@ -255,5 +255,7 @@ def table(result: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    av.logging.set_level(av.logging.ERROR)
+    # PyAV's own callback takes the interpreter's lock: decoder threads may wait for it for ever.
+    av.logging.restore_default_callback()
+    av.logging.set_libav_level(av.logging.ERROR)
     run(Path(__file__).name, __doc__, measure, table)
