@@ -148,6 +148,7 @@ def test_interrupted_training_ends_with_130_and_goes_on(tmp_path) -> None:
     process.wait()
 
 
+@pytest.mark.long
 def test_adapt_gives_a_model_that_a_new_collection_takes(vidx, films, tmp_path) -> None:
     where = ("--collection", films / "collection")
     run = ("adapt", tmp_path / "run", *where, "--steps", 3)

@@ -141,6 +141,7 @@ def test_a_frozen_encoder_stays_to_the_end(
     assert made.space.fingerprint == encoder.space.fingerprint
 
 
+@pytest.mark.long
 def test_a_checkpoint_of_pre_training_keeps_its_decoder(
     videos: list[Video], footage: Footage, make_checkpoint: Callable[..., Path], tmp_path: Path
 ) -> None:

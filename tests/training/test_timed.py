@@ -83,6 +83,7 @@ def test_a_run_bound_by_time_comes_to_its_schedules_end_within_it(tmp_path: Path
 
 
 @pytest.mark.usefixtures("ticking")
+@pytest.mark.long
 def test_a_run_that_was_stopped_has_only_the_rest_of_its_time(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     steps = train(TIMED, folder, CPU)
@@ -101,6 +102,7 @@ def test_a_run_that_was_stopped_has_only_the_rest_of_its_time(tmp_path: Path) ->
     assert_whole(folder)
 
 
+@pytest.mark.long
 def test_losses_fetched_in_blocks_are_logged_as_each_step_by_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

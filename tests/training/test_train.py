@@ -195,6 +195,7 @@ def test_weights_that_float16_cannot_hold_are_never_saved(tmp_path: Path, bad: f
     assert state["step"] == 1
 
 
+@pytest.mark.long
 def test_a_model_that_got_lost_is_there_after_the_next_state(tmp_path: Path) -> None:
     run_through(BRIEF, tmp_path / "run")
     state = torch.load(tmp_path / "run" / STATE_FILE)

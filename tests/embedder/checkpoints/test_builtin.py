@@ -192,6 +192,7 @@ def test_a_damaged_package_loads_nothing(tmp_path, installed_elsewhere, run, dam
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.long
 def test_a_collection_remembers_it_on_another_machine(
     made_here, library, installed_elsewhere, run
 ) -> None:
@@ -214,6 +215,7 @@ def test_a_collection_of_other_weights_than_these_says_so(made_here, library, tm
     assert "Install the version of vidx" in caught.value.next_step
 
 
+@pytest.mark.long
 def test_other_weights_of_the_same_size_and_time_have_another_fingerprint(
     tmp_path, installed_elsewhere, run
 ) -> None:
