@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+BROWSER := $(VENV)/.browser
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
@@ -17,13 +18,18 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,lint]'
 	touch $@
 
+$(BROWSER): $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[browser]'
+	command -v chromium >/dev/null || test "$$(id -u)" != 0 || { apt-get update -qq && apt-get install -y -qq chromium; }
+	touch $@
+
 demo: $(READY) ## embed sample videos made on the spot and search them
 	$(BIN)/python examples/demo.py
 
 test: $(READY) ## all tests but the long ones (minutes)
 	$(PYTEST) -q -n 2 -m 'not long' tests
 
-test-long: $(READY) ## the long tests, and all tests on the installed wheel
+test-long: $(BROWSER) ## the long tests, and all tests on the installed wheel
 	$(PYTEST) -q -n 2 -m long tests
 	$(MAKE) test-wheel
 

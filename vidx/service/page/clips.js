@@ -29,7 +29,7 @@ export async function searchFile(file) {
   try {
     const { upload_id: id } = await api.upload(file);
     uploads.set(id, file.name);
-    ask({ like: [`u${id}`], unlike: [] });
+    ask({ like: [`u${id}`], unlike: [], path: "" });
   } catch (problem) {
     notice(`${file.name}: ${problem.message}`, true);
   }
@@ -67,7 +67,7 @@ export async function showClips(view, hash) {
 export function acts(grid) {
   return {
     open: (clip) => openClip(clip, grid?.rows ?? [clip], question, acts(grid)),
-    similar: (clip) => ask({ like: [String(clip.clip_id)], unlike: [] }),
+    similar: (clip) => ask({ like: [String(clip.clip_id)], unlike: [], path: "" }),
     like: (clip) => judge(clip, "like", "unlike"),
     unlike: (clip) => judge(clip, "unlike", "like"),
     chosen: (clipId) => chosen.has(clipId),
@@ -78,6 +78,7 @@ export function acts(grid) {
 function judge(clip, side, other) {
   const name = String(clip.clip_id);
   ask({
+    path: "", // it was for finding the example
     [side]: [...new Set([...question[side], name])],
     [other]: question[other].filter((one) => one !== name),
   });

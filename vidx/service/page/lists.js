@@ -2,8 +2,9 @@
 
 import { pages, startJob } from "./api.js";
 import { ask } from "./clips.js";
-import { button, count, fileName, make, notice, time } from "./dom.js";
+import { button, count, fileName, make, notice, quoted, time } from "./dom.js";
 import { Grid } from "./grid.js";
+import { NOTHING } from "./question.js";
 
 const LINE_PIXELS = 64;
 
@@ -37,14 +38,12 @@ function showList(view, title, next, cell, emptyText) {
 
 function videoLine(video) {
   const { width, height, codec, duration_seconds: duration } = video;
+  const its = video.path ? { path: video.path } : { where: `video_id = ${quoted(video.video_id)}` };
   const remark = video.problem_reason ?? video.notes.map((note) => note.reason ?? note).join(", ");
   return make(
     "div.row",
     {},
-    button(fileName(video.path), () => ask({ like: [], unlike: [], label: "", path: "", where: `video_id = '${video.video_id}'` }), {
-      title: video.path,
-      className: "link",
-    }),
+    button(fileName(video.path), () => ask({ ...NOTHING, ...its }), { title: video.path, className: "link" }),
     make("span", {}, `${count(video.num_clips, "clip")}, ${time(duration)}`),
     make("span.quiet", {}, [`${width}×${height} ${codec}`, remark].filter(Boolean).join(" · ")),
   );
