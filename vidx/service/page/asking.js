@@ -116,7 +116,9 @@ function columnsHelp(columns, where) {
 }
 
 function comparing(question, change) {
-  const by = Object.entries(BY).map(([value, text]) =>
+  const isMixture = question.like.length !== 1 || question.unlike.length > 0;
+  const allowed = Object.entries(BY).filter(([value]) => value !== "segment" || !isMixture);
+  const by = allowed.map(([value, text]) =>
     make(
       "label",
       {},

@@ -22,12 +22,11 @@ const KNOWN = new Set(
  */
 export function openClip(clip, rows, question, acts) {
   const dialog = make("dialog.clip", { "aria-label": "A clip" });
-  const back = document.activeElement;
   let video;
   const show = (next) => {
     if (video) drop(video);
     clip = next;
-    video = player(next, { controls: true });
+    video = player(next, { controls: true, poster: api.preview(next.clip_id) });
     dialog.replaceChildren(...parts(next, video, question, within, show, () => dialog.close()));
   };
   const leaveFor = (act) => (one) => {
@@ -53,7 +52,6 @@ export function openClip(clip, rows, question, acts) {
   dialog.addEventListener("close", () => {
     drop(video);
     dialog.remove();
-    if (back?.isConnected) back.focus({ preventScroll: true });
   });
   document.body.append(dialog);
   dialog.showModal();

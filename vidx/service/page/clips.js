@@ -79,6 +79,7 @@ function judge(clip, side, other) {
   const name = String(clip.clip_id);
   ask({
     path: "", // it was for finding the example
+    by: question.by === "segment" ? "clip" : question.by, // a mixture has no times
     [side]: [...new Set([...question[side], name])],
     [other]: question[other].filter((one) => one !== name),
   });
