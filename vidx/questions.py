@@ -8,6 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vidx.reviews import Reviews
+
 if TYPE_CHECKING:
     import os
 
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from vidx.selection import Selection
 
 
-class Questions:
+class Questions(Reviews):
     """What a dataset's keepers ask, each answered by a table or a selection of one moment."""
 
     def _part(self) -> AbstractContextManager[Part]:

@@ -83,12 +83,12 @@ def duplicates(
     Every member is like the first of its group, or has its very bytes.
     """
     with showing_index(quiet=quiet or asked["as_json"]) as progress:
-        table = _part(asked).duplicates(
+        table = part_of(asked).duplicates(
             threshold, by=by, within_videos=within_videos, progress=progress
         )
     columns = {"group": "group", "match": "match", "score": "score"}
     shares = {} if by == "clip" else {"share": "share"}
-    _give(table, asked, quiet=quiet, columns=columns | shares, none="No duplicates.")
+    give(table, asked, quiet=quiet, columns=columns | shares, none="No duplicates.")
 
 
 @click.command()
@@ -103,9 +103,9 @@ def duplicates(
 @question_options
 def clusters(k: int | None, seed: int, quiet: bool, **asked: Any) -> None:
     """Part the clips into clusters, the largest first, each with its most typical clips first."""
-    table = _part(asked).clusters(k, seed=seed)
+    table = part_of(asked).clusters(k, seed=seed)
     columns = {"group": "group", "size": "size", "score": "score", "name": "name"}
-    _give(table, asked, quiet=quiet, columns=columns, none="No clips.")
+    give(table, asked, quiet=quiet, columns=columns, none="No clips.")
 
 
 @click.command()
@@ -116,9 +116,9 @@ def clusters(k: int | None, seed: int, quiet: bool, **asked: Any) -> None:
 def outliers(limit: int | None, quiet: bool, **asked: Any) -> None:
     """Find the least typical clips, the loneliest first, each with the one nearest to it."""
     with showing_index(quiet=quiet or asked["as_json"]) as progress:
-        table = _part(asked).outliers(limit, progress=progress)
+        table = part_of(asked).outliers(limit, progress=progress)
     columns = {"factor": "factor", "score": "score", "nearest": "nearest_clip_id"}
-    _give(table, asked, quiet=quiet, columns=columns, none="No clips.")
+    give(table, asked, quiet=quiet, columns=columns, none="No clips.")
 
 
 @click.command()
@@ -135,11 +135,11 @@ def outliers(limit: int | None, quiet: bool, **asked: Any) -> None:
 def sample(n: int, strategy: str, seed: int, quiet: bool, **asked: Any) -> None:
     """Choose N clips."""
     with showing_index(quiet=quiet or asked["as_json"]) as progress:
-        chosen = _part(asked).sample(n, strategy, seed=seed, progress=progress)
-    _give(chosen.clips(), asked, quiet=quiet, columns={}, none="No clips.")
+        chosen = part_of(asked).sample(n, strategy, seed=seed, progress=progress)
+    give(chosen.clips(), asked, quiet=quiet, columns={}, none="No clips.")
 
 
-def _part(asked: dict[str, Any]) -> Questions:
+def part_of(asked: dict[str, Any]) -> Questions:
     """The collection, or the part of it that is meant; a file that cannot be is told before."""
     if asked["output"]:
         table_file(asked["output"])
@@ -147,7 +147,7 @@ def _part(asked: dict[str, Any]) -> Questions:
     return opened if where is None else opened.where(where)
 
 
-def _give(
+def give(
     table: pa.Table, asked: dict[str, Any], *, quiet: bool, columns: dict[str, str], none: str
 ) -> None:
     """A table as it was asked for: in a file, as JSON, or its first rows for people.
@@ -179,7 +179,7 @@ def _print(table: pa.Table, columns: dict[str, str]) -> None:
         "path": lambda row: shown_path(row["path"]),
     }
     rows = table.slice(0, SHOWN_ROWS).to_pylist()
-    right = "group factor score share size nearest clip"
+    right = "group factor score share size nearest clip value limit"
     print_table(tuple(cells), [[cell(row) for cell in cells.values()] for row in rows], right)
     if table.num_rows > len(rows):
         more = count(table.num_rows - len(rows), "more row")

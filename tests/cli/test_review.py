@@ -1,0 +1,52 @@
+"""`vidx quality` and other questions about clips: what Python answers, as it is wanted."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from curated_collections import collection_of, kinds
+
+
+@pytest.fixture
+def collection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    made = collection_of(tmp_path, kinds(30))
+    monkeypatch.setenv("VIDX_COLLECTION", str(made.path))
+    return made
+
+
+@pytest.mark.parametrize(
+    ("arguments", "answer"),
+    [
+        (["quality"], lambda part: part.quality()),
+        (["quality", "--black", ".9"], lambda part: part.quality(black=0.9)),
+    ],
+)
+def test_json_is_what_python_answers_of_all_and_of_a_part(
+    vidx, collection, arguments, answer
+) -> None:
+    code, out, _ = vidx(*arguments, "--json")
+    assert (code, json.loads(out)) == (0, answer(collection).to_pylist())
+    where = "clip_id < 100"
+    _, out, _ = vidx(*arguments, "--where", where, "--json")
+    assert json.loads(out) == answer(collection.where(where)).to_pylist()
+
+
+def test_people_see_a_table(vidx, collection) -> None:
+    code, out, _ = vidx("quality", "--blurred", ".5")
+    assert code == 0
+    assert "black" in out
+    arguments = ("--black", "2", "--frozen", "2", "--blurred", "0", "--static", "0")
+    assert vidx("quality", *arguments)[2] == "No poor clips.\n"
+
+
+def test_what_is_wrong_ends_with_two(vidx, collection) -> None:
+    for arguments, problem in (
+        (["quality", "--black", "-1"], "x>=0"),
+        (["quality", "--where", "clip_id < 0"], "no clips"),
+    ):
+        code, out, err = vidx(*arguments)
+        assert (code, out) == (2, "")
+        assert problem in err

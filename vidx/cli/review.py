@@ -1,0 +1,62 @@
+"""`vidx quality` and other questions about clips themselves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from vidx.cli.curate import give, part_of, question_options
+
+
+@click.command()
+@click.option(
+    "--black",
+    metavar="SHARE",
+    type=click.FloatRange(min=0),
+    default=0.5,
+    show_default=True,
+    help="The least share of samples that are black.",
+)
+@click.option(
+    "--frozen",
+    metavar="SHARE",
+    type=click.FloatRange(min=0),
+    default=0.5,
+    show_default=True,
+    help="The least share of neighbouring samples that are one picture.",
+)
+@click.option(
+    "--static",
+    metavar="MOTION",
+    type=click.FloatRange(min=0),
+    help="The motion below which nothing moves. Default: a 20th of the median.",
+)
+@click.option(
+    "--blurred",
+    metavar="SHARPNESS",
+    type=click.FloatRange(min=0),
+    help="The sharpness below which a clip is blurred. Default: a tenth of the median.",
+)
+@click.option(
+    "--short",
+    metavar="SECONDS",
+    type=click.FloatRange(min=0),
+    help="The time below which a clip is too short. Default: half of the median.",
+)
+@question_options
+def quality(
+    black: float,
+    frozen: float,
+    static: float | None,
+    blurred: float | None,
+    short: float | None,
+    quiet: bool,
+    **asked: Any,
+) -> None:
+    """Find clips that are black, frozen, static, blurred or too short."""
+    table = part_of(asked).quality(
+        black=black, frozen=frozen, static=static, blurred=blurred, short=short
+    )
+    columns = {"issue": "issue", "value": "value", "limit": "limit"}
+    give(table, asked, quiet=quiet, columns=columns, none="No poor clips.")
