@@ -32,6 +32,7 @@ PYTHON_PAGES = [
     "docs/curation/duplicates.md",
     "docs/curation/exports.md",
     "docs/curation/outliers.md",
+    "docs/curation/label-issues.md",
     "docs/curation/quality.md",
     "docs/curation/sample.md",
     "docs/curation/snapshots.md",

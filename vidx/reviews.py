@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from vidx.curating.part import Part
+    from vidx.records import IndexProgress
 
 
 class Reviews:
@@ -49,3 +51,33 @@ class Reviews:
 
         with self._part() as part:
             return quality.quality(part, Limits(black, frozen, static, blurred, short))
+
+    def label_issues(
+        self,
+        column: str | None = None,
+        *,
+        progress: Callable[[IndexProgress], None] | None = None,
+    ) -> pa.Table:
+        """Find labels that disagree with those of the clips around: a row a clip, the surest first.
+
+        A clip is compared with its 20 nearest ones of other videos. Where a label was given to a
+        video, all its clips speak for it together, and all are rows.
+
+        Columns: `rank` (from 0; clips of one video share it where it has the label), `clip_id`,
+        `video_id`, `path`, `start_seconds`, `end_seconds`, `given` (the label), `suggested` (that
+        which its neighbours speak for), `score` (how probable that is) and `given_score` (how
+        probable the given one is).
+
+        Args:
+            column: Of metadata, with text, whole numbers or booleans; what has no value there is
+                no row, and says nothing. None: each clip's most probable label by the model.
+            progress: As for `Collection.duplicates`.
+
+        Raises:
+            UsageError: There is no such column, or fewer than two labels, or one video alone.
+        """
+        from vidx.curating import labels
+        from vidx.curating.part import unheard
+
+        with self._part() as part:
+            return labels.label_issues(part, column, progress or unheard)

@@ -13,6 +13,8 @@ from curated_collections import collection_of, kinds
 def collection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     made = collection_of(tmp_path, kinds(30))
+    kind = [f"k{number // 4 % 5 if number % 11 else 0}" for number in range(120)]
+    made.set_metadata({"clip_id": list(range(120)), "kind": kind}, on="clip_id")
     monkeypatch.setenv("VIDX_COLLECTION", str(made.path))
     return made
 
@@ -22,6 +24,8 @@ def collection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     [
         (["quality"], lambda part: part.quality()),
         (["quality", "--black", ".9"], lambda part: part.quality(black=0.9)),
+        (["label-issues"], lambda part: part.label_issues()),
+        (["label-issues", "kind"], lambda part: part.label_issues("kind")),
     ],
 )
 def test_json_is_what_python_answers_of_all_and_of_a_part(
@@ -38,6 +42,7 @@ def test_people_see_a_table(vidx, collection) -> None:
     code, out, _ = vidx("quality", "--blurred", ".5")
     assert code == 0
     assert "black" in out
+    assert "suggested" in vidx("label-issues", "kind")[1]
     arguments = ("--black", "2", "--frozen", "2", "--blurred", "0", "--static", "0")
     assert vidx("quality", *arguments)[2] == "No poor clips.\n"
 
@@ -46,6 +51,7 @@ def test_what_is_wrong_ends_with_two(vidx, collection) -> None:
     for arguments, problem in (
         (["quality", "--black", "-1"], "x>=0"),
         (["quality", "--where", "clip_id < 0"], "no clips"),
+        (["label-issues", "sort"], "There are: 'kind'"),
     ):
         code, out, err = vidx(*arguments)
         assert (code, out) == (2, "")

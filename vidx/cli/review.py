@@ -1,4 +1,4 @@
-"""`vidx quality` and other questions about clips themselves."""
+"""`vidx quality`, `vidx label-issues` and other questions about clips themselves."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from vidx.cli.curate import give, part_of, question_options
+from vidx.cli.progress import showing_index
 
 
 @click.command()
@@ -60,3 +61,17 @@ def quality(
     )
     columns = {"issue": "issue", "value": "value", "limit": "limit"}
     give(table, asked, quiet=quiet, columns=columns, none="No poor clips.")
+
+
+@click.command("label-issues")
+@click.argument("column", metavar="[COLUMN]", required=False)
+@question_options
+def label_issues(column: str | None, quiet: bool, **asked: Any) -> None:
+    """Find labels that disagree with those of the clips around, the surest first.
+
+    COLUMN is of metadata; without one it is about each clip's most probable label by the model.
+    """
+    with showing_index(quiet=quiet or asked["as_json"]) as progress:
+        table = part_of(asked).label_issues(column, progress=progress)
+    columns = {"given": "given", "suggested": "suggested", "score": "score"}
+    give(table, asked, quiet=quiet, columns=columns, none="No label is doubted.")
