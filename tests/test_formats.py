@@ -33,6 +33,7 @@ PYTHON_PAGES = [
     "docs/curation/exports.md",
     "docs/curation/outliers.md",
     "docs/curation/label-issues.md",
+    "docs/curation/map.md",
     "docs/curation/quality.md",
     "docs/curation/sample.md",
     "docs/curation/snapshots.md",

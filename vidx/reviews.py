@@ -81,3 +81,21 @@ class Reviews:
 
         with self._part() as part:
             return labels.label_issues(part, column, progress or unheard)
+
+    def map(self, method: str = "pca", *, seed: int = 0) -> pa.Table:
+        """Lay clips out in two dimensions: a row a clip, by clip_id.
+
+        Columns: `clip_id`, `video_id`, `path`, `start_seconds`, `end_seconds`, `x` and `y`.
+
+        Args:
+            method: `pca`: the axes along which they differ most. `umap`: so that neighbours stay
+                neighbours; with `pip install 'vidx[umap]'`.
+            seed: Of `umap`; the same gives the same.
+
+        Raises:
+            UsageError: There is no such method, its library is missing, or the clips are too few.
+        """
+        from vidx.curating import maps
+
+        with self._part() as part:
+            return maps.map_of(part, method, seed)

@@ -24,6 +24,7 @@ def collection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     [
         (["quality"], lambda part: part.quality()),
         (["quality", "--black", ".9"], lambda part: part.quality(black=0.9)),
+        (["map"], lambda part: part.map()),
         (["label-issues"], lambda part: part.label_issues()),
         (["label-issues", "kind"], lambda part: part.label_issues("kind")),
     ],
@@ -51,6 +52,7 @@ def test_what_is_wrong_ends_with_two(vidx, collection) -> None:
     for arguments, problem in (
         (["quality", "--black", "-1"], "x>=0"),
         (["quality", "--where", "clip_id < 0"], "no clips"),
+        (["map", "--method", "tsne"], "pca, umap"),
         (["label-issues", "sort"], "There are: 'kind'"),
     ):
         code, out, err = vidx(*arguments)

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from vidx.cli.curate import give, part_of, question_options
+from vidx.cli.curate import give, part_of, question_options, seed_option
 from vidx.cli.progress import showing_index
 
 
@@ -75,3 +75,19 @@ def label_issues(column: str | None, quiet: bool, **asked: Any) -> None:
         table = part_of(asked).label_issues(column, progress=progress)
     columns = {"given": "given", "suggested": "suggested", "score": "score"}
     give(table, asked, quiet=quiet, columns=columns, none="No label is doubted.")
+
+
+@click.command("map")
+@click.option(
+    "--method",
+    default="pca",
+    show_default=True,
+    help="pca: the axes along which clips differ most; umap: so that neighbours stay neighbours "
+    "(pip install 'vidx[umap]').",
+)
+@seed_option
+@question_options
+def map_clips(method: str, seed: int, quiet: bool, **asked: Any) -> None:
+    """Lay the clips out in two dimensions."""
+    table = part_of(asked).map(method, seed=seed)
+    give(table, asked, quiet=quiet, columns={"x": "x", "y": "y"}, none="No clips.")
