@@ -17,6 +17,7 @@ from vidx.questions import Questions
 from vidx.stages import stage
 from vidx.store import layout as layouts
 from vidx.store.layout import Layout, Manifest
+from vidx.teaching import Teaching
 
 if TYPE_CHECKING:
     import numpy as np
@@ -81,7 +82,7 @@ def open_collection(
     return Collection(layout)
 
 
-class Collection(Questions):
+class Collection(Questions, Teaching):
     """A folder with the vectors, the catalogue and the index of one embedding space.
 
     Made by `vidx.open`. One object sees what other processes add: each call looks whether anything

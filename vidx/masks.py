@@ -17,7 +17,7 @@ from vidx.store.catalogue import Catalogue
 from vidx.views import View
 
 if TYPE_CHECKING:
-    from vidx.store.where.conditions import Answer, Condition
+    from vidx.store.where.conditions import Answer, Condition, Scored
 
 MOST_DEPTH = 50  # of selections within selections
 
@@ -214,16 +214,36 @@ def _saved(catalogue: Catalogue, view: View, name: str) -> Mask:
 def _passing(catalogue: Catalogue, view: View, condition: Condition) -> Mask:
     """The rows that pass a condition; each of its tests is asked once a view."""
     from vidx.store.where import conditions
-    from vidx.store.where.conditions import Every, Test, ask
+    from vidx.store.where.conditions import Every, Scored, Test, ask
 
     if isinstance(condition, conditions.Saved):
         rows = _rows(catalogue, view, Saved(condition.name))
         return ~rows if condition.negated else rows
+    if isinstance(condition, Scored):
+        return view.mask(condition, lambda: _scored(catalogue, view, condition))
     if isinstance(condition, Test):
         return view.mask(("test", condition.text), lambda: _mask(view, ask(catalogue, condition)))
     join = np.logical_and if isinstance(condition, Every) else np.logical_or
     masks = (_passing(catalogue, view, part) for part in condition.parts)
     return reduce(join, masks)
+
+
+def _scored(catalogue: Catalogue, view: View, asked: Scored) -> Mask:
+    from vidx.concepts import scores_of
+
+    scores = scores_of(catalogue, view, asked.name, np.arange(len(view.index)))
+    passing: Mask = _COMPARED[asked.sign](scores, np.float32(asked.number))
+    return ~passing if asked.negated else passing
+
+
+_COMPARED: dict[str, Callable[[NDArray[np.float32], np.float32], Mask]] = {
+    "=": np.equal,
+    "<>": np.not_equal,
+    "<": np.less,
+    "<=": np.less_equal,
+    ">": np.greater,
+    ">=": np.greater_equal,
+}
 
 
 def _mask(view: View, answer: Answer) -> Mask:

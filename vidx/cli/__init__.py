@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from vidx.cli.bench import bench
+from vidx.cli.concept import concept
 from vidx.cli.curate import clusters, duplicates, outliers, sample
 from vidx.cli.embed import embed
 from vidx.cli.index import index
@@ -60,7 +61,7 @@ def cli() -> None:
 COMMANDS = (
     *(embed, search, info, videos, failures, metadata, remove, restore, commits),
     *(duplicates, clusters, outliers, sample),
-    *(quality, label_issues, map_clips),
+    *(quality, label_issues, map_clips, concept),
     *(index, verify, rebuild, compact, snapshot, export),
     *(models, bench, train, adapt),
     serve,

@@ -25,17 +25,20 @@ if TYPE_CHECKING:
 SHOWN_ROWS = 50  # for people, unless they ask for others
 
 
+output_option = click.option(
+    "--output",
+    metavar="FILE",
+    type=click.Path(dir_okay=False),
+    help="Write the table to this .parquet, .csv or .jsonl file.",
+)
+
+
 def question_options(command: Command) -> Command:
     """What all of these commands take."""
     options = (
         collection_option,
         where_option("clips"),
-        click.option(
-            "--output",
-            metavar="FILE",
-            type=click.Path(dir_okay=False),
-            help="Write the table to this .parquet, .csv or .jsonl file.",
-        ),
+        output_option,
         json_option,
         quiet_option,
     )

@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, TableClause, case
 from vidx.records import FACTS
 from vidx.store import snapshots
 from vidx.store.catalogue import Catalogue
+from vidx.store.concepts import concept_names
 from vidx.store.metadata import sql_columns
 from vidx.store.tables import clips, locations, takes, videos
 
@@ -72,11 +73,13 @@ class Names:
         columns: By name, those that users gave included.
         labels: By name, with the numbers under which sources know it.
         snapshots: Names.
+        concepts: Names.
     """
 
     columns: dict[str, Column]
     labels: dict[str, list[int]]
     snapshots: tuple[str, ...]
+    concepts: tuple[str, ...]
 
     def column(self, name: str, *, quoted: bool) -> Column | None:
         """The column of this name; where it stands without quotes, upper and lower case are one."""
@@ -94,7 +97,8 @@ def names_of(catalogue: Catalogue) -> Names:
             for name, column in sql_columns(connection).items()
         }
         saved = tuple(str(row.name) for row in snapshots.listed(still))
-        return Names({**given, **BUILT_IN}, still.labels(), saved)
+        concepts = tuple(concept_names(given))
+        return Names({**given, **BUILT_IN}, still.labels(), saved, concepts)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -57,7 +57,24 @@ class Saved:
     negated: bool
 
 
-Condition: TypeAlias = Test | Every | Some | Saved
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """The clips whose score of a concept compares so with a number, or all others.
+
+    Attributes:
+        name: The concept's.
+        sign: `=`, `<>`, `<`, `<=`, `>` or `>=`.
+        number: What the score is compared with.
+        negated: Whether it is the others.
+    """
+
+    name: str
+    sign: str
+    number: float
+    negated: bool
+
+
+Condition: TypeAlias = Test | Every | Some | Saved | Scored
 
 
 @dataclass(frozen=True, slots=True)

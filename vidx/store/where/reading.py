@@ -14,9 +14,9 @@ from vidx.store import sqlite
 from vidx.store.catalogue import Catalogue
 from vidx.store.tables import clip_labels, clips, locations, videos
 from vidx.store.where.columns import PATH, Names, names_of
-from vidx.store.where.conditions import Condition, Every, Saved, Some, Test
+from vidx.store.where.conditions import Condition, Every, Saved, Scored, Some, Test
 from vidx.store.where.syntax import Source, parse, terms_of
-from vidx.store.where.values import Values, is_call
+from vidx.store.where.values import Values, is_call, short
 
 _COMPARISONS: dict[type[Expr], Callable[[Any, Any], Any]] = {
     exp.EQ: operator.eq,
@@ -26,6 +26,15 @@ _COMPARISONS: dict[type[Expr], Callable[[Any, Any], Any]] = {
     exp.GT: operator.gt,
     exp.GTE: operator.ge,
 }
+SIGNS: dict[type[Expr], str] = {
+    exp.EQ: "=",
+    exp.NEQ: "<>",
+    exp.LT: "<",
+    exp.LTE: "<=",
+    exp.GT: ">",
+    exp.GTE: ">=",
+}
+_TURNED = str.maketrans("<>", "><")
 _PATTERNS: dict[type[Expr], Callable[[Any, str], ColumnElement[bool]]] = {
     exp.Like: sqlite.like,
     exp.ILike: lambda value, pattern: value.ilike(pattern),
@@ -76,10 +85,28 @@ class _Reader:
             return Every(parts) if isinstance(node, exp.And) != negated else Some(parts)
         if is_call(node, "snapshot"):
             return Saved(self.values.snapshot(node), negated)
+        if type(node) in _COMPARISONS and any(is_call(one, "concept") for one in _sides(node)):
+            return self._scored(node, negated=negated)
         if node.args.get("negate"):
             node.set("negate", None)
             return self._test(node, negated=not negated)
         return self._test(node, negated=negated)
+
+    def _scored(self, node: Expr, *, negated: bool) -> Scored:
+        """A concept beside a number, on either side of the sign."""
+        concept, number = _sides(node)
+        sign = SIGNS[type(node)]
+        if not is_call(concept, "concept"):
+            concept, number = number, concept
+            sign = sign if sign == "<>" else sign.translate(_TURNED)
+        name, digits = self.values.concept(concept), number
+        sign_of = -1.0 if isinstance(number, exp.Neg) else 1.0
+        if isinstance(number, exp.Neg):
+            digits = number.this.unnest()
+        if not isinstance(digits, exp.Literal) or self.values.value(digits).kind != "number":
+            problem = f"{short(number.sql())} is no number, and a concept is compared with one"
+            raise self.source.error(problem, number, "Write it as concept('fight') > .8.")
+        return Scored(name, sign, sign_of * float(digits.name), negated)
 
     def _test(self, node: Expr, *, negated: bool) -> Test:
         columns = frozenset(self.values.column(one) for one in node.find_all(exp.Column))
@@ -100,6 +127,11 @@ class _Reader:
             frozenset(number for numbers in calls for number in numbers),
             not_(without) if negated and without is not None else without,
         )
+
+
+def _sides(node: Expr) -> tuple[Expr, Expr]:
+    """What stands on both sides of a comparison, without parentheses."""
+    return node.this.unnest(), node.expression.unnest()
 
 
 def _score_of_clip(numbers: list[int]) -> Any:

@@ -19,8 +19,8 @@ from vidx.store.where.syntax import Source
 
 ALLOWED = (
     "Allowed are AND, OR, NOT, = <> < <= > >=, IN, BETWEEN, IS NULL, LIKE, ILIKE, GLOB, + - * / %, "
-    "label(), snapshot(), lower(), coalesce(), columns, numbers, 'text', TRUE, FALSE, DATE and "
-    "TIMESTAMP."
+    "label(), concept(), snapshot(), lower(), coalesce(), columns, numbers, 'text', TRUE, FALSE, "
+    "DATE and TIMESTAMP."
 )
 SHOWN = 60  # characters of a name in a message
 
@@ -141,6 +141,16 @@ class Values:
             raise self.source.error(problem, node.expressions[0], step)
         return name
 
+    def concept(self, node: Expr) -> str:
+        """The concept that is named."""
+        name = self._named(node, "concept('fight')")
+        if name not in self.names.concepts:
+            there = ", ".join(map(repr, self.names.concepts)) or "none"
+            step = nearest(name, self.names.concepts) or f"There are: {there}."
+            problem = f"there is no concept {short(name)!r}"
+            raise self.source.error(problem, node.expressions[0], step)
+        return name
+
     def _named(self, node: Expr, example: str) -> str:
         """The one text that a call names something by."""
         self.only(node, "this", "expressions")
@@ -228,6 +238,9 @@ class Values:
         if is_call(node, "snapshot"):
             problem = "snapshot() is a condition by itself, and has no value"
             raise self.source.error(problem, node, "Join it with AND, OR and NOT.")
+        if is_call(node, "concept"):
+            problem = "concept() is compared with a number, and nothing else"
+            raise self.source.error(problem, node, "Write it as concept('fight') > .8.")
         name = node.name if isinstance(node, exp.Anonymous) else node.sql_name().lower()
         raise self.source.error(f"there is no function {short(name)}()", node, ALLOWED)
 
