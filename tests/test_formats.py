@@ -29,6 +29,7 @@ V1 = Path(__file__).parent / "formats" / "v1" / "collection"
 PYTHON_PAGES = [
     "README.md",
     "docs/curation/clusters.md",
+    "docs/curation/compare.md",
     "docs/curation/concepts.md",
     "docs/curation/duplicates.md",
     "docs/curation/exports.md",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from vidx.curating.comparing import Comparison
     from vidx.curating.part import Part
     from vidx.records import IndexProgress
 
@@ -99,3 +100,33 @@ class Reviews:
 
         with self._part() as part:
             return maps.map_of(part, method, seed)
+
+    def compare(self, other: Reviews, k: int | None = None, *, seed: int = 0) -> Comparison:
+        """Tell what one set of clips has that another lacks, and how far apart they are.
+
+        Both are parted into the same regions, by k-means.
+
+        Args:
+            other: A selection of this collection, such as a snapshot, or a collection or selection
+                with vectors of the same model.
+            k: How many regions; those that turn out empty are no row. None: the square root of
+                half the number of clips of both, 1000 at most.
+            seed: Of the first centres, and of what would be by chance.
+
+        Returns:
+            `coverage`, `other_coverage`, `drift`, `chance_drift`, and `regions`, a table with the
+            columns `rank`, `change` (new, vanished or common), `num_clips`, `num_other_clips`,
+            `share`, `other_share`, and of the most typical clip `is_of_other`, `clip_id`,
+            `video_id`, `path`, `start_seconds` and `end_seconds`.
+
+        Raises:
+            UsageError: k is out of range, there are no clips, or `other` is something else.
+            FingerprintMismatch: The other's vectors are of another model.
+        """
+        from vidx.curating import comparing
+        from vidx.errors import UsageError
+
+        if not isinstance(other, Reviews):
+            raise UsageError(f"{other!r} is neither a collection nor a selection of one.")
+        with self._part() as part, other._part() as others:
+            return comparing.compare(part, others, k, seed)

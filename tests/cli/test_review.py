@@ -48,6 +48,18 @@ def test_people_see_a_table(vidx, collection) -> None:
     assert vidx("quality", *arguments)[2] == "No poor clips.\n"
 
 
+def test_two_sets_are_compared(vidx, collection) -> None:
+    few, more = "clip_id < 40", "clip_id >= 40"
+    arguments = ("compare", "--where", few, "--other-where", more, "-k", "4")
+    told = json.loads(vidx(*arguments, "--json")[1])
+    found = collection.where(few).compare(collection.where(more), k=4)
+    assert told["regions"] == found.regions.to_pylist()
+    assert (told["coverage"], told["drift"]) == (found.coverage, found.drift)
+    assert "coverage 1.000" in vidx("compare", "--other", collection.path)[1]
+    assert vidx(*arguments, "--output", "a.csv")[1].endswith("4 rows in a.csv\n")
+    assert "--other-where" in vidx("compare")[2]
+
+
 def test_what_is_wrong_ends_with_two(vidx, collection) -> None:
     for arguments, problem in (
         (["quality", "--black", "-1"], "x>=0"),

@@ -8,6 +8,8 @@ import click
 
 from vidx.cli.curate import give, part_of, question_options, seed_option
 from vidx.cli.progress import showing_index
+from vidx.cli.render import print_json
+from vidx.collection import open_collection
 
 
 @click.command()
@@ -91,3 +93,45 @@ def map_clips(method: str, seed: int, quiet: bool, **asked: Any) -> None:
     """Lay the clips out in two dimensions."""
     table = part_of(asked).map(method, seed=seed)
     give(table, asked, quiet=quiet, columns={"x": "x", "y": "y"}, none="No clips.")
+
+
+@click.command()
+@click.option(
+    "--other", metavar="FOLDER", help="Another collection of the same model. Default: none."
+)
+@click.option("--other-where", metavar="EXPR", help="Its clips that are meant. Default: all.")
+@click.option("-k", "k", metavar="N", type=click.IntRange(min=1), help="How many regions.")
+@seed_option
+@question_options
+def compare(
+    other: str | None,
+    other_where: str | None,
+    k: int | None,
+    seed: int,
+    quiet: bool,
+    **asked: Any,
+) -> None:
+    """Tell what one set of clips has that another lacks, region by region.
+
+    Such as --where "snapshot('v1')" --other-where "snapshot('v2')".
+    """
+    if other is None and other_where is None:
+        raise click.UsageError("name what to compare with: --other FOLDER or --other-where EXPR")
+    opened = open_collection(asked["collection"] if other is None else other)
+    against = opened if other_where is None else opened.where(other_where)
+    found = part_of(asked).compare(against, k, seed=seed)
+    numbers = {
+        "coverage": found.coverage,
+        "other_coverage": found.other_coverage,
+        "drift": found.drift,
+        "chance_drift": found.chance_drift,
+    }
+    if asked["as_json"] and not asked["output"]:
+        print_json({**numbers, "regions": found.regions.to_pylist()})
+        return
+    if not quiet and not asked["as_json"]:
+        click.echo(
+            ", ".join(f"{name.replace('_', ' ')} {one:.3f}" for name, one in numbers.items())
+        )
+    columns = {"change": "change", "share": "share", "other": "other_share"}
+    give(found.regions, asked, quiet=quiet, columns=columns, none="No clips.")

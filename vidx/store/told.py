@@ -167,3 +167,8 @@ def dominant_labels(
     """
     each = [[{"name": name, "score": share} for name, share in one] for one in groups]
     return pa.array(each, LABELS_TYPE).take(pa.array(which))
+
+
+def joined_tables(some: Sequence[pa.Table], by: str) -> pa.Table:
+    """Tables of one kind as one, sorted by a column."""
+    return pa.concat_tables(some).sort_by(by).combine_chunks()
