@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self, SupportsIndex, TypeAlias
 
 from vidx.errors import CollectionDamaged, FingerprintMismatch, UsageError, VidxError
+from vidx.measuring import Measuring
 from vidx.options import EmbedOptions, IndexOptions, SearchOptions
 from vidx.questions import Questions
 from vidx.stages import stage
@@ -82,7 +83,7 @@ def open_collection(
     return Collection(layout)
 
 
-class Collection(Questions, Teaching):
+class Collection(Questions, Teaching, Measuring):
     """A folder with the vectors, the catalogue and the index of one embedding space.
 
     Made by `vidx.open`. One object sees what other processes add: each call looks whether anything

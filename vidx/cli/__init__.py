@@ -18,7 +18,7 @@ from vidx.cli.inspect import failures, info, videos
 from vidx.cli.maintain import commits, compact, export, rebuild, remove, restore, verify
 from vidx.cli.metadata import metadata
 from vidx.cli.models import models
-from vidx.cli.review import compare, label_issues, map_clips, quality
+from vidx.cli.review import compare, label_issues, map_clips, quality, threshold_report
 from vidx.cli.search import search
 from vidx.cli.serve import serve
 from vidx.cli.snapshot import snapshot
@@ -61,7 +61,7 @@ def cli() -> None:
 COMMANDS = (
     *(embed, search, info, videos, failures, metadata, remove, restore, commits),
     *(duplicates, clusters, outliers, sample),
-    *(quality, label_issues, map_clips, compare, concept),
+    *(quality, label_issues, map_clips, compare, concept, threshold_report),
     *(index, verify, rebuild, compact, snapshot, export),
     *(models, bench, train, adapt),
     serve,

@@ -6,10 +6,12 @@ from typing import Any
 
 import click
 
-from vidx.cli.curate import give, part_of, question_options, seed_option
+from vidx.cli.curate import give, output_option, part_of, question_options, seed_option
+from vidx.cli.options import collection_option, json_option, quiet_option
 from vidx.cli.progress import showing_index
-from vidx.cli.render import print_json
+from vidx.cli.render import count, print_json, print_table
 from vidx.collection import open_collection
+from vidx.questions import table_file
 
 
 @click.command()
@@ -135,3 +137,40 @@ def compare(
         )
     columns = {"change": "change", "share": "share", "other": "other_share"}
     give(found.regions, asked, quiet=quiet, columns=columns, none="No clips.")
+
+
+@click.command("threshold-report")
+@click.option(
+    "--videos",
+    "num_videos",
+    metavar="N",
+    type=click.IntRange(min=1),
+    default=20,
+    show_default=True,
+    help="Of how many videos copies are made, at most.",
+)
+@seed_option
+@collection_option
+@output_option
+@json_option
+@quiet_option
+def threshold_report(
+    num_videos: int, seed: int, collection: str | None, quiet: bool, **asked: Any
+) -> None:
+    """Find the threshold that tells copies of these videos, and keep it for `vidx duplicates`.
+
+    --output is a table of clips with their nearest ones, around each candidate.
+    """
+    with showing_index(quiet=quiet or asked["as_json"]) as progress:
+        found = open_collection(collection).threshold_report(
+            num_videos, seed=seed, progress=progress
+        )
+    if output := asked["output"]:
+        table_file(output)(found.pairs)
+    rows = found.thresholds.to_pylist()
+    if asked["as_json"]:
+        told = {"threshold": found.threshold, "num_videos": found.num_videos, "thresholds": rows}
+        print_json({**told, "histogram": found.histogram.to_pylist()})
+    elif not quiet:
+        print_table(tuple(rows[0]), [[f"{one:.2f}" for one in row.values()] for row in rows], "")
+        click.echo(f"{found.threshold:g} is kept, by copies of {count(found.num_videos, 'video')}.")

@@ -45,7 +45,7 @@ def duplicates(
         )
     if within_videos and by != "clip":
         raise UsageError(f"within_videos is about clips, and by={by!r} is not.")
-    least = checked(threshold)
+    least = checked(threshold, part.catalogue.layout.root)
     if by == "clip":
         return _by_clip(part, least, within_videos, progress)
     from vidx.curating import copies

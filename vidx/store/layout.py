@@ -7,6 +7,7 @@
   journal/            commit-<number>.parquet: what was done beside adding clips; values of metadata
   staging/            files being written; the only files vidx ever deletes by itself
   index/              vectors in clip_id order for search
+  thresholds.json     similarities that were found to suit its videos; may be missing
   writer.lock         held by the one process that writes; writer.json names it
 """
 

@@ -172,3 +172,8 @@ def dominant_labels(
 def joined_tables(some: Sequence[pa.Table], by: str) -> pa.Table:
     """Tables of one kind as one, sorted by a column."""
     return pa.concat_tables(some).sort_by(by).combine_chunks()
+
+
+def table_of_columns(columns: Mapping[str, Any]) -> pa.Table:
+    """Columns of one length, by their names, as a table."""
+    return pa.table(dict(columns))
