@@ -35,6 +35,7 @@ from vidx.errors import (
 from vidx.estimates import EmbedEstimate
 from vidx.models import check_model, licence_of, list_models
 from vidx.options import CommitPolicy, EmbedOptions, IndexOptions, SearchOptions
+from vidx.proposal import Proposal
 from vidx.selection import Selection
 from vidx.throughput import Busy
 from vidx.training.telling import TrainingStep
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
         ModelReport,
     )
     from vidx.records import (
+        ApplyReport,
         Clip,
         CollectionInfo,
         CompactReport,
@@ -66,6 +68,7 @@ if TYPE_CHECKING:
         IndexProgress,
         IndexReport,
         Label,
+        LeftAlone,
         MetadataColumn,
         MetadataReport,
         Origin,
@@ -80,10 +83,13 @@ if TYPE_CHECKING:
         SkippedFile,
         SnapshotReport,
         Space,
+        SplitReport,
+        UndoReport,
     )
 
 __all__ = [
     "AdaptReport",
+    "ApplyReport",
     "BenchReport",
     "BuiltinModel",
     "Busy",
@@ -116,6 +122,7 @@ __all__ = [
     "IndexReport",
     "KnownModel",
     "Label",
+    "LeftAlone",
     "LeftOut",
     "LibraryRates",
     "Licence",
@@ -128,6 +135,7 @@ __all__ = [
     "Origin",
     "PassedOver",
     "Problem",
+    "Proposal",
     "RebuildReport",
     "RefusedRow",
     "RemoveReport",
@@ -139,8 +147,10 @@ __all__ = [
     "SkippedFile",
     "SnapshotReport",
     "Space",
+    "SplitReport",
     "TrainReport",
     "TrainingStep",
+    "UndoReport",
     "UnknownId",
     "UsageError",
     "VideoError",

@@ -31,8 +31,10 @@ if TYPE_CHECKING:
     from vidx.estimates import EmbedEstimate
     from vidx.many import Queries
     from vidx.masks import Rule
+    from vidx.proposal import Proposal
     from vidx.queries import Examples
     from vidx.records import (
+        ApplyReport,
         CollectionInfo,
         CompactReport,
         EmbedProgress,
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
         SearchReport,
         SnapshotReport,
         Space,
+        UndoReport,
     )
     from vidx.selection import Selection
     from vidx.store.catalogue import Catalogue
@@ -740,6 +743,34 @@ class Collection(Questions, Teaching, Measuring):
             done = writer.restore(operator.index(commit))
             return records.RestoreReport(commit, done.locations, done.videos, done.commit)
 
+    def undo(self, commit: int) -> UndoReport:
+        """Take a proposal back that was applied: its files and clips are there again.
+
+        Files that were moved are moved back. What was deleted or became a link is lost, and told.
+
+        Args:
+            commit: The one that applied it, as its report and `commits` tell.
+
+        Returns:
+            What was brought back.
+
+        Raises:
+            UsageError: The commit applied no proposal, or that was taken back or compacted since.
+            VidxError: A file cannot be moved back; the same again goes on.
+            CollectionLocked: Another process is writing.
+        """
+        from vidx import applying
+
+        with self._writer(None) as writer:
+            return applying.undo(writer, self._catalogue(), operator.index(commit))
+
+    def _apply(self, proposal: Proposal, files: str | None) -> ApplyReport:
+        from vidx import applying
+
+        with self._writer(None) as writer:
+            table, told = proposal.table, proposal.told
+            return applying.apply(writer, self._catalogue(), table, told, files)
+
     def set_metadata(
         self,
         table: object,
@@ -939,6 +970,9 @@ class Collection(Questions, Teaching, Measuring):
         from vidx.selection import Selection
 
         return Selection(self, self._look, rule)
+
+    def _whole(self) -> Collection:
+        return self
 
     def _catalogue(self) -> Catalogue:
         layouts.require(self._layout)  # first, so that a missing collection is told at once

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vidx.errors import UsageError
 from vidx.reviews import Reviews
 
 if TYPE_CHECKING:
@@ -15,9 +17,11 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from vidx.collection import Collection
     from vidx.curating.part import Part
     from vidx.masks import Rule
-    from vidx.records import IndexProgress
+    from vidx.proposal import Proposal
+    from vidx.records import IndexProgress, SplitReport
     from vidx.selection import Selection
 
 
@@ -30,6 +34,10 @@ class Questions(Reviews):
 
     def _selection(self, rule: Rule) -> Selection:
         """A selection of the same collection."""
+        raise NotImplementedError
+
+    def _whole(self) -> Collection:
+        """The collection that is asked, or of which it is a part."""
         raise NotImplementedError
 
     def duplicates(
@@ -154,6 +162,123 @@ class Questions(Reviews):
 
         with self._part() as part:
             return outliers.outliers(part, limit, progress or unheard)
+
+    def propose(self, groups: pa.Table, keep: str = "longest") -> Proposal:
+        """Choose of each group of duplicates the file to keep, and propose to drop the others.
+
+        Args:
+            groups: What `duplicates(by="video")` answers, or a part of it; any table with the
+                columns `group`, `path` and `video_id`, each path once.
+            keep: `longest`: to a tenth of a second, and of equals the one with most pixels, then
+                bytes; `highest-resolution`: most pixels, then longest, then bytes; `first`: the
+                first of the group; or a column of `videos()`, metadata included, whose highest
+                value is kept. Of equals the first.
+
+        Returns:
+            What to keep and drop, and why; nothing is done until it is applied.
+
+        Raises:
+            UsageError: The groups are of clips or spans, or there is no such way to choose.
+            VidxError: A file is no longer in the collection.
+        """
+        from vidx.curating import proposals
+        from vidx.proposal import Proposal
+
+        whole = self._whole()
+        with whole._look() as (catalogue, view):
+            table = proposals.propose(catalogue, groups, keep)
+            return Proposal.made(whole, table, keep=keep, commit=view.state.commit)
+
+    def leakage(
+        self,
+        column: str | None = None,
+        *,
+        other: Questions | None = None,
+        threshold: float | None = None,
+        progress: Callable[[IndexProgress], None] | None = None,
+    ) -> pa.Table:
+        """Find the same footage in several splits: a row a pair of videos, the closest first.
+
+        Columns: `split`, and of the clip that is most like one of the other video `clip_id`,
+        `video_id`, `path`, `start_seconds`, `end_seconds`; `other_split` and `other_clip_id` to
+        `other_end_seconds` of that one; `score` (their similarity, as copies), `match` (`exact`
+        where both are of one content, else `near`), `num_clips` and `other_num_clips` (how many
+        clips of each are like one of the other); `share` and `other_share`: of all the clips of the
+        one split, those that are like a clip of the other one.
+
+        Args:
+            column: Of metadata, that says which split a video or clip is in; what has no value is
+                in none. None: `split`.
+            other: Look for pairs with this collection or selection instead: the splits are called
+                `this` and `other`, and all clips of the two are compared.
+            threshold: The least similarity. None: as for `duplicates`.
+            progress: As for `duplicates`.
+
+        Raises:
+            UsageError: There is no such column, the threshold is out of range, both a column and
+                another collection are given, or there are no clips.
+            FingerprintMismatch: The other collection's vectors cannot be compared.
+        """
+        from vidx.curating import leakage
+        from vidx.curating.part import unheard
+        from vidx.curating.thresholds import checked
+
+        if other is not None and column is not None:
+            raise UsageError("leakage is told by a column, or into another collection, not both.")
+        with self._part() as part:
+            least = checked(threshold, part.catalogue.layout.root)
+            if other is None:
+                return leakage.leakage(part, column or "split", least, progress or unheard)
+            with other._part() as theirs:
+                return leakage.leakage_into(part, theirs, least)
+
+    def split(
+        self,
+        fractions: Mapping[str, float],
+        group: str | None = None,
+        stratify: str | None = None,
+        *,
+        seed: int = 0,
+        threshold: float | None = None,
+        write: str | None = None,
+        progress: Callable[[IndexProgress], None] | None = None,
+    ) -> SplitReport:
+        """Share out videos among splits, so that nothing alike is in two of them.
+
+        Videos that have clips as similar as `threshold` says stay together, also over others in
+        between, and so do those with the same value of `group`. Fractions are of clips.
+
+        Args:
+            fractions: Of each split, such as `{"train": 0.8, "val": 0.1, "test": 0.1}`; 1 in all.
+            group: A column of metadata whose values must not be in two splits.
+            stratify: What each split is to have in the same proportions: a column of metadata, or
+                `label`, each clip's most probable one.
+            seed: Of what is random; the same gives the same splits.
+            threshold: The least similarity, as copies. None: as for `duplicates`.
+            write: A column of metadata, new or not, that is set to each video's split.
+            progress: As for `duplicates`.
+
+        Returns:
+            The splits, and the proof: where fractions or proportions are missed by more than 2%,
+            it says why.
+
+        Raises:
+            UsageError: The fractions do not add up, a column is not there, an argument is out of
+                range, or there are no clips.
+            VidxError: There are fewer groups than splits; or `write` cannot be set.
+            CollectionLocked: Another process is writing, where `write` is given.
+        """
+        from vidx.curating import splits
+        from vidx.curating.part import unheard
+        from vidx.curating.thresholds import checked
+
+        with self._part() as part:
+            least, heard = checked(threshold, part.catalogue.layout.root), progress or unheard
+            report = splits.split(part, fractions, group, stratify, seed, least, heard)
+        if write is None:
+            return report
+        told = report.table.select(["video_id", "split"]).rename_columns(["video_id", write])
+        return replace(report, written=self._whole().set_metadata(told, on="video_id"))
 
 
 def table_file(path: str | os.PathLike[str]) -> Callable[[pa.Table], None]:

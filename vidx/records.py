@@ -708,6 +708,25 @@ class ExportReport:
     skipped: tuple[SkippedFile, ...]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class SplitReport:
+    """How `split` shared out videos.
+
+    Attributes:
+        table: A row a video, by path: `video_id`, `path`, `split`, `group` (a number that those
+            have which must stay together) and `num_clips`.
+        proof: What was wanted and what was got: `check`, `split`, `value`, `wanted`, `got`,
+            `count`, `met` and `reason`, as `docs/curation/split.md` says.
+        num_groups: How many groups there are.
+        written: What `write` set, else None.
+    """
+
+    table: pa.Table
+    proof: pa.Table
+    num_groups: int
+    written: MetadataReport | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class SnapshotReport:
     """What `save` kept.
@@ -756,6 +775,59 @@ class RestoreReport:
     restored: int
     num_locations: int
     num_videos: int
+    commit: int
+
+
+@dataclass(frozen=True, slots=True)
+class LeftAlone:
+    """A file to which nothing was done.
+
+    Attributes:
+        path: The file.
+        problem: Why.
+    """
+
+    path: str
+    problem: Problem
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyReport:
+    """What applying a proposal did.
+
+    Attributes:
+        commit: What `undo` takes back; the collection's state where nothing was dropped.
+        paths: Locations that were dropped from the collection.
+        num_videos: How many videos are left without any location.
+        num_files: How many files were moved, linked or deleted.
+        left_alone: Files that were passed over.
+    """
+
+    commit: int
+    paths: tuple[str, ...]
+    num_videos: int
+    num_files: int
+    left_alone: tuple[LeftAlone, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class UndoReport:
+    """What `undo` brought back.
+
+    Attributes:
+        undone: The commit that was taken back.
+        num_locations: How many locations are there again.
+        num_videos: How many videos are there again.
+        num_files: How many files were moved back.
+        lost: Files that are not there as they were.
+        commit: The one that did it.
+    """
+
+    undone: int
+    num_locations: int
+    num_videos: int
+    num_files: int
+    lost: tuple[LeftAlone, ...]
     commit: int
 
 

@@ -251,6 +251,9 @@ class Selection(Questions):
     def _selection(self, rule: Rule) -> Selection:
         return Selection(self.collection, self._look, rule)
 
+    def _whole(self) -> Collection:
+        return self.collection
+
     def export_folder(
         self,
         path: str | os.PathLike[str],

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from curated_collections import collection_of, kinds
+from made_collections import path_of
 
 
 @pytest.fixture
@@ -18,6 +19,8 @@ def collection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     videos = kinds(12)
     videos["copy"] = videos["v000"] + np.float32(1e-3)
     made = collection_of(tmp_path, videos)
+    paths = [path_of(name) for name in videos]
+    made.set_metadata({"path": paths, "split": ["a", "b", "b"] * 4 + ["b"]})
     monkeypatch.setenv("VIDX_COLLECTION", str(made.path))
     return made
 
@@ -30,6 +33,7 @@ def collection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         (["duplicates", "--within-videos"], lambda part: part.duplicates(within_videos=True)),
         (["clusters", "-k", "3", "--seed", "2"], lambda part: part.clusters(3, seed=2)),
         (["outliers", "--limit", "4"], lambda part: part.outliers(4)),
+        (["leakage", "--threshold", "0.9"], lambda part: part.leakage(threshold=0.9)),
         (["sample", "5"], lambda part: part.sample(5).clips()),
         (
             ["sample", "5", "--strategy", "random", "--seed", "3"],
@@ -60,6 +64,41 @@ def test_people_see_a_table(vidx, collection) -> None:
     assert "52" in out
 
 
+def test_people_see_which_videos_leak(vidx, collection) -> None:
+    code, out, _ = vidx("leakage", "--threshold", "0.9999")
+    assert code == 0
+    assert "is like" in out
+    assert out.count("copy.mp4") == 1
+    assert vidx("leakage", "--other", collection.path, "--json", "--threshold", "1")[0] == 0
+    assert vidx("leakage", "--where", "split = 'a'")[2].endswith("No leakage.\n")
+
+
+def test_a_split_is_what_python_gives_with_its_proof(vidx, collection, tmp_path: Path) -> None:
+    fractions = ["train=.5", "test=.5"]
+    asked = ["--threshold", "0.95", "--group", "split", "--stratify", "label", "--seed", "3"]
+    _, out, _ = vidx("split", *fractions, "--threshold", "0.999", "--json")
+    report = collection.split({"train": 0.5, "test": 0.5}, threshold=0.999)
+    assert json.loads(out) == {
+        "videos": report.table.to_pylist(),
+        "proof": report.proof.to_pylist(),
+        "num_groups": report.num_groups,
+    }
+    assert vidx("split", *fractions, *asked)[0] == 4  # all is one group
+    code, out, _ = vidx("split", *fractions, "--threshold", "0.999", "--save", "fold",
+                        "--output", "s.csv")  # fmt: skip
+    assert code == 0
+    assert "13 rows in s.csv\nThe column fold is set.\n" in out
+    assert collection.videos()["fold"].null_count == 0
+    for wrong, problem in (
+        (["train"], "write such as train=.8"),
+        (["a=.5", "a=.5"], "twice"),
+        (["a=.5", "b=.6"], "add up to 1.1"),
+    ):
+        code, out, err = vidx("split", *wrong)
+        assert (code, out) == (2, "")
+        assert problem in err
+
+
 def test_a_file_holds_all_rows(vidx, collection, tmp_path: Path) -> None:
     table = collection.clusters(3)
     for name in ("a.parquet", "a.csv", "a.jsonl"):
@@ -79,6 +118,7 @@ def test_a_file_holds_all_rows(vidx, collection, tmp_path: Path) -> None:
 def test_what_is_wrong_ends_with_two_before_anything_is_computed(vidx, collection) -> None:
     for arguments, problem in (
         (["duplicates", "--threshold", "2"], "-1<=x<=1"),
+        (["leakage", "spilt"], "no column of metadata 'spilt'"),
         (["duplicates", "--output", "a.txt"], ".parquet, .csv or .jsonl"),
         (["sample", "100"], "between 1 and 52"),
         (["sample", "5", "--strategy", "best"], "diverse, balanced"),

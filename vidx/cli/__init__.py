@@ -18,10 +18,12 @@ from vidx.cli.inspect import failures, info, videos
 from vidx.cli.maintain import commits, compact, export, rebuild, remove, restore, verify
 from vidx.cli.metadata import metadata
 from vidx.cli.models import models
+from vidx.cli.propose import apply, propose, undo
 from vidx.cli.review import compare, label_issues, map_clips, quality, threshold_report
 from vidx.cli.search import search
 from vidx.cli.serve import serve
 from vidx.cli.snapshot import snapshot
+from vidx.cli.splits import leakage, split
 from vidx.cli.streams import OutputFailed, standard_streams
 from vidx.cli.train import adapt, train
 from vidx.errors import VidxError
@@ -32,7 +34,8 @@ Exit codes:
   1    unexpected error (a bug)
   2    wrong usage: a missing path, a bad option
   3    finished, but a file named in this run is failed, or a row of a manifest is
-       refused, or verify found something
+       refused, or verify found something, or apply or undo
+       passed a file over
   4    refused or nothing done, by a cause you can mend
   130  interrupted; what is committed is safe
 """
@@ -60,7 +63,7 @@ def cli() -> None:
 
 COMMANDS = (
     *(embed, search, info, videos, failures, metadata, remove, restore, commits),
-    *(duplicates, clusters, outliers, sample),
+    *(duplicates, propose, apply, undo, leakage, split, clusters, outliers, sample),
     *(quality, label_issues, map_clips, compare, concept, threshold_report),
     *(index, verify, rebuild, compact, snapshot, export),
     *(models, bench, train, adapt),

@@ -108,6 +108,39 @@ def clips_told(
     return pa.table({**before, **told, **after})
 
 
+def videos_told(
+    catalogue: Catalogue,
+    numbers: NDArray[Any],
+    num_clips: NDArray[np.int64],
+    after: Mapping[str, Any],
+) -> pa.Table:
+    """A table with a row a video, by path: video_id, path, further columns, num_clips.
+
+    Args:
+        catalogue: The collection's.
+        numbers: Of living videos, ascending, shape (n,).
+        num_clips: How many of their clips are meant, shape (n,).
+        after: Columns in that order.
+    """
+    names, paths = video_ids_of(catalogue, numbers), paths_of(catalogue, numbers)
+    known = numbers.tolist()
+    table = pa.table(
+        {
+            "video_id": [names[number] for number in known],
+            "path": [paths[number][0] for number in known],
+            **after,
+            "num_clips": num_clips,
+        }
+    )
+    return table.sort_by("path")
+
+
+def rows_told(rows: list[dict[str, Any]], types: Mapping[str, str]) -> pa.Table:
+    """A table of rows, with Arrow's names of the types of its columns."""
+    schema = pa.schema([(name, pa.type_for_alias(kind)) for name, kind in types.items()])
+    return pa.Table.from_pylist(rows, schema=schema)
+
+
 def spans_told(catalogue: Catalogue, rows: list[dict[str, Any]]) -> pa.Table:
     """A table with a row a span of a video, with `SPANS_SCHEMA`; no span is a clip.
 

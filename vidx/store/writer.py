@@ -129,9 +129,15 @@ class Writer:
         """
         return self._commit("embed", provenance, staged, change)
 
-    def remove(self, paths: Sequence[str]) -> Done:
-        """Take paths out of the collection; a video goes with the last of them."""
-        return self._counted("remove", Change(removed=list(paths)))
+    def remove(self, paths: Sequence[str], proposal: str | None = None) -> Done:
+        """Take paths out of the collection; a video goes with the last of them.
+
+        Args:
+            paths: Locations and failures.
+            proposal: The id of the proposal that is applied by this.
+        """
+        by = {} if proposal is None else {"proposal": proposal}
+        return self._counted("remove", Change(removed=list(paths)), by)
 
     def restore(self, commit: int) -> Done:
         """Take a removal back, but for paths that hold something else since.
@@ -205,10 +211,10 @@ class Writer:
             file.rename(path)
         return named
 
-    def _counted(self, verb: str, change: Change) -> Done:
+    def _counted(self, verb: str, change: Change, by: dict[str, str] | None = None) -> Done:
         """Make a change, and count what it took out or brought back."""
         before = self._living()
-        done = self._commit(verb, changes.own_provenance(), (), change)
+        done = self._commit(verb, {**changes.own_provenance(), **(by or {})}, (), change)
         after = self._living()
         places, whole = (abs(one - other) for one, other in zip(before, after, strict=True))
         return Done(done.commit, places, whole)
