@@ -89,6 +89,7 @@ def index(collection: str | None, check: bool, as_json: bool, quiet: bool, **opt
 def described(report: IndexReport) -> str:
     """The kind and how well it finds, in a line.
 
+    >>> from vidx import IndexReport
     >>> described(IndexReport("exact", {}, 5, 0.95, 1.0, 1.0, 1.0, None, None, 0.0, 0.0))
     'exact, 5 vectors'
     """

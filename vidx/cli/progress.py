@@ -101,6 +101,7 @@ class _Lines:
 def of_files(step: EmbedProgress) -> str:
     """Clips, rate, time left and failures so far; or what is done at the end.
 
+    >>> from vidx import EmbedProgress
     >>> of_files(EmbedProgress(5, num_files=20, num_clips=30, num_failed=1, seconds=10.0))
     'files, 30 clips, 3.0 clips/s, ETA 0:00:30, 1 failed'
     """
