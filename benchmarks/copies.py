@@ -29,7 +29,6 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias, get_args
 
 import av.error
-import av.logging
 import numpy as np
 from changes import CHANGES, changes_for, write_copy
 from command import about, cores, run
@@ -255,7 +254,4 @@ def table(result: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    # PyAV's own callback takes the interpreter's lock: decoder threads may wait for it for ever.
-    av.logging.restore_default_callback()
-    av.logging.set_libav_level(av.logging.ERROR)
     run(Path(__file__).name, __doc__, measure, table)

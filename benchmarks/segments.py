@@ -25,7 +25,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import av.logging
 import numpy as np
 from command import circumstances, cores
 from copies import find_originals
@@ -137,9 +136,6 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=200, help="queries of each kind of cut")
     parser.add_argument("--out", type=Path, help="write everything as JSON to this file")
     options = parser.parse_args()
-    # PyAV's own callback takes the interpreter's lock: decoder threads may wait for it for ever.
-    av.logging.restore_default_callback()
-    av.logging.set_libav_level(av.logging.ERROR)
     result = measure(options.model, options.folder, options.count)
     print(table(result))
     if options.out:
