@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from made_faults import shim_of
 from numbered_videos import Numbered, make
 
 import vidx
@@ -71,13 +69,7 @@ PLACES = {"start": 0.0, "middle": 0.5, "end": 0.97}
 
 @pytest.fixture(scope="session")
 def shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    if sys.platform != "linux" or not shutil.which("gcc"):
-        pytest.skip("the shim takes Linux and gcc")
-    folder = tmp_path_factory.mktemp("shim")
-    (folder / "shim.c").write_text(SHIM)
-    command = ["gcc", "-shared", "-fPIC", "-O1", "-o", "shim.so", "shim.c", "-ldl"]
-    subprocess.run(command, cwd=folder, check=True)
-    return folder / "shim.so"
+    return shim_of(SHIM, tmp_path_factory.mktemp("shim"))
 
 
 @pytest.fixture(scope="session")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from made_faults import shim_of
 
 # Reads of files whose path holds a name never come back, as those of a mount that stalls.
 SHIM = r"""
@@ -47,13 +47,7 @@ with vidx.open(sys.argv[2], create=True) as collection:
 
 @pytest.fixture(scope="module")
 def shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    if sys.platform != "linux" or not shutil.which("gcc"):
-        pytest.skip("the shim takes Linux and gcc")
-    folder = tmp_path_factory.mktemp("shim")
-    (folder / "shim.c").write_text(SHIM)
-    command = ["gcc", "-shared", "-fPIC", "-O1", "-o", "shim.so", "shim.c", "-ldl"]
-    subprocess.run(command, cwd=folder, check=True)
-    return folder / "shim.so"
+    return shim_of(SHIM, tmp_path_factory.mktemp("shim"))
 
 
 def test_files_on_a_disk_that_stalls_fail_and_the_rest_is_embedded(
