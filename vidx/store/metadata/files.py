@@ -18,9 +18,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from vidx.durable import sync_file
-from vidx.errors import CollectionDamaged, CollectionTooNew, VidxError
+from vidx.store.journal_files import Kind, opened
 
 METADATA_FORMAT_VERSION = 1
+_KIND = Kind("metadata", METADATA_FORMAT_VERSION, "what they tell of is lost")
 
 _NAME = re.compile(r"metadata-(\d{12,})-(video|clip)s\.parquet")
 ROWS = 65_536  # held at a time
@@ -145,17 +146,8 @@ def reading(path: Path, collection: str) -> Iterator[Stored]:
         CollectionTooNew: A later vidx wrote it.
         VidxError: It cannot be read for another reason, which may pass.
     """
-    try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            yield _stored(file, path, collection)
-    except FileNotFoundError as error:
-        raise _damaged(path, "it is missing") from error
-    except (pa.ArrowException, OSError, KeyError, ValueError) as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise VidxError(
-                f"{path} cannot be read now: {error.strerror or error}", "Run the same again."
-            ) from error
-        raise _damaged(path, str(error)) from error
+    with opened(path, collection, _KIND) as file:
+        yield _stored(file)
 
 
 def check(path: Path, collection: str) -> None:
@@ -169,25 +161,9 @@ def check(path: Path, collection: str) -> None:
             pass
 
 
-def _stored(file: pq.ParquetFile, path: Path, collection: str) -> Stored:
-    about = file.schema_arrow.metadata or {}
-    version = int(about[b"vidx.format_version"])
-    if version > METADATA_FORMAT_VERSION:
-        raise CollectionTooNew(
-            f"{path} has metadata format {version}, this vidx knows {METADATA_FORMAT_VERSION}",
-            "Upgrade vidx: pip install --upgrade vidx",
-        )
-    if about[b"vidx.collection"].decode() != collection:
-        raise ValueError("it belongs to another collection")
+def _stored(file: pq.ParquetFile) -> Stored:
+    about = file.schema_arrow.metadata
     fields = list(file.schema_arrow)[1:]
     types = {field.name: _NAMES_OF_TYPES[field.type] for field in fields}
     clears = bool(json.loads(about[b"vidx.clears"]))
     return Stored(about[b"vidx.of"].decode(), types, clears, file.iter_batches(ROWS))
-
-
-def _damaged(path: Path, why: str) -> CollectionDamaged:
-    return CollectionDamaged(
-        f"the journal's {path} cannot be read: {why}",
-        "Put a sound copy in its place; or move it away, and the entry beside it of the same "
-        "number: what they tell of is lost then.",
-    )

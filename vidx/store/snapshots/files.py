@@ -7,8 +7,6 @@ a collection is selected. What else is known of the snapshot is in the file's ow
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -19,9 +17,10 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from vidx.durable import sync_file
-from vidx.errors import CollectionDamaged, CollectionTooNew, VidxError
+from vidx.store.journal_files import Kind, opened
 
 SNAPSHOT_FORMAT_VERSION = 1
+_KIND = Kind("snapshot", SNAPSHOT_FORMAT_VERSION, "the snapshot is lost")
 
 SCHEMA = pa.schema([pa.field("clip_id", pa.int64(), nullable=False)])
 _NAME = re.compile(r"snapshot-(\d{12,})\.parquet")
@@ -111,7 +110,7 @@ def read(path: Path, collection: str) -> NDArray[np.int64]:
         CollectionTooNew: A later vidx wrote it.
         VidxError: It cannot be read for another reason, which may pass.
     """
-    with _reading(path, collection) as file:
+    with opened(path, collection, _KIND) as file:
         ids: NDArray[np.int64] = file.read().column("clip_id").to_numpy()
         return ids
 
@@ -122,7 +121,7 @@ def describe(path: Path, collection: str) -> tuple[Snapshot, int]:
     Raises:
         CollectionDamaged, CollectionTooNew, VidxError: As for `read`.
     """
-    with _reading(path, collection) as file:
+    with opened(path, collection, _KIND) as file:
         about = file.schema_arrow.metadata
         name, state, time, rule = (
             about[f"vidx.{key}".encode()].decode() for key in ("name", "state", "time", "rule")
@@ -137,41 +136,6 @@ def check(path: Path, collection: str) -> None:
         CollectionDamaged, CollectionTooNew, VidxError: As for `read`.
     """
     describe(path, collection)
-    with _reading(path, collection) as file:
+    with opened(path, collection, _KIND) as file:
         for _ in file.iter_batches(_ROWS):
             pass
-
-
-@contextmanager
-def _reading(path: Path, collection: str) -> Iterator[pq.ParquetFile]:
-    try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            _check_whose(file.schema_arrow.metadata or {}, path, collection)
-            yield file
-    except FileNotFoundError as error:
-        raise _damaged(path, "it is missing") from error
-    except (pa.ArrowException, OSError, KeyError, ValueError) as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise VidxError(
-                f"{path} cannot be read now: {error.strerror or error}", "Run the same again."
-            ) from error
-        raise _damaged(path, str(error)) from error
-
-
-def _check_whose(about: dict[bytes, bytes], path: Path, collection: str) -> None:
-    version = int(about[b"vidx.format_version"])
-    if version > SNAPSHOT_FORMAT_VERSION:
-        raise CollectionTooNew(
-            f"{path} has snapshot format {version}, this vidx knows {SNAPSHOT_FORMAT_VERSION}",
-            "Upgrade vidx: pip install --upgrade vidx",
-        )
-    if about[b"vidx.collection"].decode() != collection:
-        raise ValueError("it belongs to another collection")
-
-
-def _damaged(path: Path, why: str) -> CollectionDamaged:
-    return CollectionDamaged(
-        f"the journal's {path} cannot be read: {why}",
-        "Put a sound copy in its place; or move it away, and the entry beside it of the same "
-        "number: the snapshot is lost then.",
-    )
