@@ -66,7 +66,7 @@ def test_what_is_wrong_is_told(vidx, collection) -> None:
     for arguments, problem in (
         (["propose", "p.csv"], "does not end with .parquet"),
         (["propose", "p.parquet", "--threshold", "0.999", "--keep", "best"], "choose one of"),
-        (["apply", "none.parquet"], "no proposal"),
+        (["apply", "none.parquet"], "'none.parquet' is no file"),
         (["undo", "1"], "applied no proposal"),
     ):
         code, out, err = vidx(*arguments)

@@ -227,8 +227,8 @@ def test_what_is_wrong_is_told(collection, tmp_path: Path) -> None:
             proposal.apply(files=files)
     assert state_of(collection) == before
     (tmp_path / "p.parquet").write_bytes(b"no")
-    for name in ("p.parquet", "none.parquet"):
-        with pytest.raises(UsageError, match="no proposal"):
+    for name, told in (("p.parquet", "no proposal"), ("none.parquet", "is no file")):
+        with pytest.raises(UsageError, match=told):
             vidx.Proposal.load(tmp_path / name, collection)
     collection.remove(proposal.table["path"][0].as_py())
     with pytest.raises(VidxError, match="no longer in the collection"):

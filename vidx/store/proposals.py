@@ -77,6 +77,8 @@ def read(path: Path) -> tuple[pa.Table, dict[str, Any]]:
     try:
         table = pq.read_table(path, partitioning=None)
         return table.replace_schema_metadata(), json.loads(table.schema.metadata[KEY])
+    except FileNotFoundError as error:
+        raise UsageError(f"{str(path)!r} is no file", "Name one that is there.") from error
     except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
         raise UsageError(
             f"{str(path)!r} is no proposal that can be read: {str(error)[:200]}",
