@@ -32,6 +32,8 @@ CHANGES: dict[str, tuple[tuple[str, str], ...]] = {
     "trimmed": (("trim", f"start={TRIMMED_SECONDS}"), ("setpts", "PTS-STARTPTS")),
     "other frame rate": (),
 }
+MIRRORED = "mirrored"
+_FILTERS = CHANGES | {MIRRORED: (("hflip", ""),)}  # it shows something else, strictly
 
 
 def changes_for(info: VideoInfo) -> list[str]:
@@ -39,14 +41,17 @@ def changes_for(info: VideoInfo) -> list[str]:
     return [kind for kind in CHANGES if kind != "trimmed" or info.duration_seconds > TRIMMED_FROM]
 
 
-def write_copy(source: Path, info: VideoInfo, kind: str, target: Path) -> None:
+def write_copy(
+    source: Path, info: VideoInfo, kind: str, target: Path, seconds: float = COPY_SECONDS
+) -> None:
     """Decode a video's beginning, change it, and encode it.
 
     Args:
         source: The video.
         info: What the decoder learned of it.
-        kind: One of `CHANGES`.
+        kind: One of `CHANGES`, or MIRRORED.
         target: The copy.
+        seconds: How long it is at most.
 
     Raises:
         av.error.FFmpegError: The beginning cannot be decoded.
@@ -56,7 +61,7 @@ def write_copy(source: Path, info: VideoInfo, kind: str, target: Path) -> None:
         before = media.container
         stream = before.streams.video[0]
         stream.codec_context.thread_count = 1
-        pictures = _changed(before, stream, kind, rate)
+        pictures = _changed(before, stream, kind, rate, seconds)
         first = next(pictures)
         encoder = _encoder(after, info, kind, rate, first)
         for picture in itertools.chain([first], pictures):
@@ -73,13 +78,13 @@ def _rate(info: VideoInfo, kind: str) -> Fraction:
 
 
 def _changed(
-    before: InputContainer, stream: VideoStream, kind: str, rate: Fraction
+    before: InputContainer, stream: VideoStream, kind: str, rate: Fraction, seconds: float
 ) -> Iterator[VideoFrame]:
     """The pictures of a copy, numbered from 0."""
     frames = before.decode(stream)
     first = next(frames)
-    graph = _graph(stream, _chain(kind, rate, orientation_of(first)))
-    enough = first.time + TRIMMED_SECONDS + COPY_SECONDS + 1
+    graph = _graph(stream, _chain(kind, rate, orientation_of(first), seconds))
+    enough = first.time + TRIMMED_SECONDS + seconds + 1
     needed = itertools.takewhile(lambda frame: frame.time < enough, frames)
     number = 0
     for frame in itertools.chain([first], needed, [None]):
@@ -101,14 +106,16 @@ def _ready(graph: Graph) -> Iterator[VideoFrame]:
             return
 
 
-def _chain(kind: str, rate: Fraction, orientation: Orientation) -> list[tuple[str, str]]:
+def _chain(
+    kind: str, rate: Fraction, orientation: Orientation, seconds: float
+) -> list[tuple[str, str]]:
     """All filters of a copy: upright, from 0, changed, of one rate, short, of even size."""
     mirrored = [("hflip", "")] * orientation.is_mirrored
     upright = [*mirrored, *[("transpose", "cclock")] * orientation.turns]
     from_zero = [("setpts", "PTS-STARTPTS")]
-    short = [("fps", str(rate)), ("trim", f"duration={COPY_SECONDS}")]
+    short = [("fps", str(rate)), ("trim", f"duration={seconds}")]
     even = [("crop", "trunc(iw/2)*2:trunc(ih/2)*2"), ("format", "yuv420p")]
-    return [*upright, *from_zero, ("format", "yuv420p"), *CHANGES[kind], *short, *even]
+    return [*upright, *from_zero, ("format", "yuv420p"), *_FILTERS[kind], *short, *even]
 
 
 def _graph(stream: VideoStream, chain: Sequence[tuple[str, str]]) -> Graph:

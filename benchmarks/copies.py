@@ -30,7 +30,7 @@ from typing import Any, NamedTuple, TypeAlias, get_args
 
 import av.error
 import numpy as np
-from changes import CHANGES, changes_for, write_copy
+from changes import CHANGES, COPY_SECONDS, changes_for, write_copy
 from command import about, cores, run
 from numpy.typing import NDArray
 
@@ -99,7 +99,9 @@ def embed(encoder: Encoder, paths: Sequence[Path]) -> list[EmbeddedVideo | Probl
     return [outcomes[job.key] for job in jobs]
 
 
-def make_copies(sources: Sequence[Source], folder: Path) -> list[Copy]:
+def make_copies(
+    sources: Sequence[Source], folder: Path, seconds: float = COPY_SECONDS
+) -> list[Copy]:
     """Write every copy of every source into a folder; one that cannot be made is not there."""
     copies = [
         Copy(folder / f"{number} {kind}.mkv", kind, number)
@@ -107,13 +109,13 @@ def make_copies(sources: Sequence[Source], folder: Path) -> list[Copy]:
         for kind in changes_for(source.info)
     ]
     with ThreadPoolExecutor(cores()) as threads:  # FFmpeg works without the GIL
-        list(threads.map(lambda copy: _make(sources[copy.source], copy), copies))
+        list(threads.map(lambda copy: _make(sources[copy.source], copy, seconds), copies))
     return copies
 
 
-def _make(source: Source, copy: Copy) -> None:
+def _make(source: Source, copy: Copy, seconds: float) -> None:
     with contextlib.suppress(av.error.FFmpegError):
-        write_copy(source.path, source.info, copy.kind, copy.path)
+        write_copy(source.path, source.info, copy.kind, copy.path, seconds)
 
 
 def project(gallery: NDArray[np.float32], likeness: Likeness) -> Projection:

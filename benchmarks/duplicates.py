@@ -20,7 +20,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import changes
 import numpy as np
 from changes import CHANGES
 from command import run
@@ -38,7 +37,6 @@ THRESHOLDS = np.arange(0.2, 0.96, 0.05)
 
 def measure(model: str, folders: Sequence[Path], device: str | None) -> dict[str, Any]:
     """Plant copies and look for them; ready for JSON."""
-    changes.COPY_SECONDS = SECONDS
     originals = find_originals(folders)
     encoder = load(model, device=device)
     answers = zip(originals, embed(encoder, originals), strict=True)
@@ -48,7 +46,7 @@ def measure(model: str, folders: Sequence[Path], device: str | None) -> dict[str
         if isinstance(one, EmbeddedVideo)
     ]
     with tempfile.TemporaryDirectory() as folder:
-        copies = make_copies(videos, Path(folder))
+        copies = make_copies(videos, Path(folder), SECONDS)
         owners = {str(video.path.absolute()): number for number, video in enumerate(videos)}
         owners |= {str(copy.path): copy.source for copy in copies}
         kinds = {str(copy.path): copy.kind for copy in copies if copy.path.exists()}

@@ -27,10 +27,10 @@ from typing import Any, cast
 
 import av
 import av.error
-import changes
 import numpy as np
 from av.video.frame import PictureType, VideoFrame
 from av.video.stream import VideoStream
+from changes import MIRRORED, write_copy
 from command import run
 from copies import find_originals
 
@@ -42,9 +42,8 @@ from vidx.records import VideoInfo
 VIDEOS = 50
 SECONDS = 6.5  # of a copy, at most
 LEAST_SECONDS = 2.5  # of a video that copies are made of: a whole clip
-KINDS = ("re-encoded", "resized", "trimmed", "cropped", "mirrored")
+KINDS = ("re-encoded", "resized", "trimmed", "cropped", MIRRORED)
 JOINED = "joined"
-MIRROR = (("hflip", ""),)
 RATE = 25
 
 Owners = dict[str, set[int]]  # by path, the numbers of the videos that it shows
@@ -52,8 +51,6 @@ Owners = dict[str, set[int]]  # by path, the numbers of the videos that it shows
 
 def measure(model: str, folders: Sequence[Path], device: str | None) -> dict[str, Any]:
     """Plant copies and look for them; ready for JSON."""
-    changes.COPY_SECONDS = SECONDS
-    changes.CHANGES.setdefault("mirrored", MIRROR)
     options = EmbedOptions(model=model, device=device)
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -93,7 +90,7 @@ def _plant(
         for kind in KINDS:
             path = folder / f"{number}-{kind}.mp4"
             try:
-                changes.write_copy(Path(original), info, kind, path)
+                write_copy(Path(original), info, kind, path, SECONDS)
             except av.error.FFmpegError as error:
                 print(f"{original}: no copy was made: {error}")
                 path.unlink(missing_ok=True)
