@@ -447,6 +447,7 @@ def test_a_path_that_is_not_utf8_is_a_failure_shown_escaped(
     assert collection.embed(folder).failed_before == 1
 
 
+@pytest.mark.long
 def test_a_searcher_is_right_all_the_time_while_another_process_embeds(
     make_video, embedded, library, tiny_checkpoint, tmp_path
 ) -> None:
@@ -672,6 +673,7 @@ def test_collections_are_found_as_git_finds_its_folder(embedded, tmp_path, monke
     assert json.loads((vidx.open().path / "collection.json").read_text())["format_version"] == 1
 
 
+@pytest.mark.long
 def test_one_bad_video_does_not_hold_up_the_rest(
     make_video, tiny_checkpoint, tmp_path, monkeypatch
 ) -> None:

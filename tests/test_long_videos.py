@@ -138,7 +138,7 @@ def check_kill(
     assert_undisturbed(folder, undisturbed)
 
 
-@pytest.mark.parametrize(("step", "number"), KILLS[:2])
+@pytest.mark.parametrize(("step", "number"), KILLS[1:2])
 def test_a_killed_run_is_gone_on_with_behind_its_parts(
     step, number, videos, tmp_path, options, undisturbed
 ) -> None:
@@ -146,7 +146,7 @@ def test_a_killed_run_is_gone_on_with_behind_its_parts(
 
 
 @pytest.mark.long
-@pytest.mark.parametrize(("step", "number"), KILLS[2:])
+@pytest.mark.parametrize(("step", "number"), KILLS[:1] + KILLS[2:])
 def test_every_killed_run_is_gone_on_with_behind_its_parts(
     step, number, videos, tmp_path, options, undisturbed
 ) -> None:

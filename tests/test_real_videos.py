@@ -66,6 +66,7 @@ def twins(path: Path) -> set[str]:
     return next((names for names in families if path.stem in names), {path.stem})
 
 
+@pytest.mark.long
 def test_a_file_finds_itself_first(good: vidx.Collection) -> None:
     for path in good.videos().column("path").to_pylist()[::9]:
         first = good.search(path, k=1)[0]

@@ -70,6 +70,7 @@ def test_search_prints_documented_objects(vidx, embedded, library) -> None:
     assert hits[0]["query_problem"] is None
 
 
+@pytest.mark.long
 def test_a_damaged_query_is_told_on_standard_error_and_in_each_hit(
     embedded, make_video, cut_short, tmp_path
 ) -> None:

@@ -23,6 +23,7 @@ def result(tmp_path_factory, make_video: Callable[..., Path], benchmark):
         return planted.measure("builtin:tiny", [folder], None)
 
 
+@pytest.mark.long
 def test_copies_are_found_and_nothing_else(result) -> None:
     assert (result["videos"], result["copies"]) == (5, 15)
     assert result["clip"]["precision"] >= 0.95
@@ -30,10 +31,12 @@ def test_copies_are_found_and_nothing_else(result) -> None:
     assert result["clip"]["recall"]["trimmed"] >= 0.8
 
 
+@pytest.mark.long
 def test_joined_videos_are_found_by_the_clips_of_both_halves(result) -> None:
     assert result["clip"]["recall"]["joined"] >= 0.9
 
 
+@pytest.mark.long
 def test_the_best_is_kept_and_undone_all_is_as_before(result) -> None:
     assert result["kept_best"] == 1
     assert result["dropped"] >= 5

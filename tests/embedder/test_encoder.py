@@ -182,6 +182,7 @@ def first_frames(path, count: int) -> np.ndarray:
         return np.stack([frame.to_ndarray(format="rgb24") for frame in frames])
 
 
+@pytest.mark.long
 def test_different_real_videos_get_different_vectors(media, encoder) -> None:
     vectors = []
     for path in sorted(media.glob("good/*/*.mp4"))[:60:5]:

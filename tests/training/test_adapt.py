@@ -110,6 +110,7 @@ def test_adapting_lowers_the_loss_of_videos_never_trained_on(
     assert after < 0.98 * control
 
 
+@pytest.mark.long
 def test_a_classifier_stays_and_the_encoder_changes(
     videos: list[Video], footage: Footage, encoder: Encoder, tmp_path: Path
 ) -> None:

@@ -68,6 +68,7 @@ def seconds_of(folder: Path) -> float:
     return seconds
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("ticking")
 def test_a_run_bound_by_time_comes_to_its_schedules_end_within_it(tmp_path: Path) -> None:
     told = list(train(TIMED, tmp_path / "run", CPU))

@@ -78,6 +78,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, float]:
     return folder, time.monotonic() - began
 
 
+@pytest.mark.long
 def test_the_short_recipe_lowers_its_loss_in_less_than_a_minute(
     undisturbed: tuple[Path, float],
 ) -> None:
@@ -88,6 +89,7 @@ def test_the_short_recipe_lowers_its_loss_in_less_than_a_minute(
     assert mean(losses[-5:]) < 0.95 * mean(losses[:5])
 
 
+@pytest.mark.long
 def test_what_a_run_gives_embeds_and_names_motions(undisturbed: tuple[Path, float]) -> None:
     loaded = encoder.load(undisturbed[0] / MODEL_FOLDER)
     embeddings, logits = loaded.encode(np.zeros((2, 16, 112, 112, 3), np.uint8))

@@ -58,6 +58,7 @@ def test_copies_find_their_source_by_what_they_look_like(validation: Validation)
     assert blind["trimmed"] == blind["cropped"] == pytest.approx(1 / 24, abs=1e-3)
 
 
+@pytest.mark.long
 def test_the_shipped_encoder_knows_motions_that_an_untrained_one_does_not(
     validation: Validation,
 ) -> None:

@@ -172,6 +172,7 @@ def test_a_checkpoint_of_the_hub_has_the_fingerprint_of_its_folder(
     assert ask(hub.url, script=LOAD) == [REPO, MAIN, expected]
 
 
+@pytest.mark.long
 def test_a_model_by_itself_needs_no_preprocessing_of_the_hub(hub, ask) -> None:
     (hub.files / "preprocessor_config.json").unlink()
     assert ask(hub.url, f"{REPO}@other", script=MODEL) == 64

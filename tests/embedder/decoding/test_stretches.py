@@ -118,7 +118,7 @@ def test_whatever_the_codec(
     assert_alike(make(tmp_path / name, how), shared)
 
 
-@pytest.mark.parametrize("packet", [420, 676])
+@pytest.mark.parametrize("packet", [pytest.param(420, marks=pytest.mark.long), 676])
 def test_damage_in_any_stretch_costs_what_it_costs_one_worker(
     packet: int, shared: list[Shared], tmp_path: Path
 ) -> None:

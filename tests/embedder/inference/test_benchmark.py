@@ -85,6 +85,7 @@ def test_all_that_is_measured_on_a_gpu_runs_on_a_cpu(checkout: Path, make_video,
     assert found["profile"]["kernels"][0]["microseconds"] > 0
 
 
+@pytest.mark.long
 def test_a_step_that_fails_or_hangs_costs_no_other_step(benchmark, monkeypatch, tmp_path) -> None:
     gpu = benchmark("gpu")
     steps = {
