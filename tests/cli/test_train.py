@@ -63,6 +63,7 @@ def test_the_recipes_of_the_command_are_those_there_are() -> None:
     assert tuple(THERE) == RECIPES
 
 
+@pytest.mark.long
 def test_train_says_where_the_model_is_and_its_last_losses(trained) -> None:
     folder, report, _ = trained
     assert list(report) == TRAIN_KEYS
@@ -78,6 +79,7 @@ def test_train_says_where_the_model_is_and_its_last_losses(trained) -> None:
     assert (folder / "model/model.safetensors").exists()
 
 
+@pytest.mark.long
 def test_progress_tells_stage_rate_and_loss_in_plain_lines(trained) -> None:
     _, report, err = trained
     last = err.splitlines()[-1]
@@ -86,6 +88,7 @@ def test_progress_tells_stage_rate_and_loss_in_plain_lines(trained) -> None:
     assert f"loss {report['losses']['loss']:.4f}" in last
 
 
+@pytest.mark.long
 def test_a_finished_run_is_told_again_and_another_seed_is_refused(vidx, trained) -> None:
     folder, report, _ = trained
     code, out, err = vidx("train", folder, "--recipe", "minute")

@@ -155,6 +155,7 @@ def test_a_checkpoint_of_pre_training_keeps_its_decoder(
     assert 0 < change.abs().max() < 0.1 * before.decoder.predict.weight.abs().max()
 
 
+@pytest.mark.long
 def test_the_weights_precision_stays(
     videos: list[Video], footage: Footage, make_checkpoint: Callable[..., Path], tmp_path: Path
 ) -> None:

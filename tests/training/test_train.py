@@ -140,13 +140,10 @@ def test_a_finished_run_is_left_as_it_is(tmp_path: Path) -> None:
     state = (tmp_path / "run" / STATE_FILE).read_bytes()
     assert run_through(BRIEF, tmp_path / "run") == first
     assert (tmp_path / "run" / STATE_FILE).read_bytes() == state
+    assert sys.float_info.min / 2 != 0.0  # numbers of who trains stay exact
 
 
-def test_who_trains_keeps_the_smallest_numbers_there_are(tmp_path: Path) -> None:
-    run_through(BRIEF, tmp_path / "run")
-    assert sys.float_info.min / 2 != 0.0
-
-
+@pytest.mark.long
 def test_another_recipe_is_refused_and_named(tmp_path: Path) -> None:
     run_through(BRIEF, tmp_path / "run")
     with pytest.raises(CheckpointError, match="steps was 6, now 7"):
@@ -249,6 +246,7 @@ def test_two_processes_do_not_train_in_one_folder(tmp_path: Path) -> None:
         run_through(BRIEF, tmp_path / "run")
 
 
+@pytest.mark.long
 def test_a_run_does_not_go_on_with_another_kind_of_device(begun: Run) -> None:
     other = Run(begun.folder, {**begun.recipe, "device": "cuda"})
     with pytest.raises(CheckpointError, match="device was cpu, now cuda"):

@@ -43,6 +43,7 @@ def test_every_clip_has_another_one_of_its_class(validation: Validation) -> None
     assert Validation(CONFIG, 720, CPU).labels.bincount().tolist() == [20] * 36
 
 
+@pytest.mark.long
 def test_the_clips_are_the_same_whenever_they_are_drawn(validation: Validation) -> None:
     for one, other in zip(validation.clips, Validation(CONFIG, 24, CPU).clips, strict=True):
         assert torch.equal(one[0], other[0])
