@@ -215,6 +215,7 @@ def test_formats_name_every_key_of_the_json_files(page: str, tmp_path: Path) -> 
     assert {field.name for field in fields(Header)} <= documented(page, "The index")
     space = {f"space.{field.name}" for field in fields(Space)}
     place = layout.Layout(tmp_path)
-    layout.write_manifest(place, layout.Manifest("", Space("", "", None, 16, 7.5, 8, ())))
+    manifest = layout.Manifest("", Space("", "", None, 16, 7.5, 8, ()))
+    layout.write_manifest(place, manifest, by_way_of=place.root)
     keys = json.loads(place.manifest.read_text(encoding="utf-8")).keys() - {"space"}
     assert keys | space <= documented(page, "collection.json")

@@ -113,6 +113,7 @@ def test_a_kill_in_the_very_first_commit_is_no_different(
         "writing.check_identity = die",
         "writing.write_manifest = die",
         "import vidx.store.layout; vidx.store.layout.replacing = die",
+        "os.fsync = die",  # the file that is to become collection.json is written by then
     ],
 )
 def test_a_kill_while_a_collection_is_made_leaves_none_and_is_mended(
@@ -128,6 +129,7 @@ def test_a_kill_while_a_collection_is_made_leaves_none_and_is_mended(
     parts = {"collection.json", "catalogue.sqlite", "shards", "journal", "staging", "writer.lock"}
     found = {path.name.removesuffix("-wal").removesuffix("-shm") for path in layout.root.iterdir()}
     assert found <= parts
+    assert list(layout.staging.iterdir()) == []
     assert findings() == []
     assert videos_in(open_catalogue()) == {video_id("a"): 3}
 

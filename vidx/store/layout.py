@@ -137,8 +137,13 @@ def require(layout: Layout) -> None:
         )
 
 
-def write_manifest(layout: Layout, manifest: Manifest) -> None:
+def write_manifest(layout: Layout, manifest: Manifest, by_way_of: Path) -> None:
     """Write `collection.json`, in one step that a crash cannot halve.
+
+    Args:
+        layout: The collection's folder.
+        manifest: What to write.
+        by_way_of: A run's own folder in staging, for the file in the making.
 
     Raises:
         OSError: The folder cannot be written.
@@ -149,7 +154,7 @@ def write_manifest(layout: Layout, manifest: Manifest) -> None:
         "uuid": manifest.uuid,
         "space": dataclasses.asdict(manifest.space),
     }
-    with replacing(layout.manifest) as file:
+    with replacing(layout.manifest, by_way_of=by_way_of) as file:
         file.write(json.dumps(values, indent=1, ensure_ascii=False).encode())
 
 

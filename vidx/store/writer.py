@@ -382,12 +382,8 @@ def _create(layout: Layout, space: Space | None) -> Manifest:
             "Put back a copy of it; without it the vectors cannot be told apart from others.",
         )
     manifest = Manifest(_uuid_of_unfinished(layout) or str(uuid.uuid4()), space)
-    with writer_under_lock(layout, manifest, layout.catalogue):
-        pass
-    try:
-        write_manifest(layout, manifest)
-    except OSError as error:
-        raise unwritable(layout.root, error) from error
+    with writer_under_lock(layout, manifest, layout.catalogue) as writer, writer.telling():
+        write_manifest(layout, manifest, by_way_of=writer.staging.folder)
     return manifest
 
 
