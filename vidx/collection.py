@@ -159,8 +159,8 @@ class Collection(Questions, Teaching, Measuring):
 
         Raises:
             UsageError: A path is not there, a glob matches nothing, or a manifest is malformed.
-            VidxError: There are no videos at these paths, or a column of a manifest may not be
-                metadata.
+            NoVideos: There are no videos at these paths.
+            VidxError: A column of a manifest may not be metadata.
             FingerprintMismatch: The model or sampling is not the collection's.
             CollectionLocked: Another process is writing.
             ModelNotFound, CheckpointError, DeviceError: As their names say.

@@ -3,6 +3,7 @@
     VidxError                    exit code 4: refused, or nothing done, by a cause the user can mend
     ├── UsageError               exit code 2: a wrong argument, a path that is not there
     │   └── UnknownId            no live clip has this id
+    ├── NoVideos                 there is no video where one is looked for
     ├── CollectionError
     │   ├── CollectionNotFound   no collection here or above
     │   ├── CollectionLocked     another process is writing
@@ -46,6 +47,10 @@ class UsageError(VidxError):
 
 class UnknownId(UsageError):
     """No live clip of the collection has this id."""
+
+
+class NoVideos(VidxError):
+    """There is no video file at any of the paths."""
 
 
 class CollectionError(VidxError):

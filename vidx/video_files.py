@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from vidx.embedder.decoding.files import VIDEO_EXTENSIONS, find_videos
 from vidx.embedder.decoding.globs import Glob
 from vidx.embedder.decoding.sampling import Plan, Sampling
-from vidx.errors import VideoError, VidxError
+from vidx.errors import NoVideos, VideoError, VidxError
 from vidx.manifests import Manifests, parted, read_manifests
 from vidx.options import EmbedOptions
 from vidx.records import MetadataColumn, PassedOver, Problem
@@ -62,7 +62,8 @@ def video_files(
     Raises:
         UsageError: A path is not there, a glob matches nothing, a URL is none that vidx reads, or
             a manifest cannot be read.
-        VidxError: There are no such files.
+        NoVideos: There are no such files.
+        VidxError: All rows of the manifests are refused.
     """
     manifests = Manifests()
     if known:
@@ -83,7 +84,7 @@ def video_files(
         remove = "`vidx remove` takes out what the collection has from there."
         next_step = str(others) if others.paths else remove if options.prune else rule
         shown = ", ".join([*urls, *(str(path) for path in paths if not is_url(path))])
-        raise VidxError(f"no video files in {shown}", next_step)
+        raise NoVideos(f"no video files in {shown}", next_step)
     places = found.places if options.limit is None else ()
     chosen = tuple(sorted(files)[: options.limit])
     plans = manifests.plans(options.stride_seconds, options.segment)

@@ -26,6 +26,7 @@ from vidx.cli.snapshot import snapshot
 from vidx.cli.splits import leakage, split
 from vidx.cli.streams import OutputFailed, standard_streams
 from vidx.cli.train import adapt, train
+from vidx.cli.watch import watch
 from vidx.errors import VidxError
 
 EXIT_CODES = """\b
@@ -62,7 +63,7 @@ def cli() -> None:
 
 
 COMMANDS = (
-    *(embed, search, info, videos, failures, metadata, remove, restore, commits),
+    *(embed, watch, search, info, videos, failures, metadata, remove, restore, commits),
     *(duplicates, propose, apply, undo, leakage, split, clusters, outliers, sample),
     *(quality, label_issues, map_clips, compare, concept, threshold_report),
     *(index, verify, rebuild, compact, snapshot, export),

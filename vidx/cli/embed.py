@@ -136,18 +136,18 @@ def embed(
         refused = sum(one.row is not None for one in findings)
         context.exit(exit_code(failed, len(looked_at), refused))
     if not quiet:
-        _tell_licence(opened, others["model"])
+        tell_licence(opened, others["model"])
     with showing_files(quiet=quiet) as progress:
         report = opened.embed(paths, options, progress=progress)
     if as_json:
         print_json(report_as_json(report))
     elif not quiet:
-        _print_report(opened, report, prune=options.prune)
+        print_report(opened, report, prune=options.prune)
     failed = report.failed + report.failed_before
     context.exit(exit_code(failed, report.num_files, len(report.refused)))
 
 
-def _tell_licence(collection: Collection, model: str | None) -> None:
+def tell_licence(collection: Collection, model: str | None) -> None:
     """Say under which licence weights that are not vidx's own are, before their first use."""
     licence = None if collection.exists() else licence_of(model)
     if licence and not licence.is_own:
@@ -190,7 +190,8 @@ def _speed_as_json(report: EmbedReport) -> dict[str, Any]:
     }
 
 
-def _print_report(collection: Collection, report: EmbedReport, *, prune: bool) -> None:
+def print_report(collection: Collection, report: EmbedReport, *, prune: bool) -> None:
+    """What became of the files, for people."""
     parts = [f"{getattr(report, n)} {n.replace('_', ' ')}" for n in COUNTS if getattr(report, n)]
     click.echo(f"{count(report.num_files, 'file')}: {', '.join(parts)}")
     if report.num_clips:

@@ -13,9 +13,10 @@ from typing import Any
 import click
 
 
-def print_json(value: Any) -> None:
+def print_json(value: Any, *, on_one_line: bool = False) -> None:
     """Print a value as JSON to standard output; times in the form of ISO 8601."""
-    click.echo(json.dumps(value, ensure_ascii=False, indent=2, default=datetime.isoformat))
+    indent = None if on_one_line else 2
+    click.echo(json.dumps(value, ensure_ascii=False, indent=indent, default=datetime.isoformat))
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], right: str = "") -> None:
