@@ -56,6 +56,8 @@ the model fight for them; null where no part is busy half of the time |
 | `commit` | the last commit of the run; null where nothing was to be changed, and in a dry run |
 | `removal` | the commit by which `--prune` took files out, for `vidx restore`; else null |
 | `num_values` | values of metadata from manifests that were set; null in a dry run |
+| `num_without_preview` | with `--previews`, clips of the whole collection that have none; else 0, \
+and in a dry run null |
 | `refused_rows` | rows of manifests that were passed over: `manifest`, `row`, `reason` |
 | `dry_run` | whether nothing was done |
 | `findings` | in a dry run alone: `path` and `status` of each file |

@@ -25,6 +25,7 @@ DIM = 8
 LABELS = ("run", "walk", "jump", "sit", "wave", "eat")
 SPACE = Space("f" * 64, "/models/tiny", None, 16, 7.5, DIM, LABELS)
 PROVENANCE = {"model": "tiny", "device": "cpu"}
+PREVIEWED = PROVENANCE | {"previews": "JPEG"}
 
 
 def video_id(name: str) -> str:
@@ -35,6 +36,11 @@ def video_id(name: str) -> str:
 def path_of(name: str) -> str:
     """Where a drawn video lies unless told otherwise."""
     return f"/videos/{name}.mp4"
+
+
+def preview_of(name: str, clip: int) -> bytes:
+    """What stands for the picture of a clip; nobody looks at it."""
+    return b"\xff\xd8" + f"clip {clip} of {name}".encode()
 
 
 def draw_video(
@@ -49,6 +55,7 @@ def draw_video(
     is_mirrored: bool = False,
     notes: tuple[str, ...] = (),
     vectors: NDArray[np.float32] | None = None,
+    previews: bool = False,
 ) -> NewVideo:
     """One embedded video; the same name and plan give the same vectors."""
     random = np.random.default_rng(list(f"{name} {plan}".encode()))
@@ -65,7 +72,11 @@ def draw_video(
             ),
             clips=tuple(Clip(2.0 * i, 2.0 * i + 2) for i in range(clips)),
             facts=tuple(
-                ClipFacts(*numbers, frame_seconds=tuple((2 * i + np.arange(16) / 8).tolist()))
+                ClipFacts(
+                    *numbers,
+                    frame_seconds=tuple((2 * i + np.arange(16) / 8).tolist()),
+                    preview=preview_of(name, i) if previews else None,
+                )
                 for i, numbers in enumerate(measured)
             ),
             repeats=tuple(i % 4 == 2 for i in range(clips)),
@@ -78,5 +89,7 @@ def draw_video(
 
 def commit(layout: Layout, *videos: NewVideo, space: Space = SPACE, **parts: list) -> None:
     """Open a collection for writing, made if need be, and commit one batch."""
+    has_previews = any(video.embedded.facts[0].preview for video in videos)
     with open_writer(layout, space) as writer:
-        writer.commit(Batch(videos=list(videos), **parts), PROVENANCE)
+        provenance = PREVIEWED if has_previews else PROVENANCE
+        writer.commit(Batch(videos=list(videos), **parts), provenance)

@@ -161,7 +161,7 @@ def page(checkout: Path) -> str:
 
 def test_formats_name_all_that_a_shard_has(page: str) -> None:
     info = shards.ShardInfo("", "", "", (), {}, "")
-    columns = set(shards.to_table([draw_video("a")], info).column_names)
+    columns = set(shards.to_table([draw_video("a", previews=True)], info).column_names)
     metadata = shards.to_metadata(info).keys()
     told = documented(page, "Shards")
     assert columns | {shards.CLIP_ID} | metadata <= told

@@ -499,6 +499,22 @@ class Collection(Questions, Teaching, Measuring):
 
         return footage(self._catalogue(), operator.index(clip_id))
 
+    def previews(self, clip_ids: Sequence[SupportsIndex]) -> dict[int, bytes]:
+        """Small pictures of clips, as `embed` kept them with `previews`.
+
+        Args:
+            clip_ids: The clips. Those that lie together are read together, about a megabyte.
+
+        Returns:
+            JPEG files by clip_id, in the order of `clip_ids`. Clips that have none are left out.
+
+        Raises:
+            UnknownId: One of them is no live clip.
+        """
+        from vidx.store.previews import previews
+
+        return previews(self._catalogue(), [operator.index(one) for one in clip_ids])
+
     def where(self, expression: str) -> Selection:
         """The clips of which an expression is true, to be searched, read or exported.
 
@@ -674,17 +690,19 @@ class Collection(Questions, Teaching, Measuring):
         index = open_index(catalogue)
         with catalogue.now() as still:
             counts, covered = still.counts(), fits(index, still.state())
+            origins = tuple(still.origins())
             end = index.end_clip_id if covered else 0
             return records.CollectionInfo(
                 path=str(self.path),
                 uuid=manifest.uuid,
                 space=manifest.space,
                 **{f"num_{name}": counts[name] for name in _COUNTS},
+                num_previews=sum(one.num_clips for one in origins if one.has_previews),
                 num_indexed_clips=len(index) if covered else 0,
                 num_newer_clips=still.count_clips(since=end),
                 index=report(index),
                 metadata=tuple(still.metadata_columns()),
-                origins=tuple(still.origins()),
+                origins=origins,
             )
 
     def remove(self, paths: Paths) -> RemoveReport:

@@ -57,6 +57,7 @@ CATALOGUE_VIDEO_BYTES = 1500
 CATALOGUE_CLIP_BYTES = 250
 SHARD_BYTES = 12_000  # the footer, which names the labels too
 SHARD_CLIP_BYTES = 50  # times, facts and flags
+PREVIEW_BYTES = 5000
 CLIPS_A_SHARD = 4096
 MAX_COPY_DIM = 256  # of the whitened vectors
 CODES_FROM_BYTES = 8 << 20  # of vectors
@@ -70,6 +71,7 @@ def bytes_on_disk(
     num_labels: int,
     num_frames: int,
     is_new: bool,
+    previews: bool = False,
 ) -> int:
     """What a collection grows by.
 
@@ -80,12 +82,13 @@ def bytes_on_disk(
         num_labels: Classes of the model's head; 0 without one.
         num_frames: Frames of a clip.
         is_new: Whether the collection is made for them.
+        previews: Whether a picture of each clip is kept.
     """
     if not num_clips:
         return 0
     copy_dim = min(dim, MAX_COPY_DIM)
     vectors, logits, times = 4 * dim, 2 * num_labels, 4 * num_frames
-    shard = vectors + logits + times + SHARD_CLIP_BYTES
+    shard = vectors + logits + times + SHARD_CLIP_BYTES + PREVIEW_BYTES * previews
     index = vectors + 4 * copy_dim + 8 + 4  # with ids and the numbers of their videos
     if num_clips * vectors > CODES_FROM_BYTES:
         index += (dim + copy_dim) // 8 + 2 * 8

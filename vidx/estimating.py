@@ -67,7 +67,7 @@ def estimate(
         problems=probed.problems,
         clips_per_second=rate,
         no_rate=no_rate,
-        disk_bytes=_disk_bytes(probed, known, is_new=space is None) if known else None,
+        disk_bytes=_disk_bytes(probed, known, options, is_new=space is None) if known else None,
     )
 
 
@@ -105,7 +105,7 @@ def _rate(encoder: Encoder, probed: Probed, plan: Plan, options: EmbedOptions) -
     return trial.embedding()[0]
 
 
-def _disk_bytes(probed: Probed, space: Space, *, is_new: bool) -> int:
+def _disk_bytes(probed: Probed, space: Space, options: EmbedOptions, *, is_new: bool) -> int:
     return bytes_on_disk(
         num_videos=probed.num_videos,
         num_clips=probed.num_clips,
@@ -113,4 +113,5 @@ def _disk_bytes(probed: Probed, space: Space, *, is_new: bool) -> int:
         num_labels=len(space.labels),
         num_frames=space.num_frames,
         is_new=is_new,
+        previews=options.previews,
     )

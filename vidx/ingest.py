@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from vidx.embedder.decoding.container import FileState
+from vidx.embedder.decoding.geometry import PREVIEW_SIDE
 from vidx.embedder.decoding.pool import Job
 from vidx.embedder.decoding.sampling import Plan, Sampling
 from vidx.embedder.pipeline import embed_videos
@@ -100,7 +101,7 @@ class Ingest:
         self.passed_over = PassedOver(())
         self.num_gone = 0
         self.removal: int | None = None
-        self.num_values = 0
+        self.num_values = self.num_without_preview = 0
         self.refused: tuple[RefusedRow, ...] = ()
         self.started = self.committed = time.monotonic()
         self.batch = Batch()
@@ -156,6 +157,9 @@ class Ingest:
         self.busy = self.work.busy(encoder) if encoder else None
         self._set_metadata(said, files)
         self._tell_gone(gone_files(files, catalogue))
+        if self.options.previews:
+            plain = (one.num_clips for one in catalogue.origins() if not one.has_previews)
+            self.num_without_preview = sum(plain)
         return self._report()
 
     def _set_metadata(self, said: ManifestMetadata, files: VideoFiles) -> None:
@@ -189,6 +193,8 @@ class Ingest:
         encoder = load_encoder()
         self.work = Work()
         self.provenance = {**encoder.provenance(), "vidx": version("vidx")}
+        if self.options.previews:
+            self.provenance["previews"] = f"JPEG, {PREVIEW_SIDE} pixels"
         results = embed_videos(
             encoder,
             chain([first], jobs),
@@ -196,6 +202,7 @@ class Ingest:
             batch_size=self.options.batch_size,
             part_clips=self.options.commit.part_clips,
             lasting=True,
+            previews=self.options.previews,
             work=self.work,
         )
         with closing(results):
@@ -362,4 +369,5 @@ class Ingest:
             removal=self.removal,
             num_values=self.num_values,
             refused=self.refused,
+            num_without_preview=self.num_without_preview,
         )

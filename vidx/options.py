@@ -62,6 +62,8 @@ class EmbedOptions:
             are tried again.
         any_ending: Whether files of folders are taken too that hold video, by their first bytes,
             under other endings than those in `docs/cli.md`.
+        previews: Whether a small picture of each clip is kept, a JPEG file of about 5 kB. Only what
+            is embedded in this run gets any.
         prune: Whether what the collection has from these folders and globs, and is no longer
             there, is taken out as `Collection.remove` does it.
         commit: When what is finished becomes part of the collection.
@@ -82,6 +84,7 @@ class EmbedOptions:
     limit: int | None = None
     retry_failed: bool = False
     any_ending: bool = False
+    previews: bool = False
     prune: bool = False
     commit: CommitPolicy = field(default_factory=CommitPolicy)
 

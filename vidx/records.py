@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from os.path import splitext
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
@@ -105,6 +105,8 @@ class ClipFacts:
         black_share: Share of samples that are black, 0 to 1.
         frozen_share: Share of neighbouring samples that are one picture, to the last bit, 0 to 1.
         frame_seconds: When the sampled frames appear, counted from the video's first frame.
+        preview: The middle sample as a JPEG file, small, but whole and upright; None where none was
+            asked for. A clip that repeats has that of the clip whose pictures it repeats.
     """
 
     brightness: float
@@ -114,6 +116,7 @@ class ClipFacts:
     black_share: float
     frozen_share: float
     frame_seconds: tuple[float, ...]
+    preview: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -365,6 +368,8 @@ class EmbedReport:
         refused: Rows of manifests that were passed over; the rest went on.
         video_seconds: Video that the run's clips stand for, from the first to the last of each.
         busy: How busy each part of the run was; None where nothing was to be embedded.
+        num_without_preview: With `previews`, clips of the whole collection that have none, as they
+            were embedded without; 0 where none were asked for.
     """
 
     num_files: int
@@ -386,6 +391,7 @@ class EmbedReport:
     refused: tuple[RefusedRow, ...] = ()
     video_seconds: float = 0.0
     busy: Busy | None = None
+    num_without_preview: int = 0
 
     @property
     def num_passed_over(self) -> int:
@@ -535,7 +541,7 @@ class Origin:
 
     Attributes:
         provenance: `model`, `revision`, `weights_file`, `device`, `dtype`, and the versions of
-            `torch` and `vidx`.
+            `torch` and `vidx`; `previews`, where there are some.
         num_shards: Parquet files that were made with just this.
         num_clips: Vectors in them, without those of removed clips.
     """
@@ -543,6 +549,11 @@ class Origin:
     provenance: dict[str, str]
     num_shards: int
     num_clips: int
+
+    @property
+    def has_previews(self) -> bool:
+        """Whether its clips have previews."""
+        return "previews" in self.provenance
 
 
 @dataclass(frozen=True, slots=True)
@@ -576,6 +587,7 @@ class CollectionInfo:
         num_locations: Files.
         num_clips: Vectors.
         num_repeats: Clips among them with the very pictures of the clip before, as of slides.
+        num_previews: Clips that have a preview.
         num_failures: Files that could not be embedded.
         num_shards: Parquet files.
         num_unfinished: Videos of which the first parts are stored, and the last one is not. Nothing
@@ -595,6 +607,7 @@ class CollectionInfo:
     num_locations: int
     num_clips: int
     num_repeats: int
+    num_previews: int
     num_failures: int
     num_shards: int
     num_unfinished: int

@@ -171,6 +171,22 @@ def test_a_source_that_is_gone_or_another_has_a_plain_picture(
         assert service.ask(f"/v1/videos/{clip['video_id']}/source").status == 404
 
 
+def test_a_stored_picture_is_shown_also_when_its_source_is_gone(
+    tmp_path: Path, tiny_checkpoint: Path, make_video: Callable[..., Path], serving
+) -> None:
+    collection, film = tmp_path / "collection", make_video(tmp_path / "film.mp4", seconds=2.5)
+    how = vidx.EmbedOptions(model=tiny_checkpoint, workers=1, previews=True)
+    with vidx.open(collection, create=True) as opened:
+        opened.embed(film, how)
+        stored = opened.previews([0])[0]
+    film.unlink()
+    with serving(collection) as service:
+        got = service.ask("/v1/clips/0/preview")
+        assert (got.status, got.headers["content-type"]) == (200, "image/jpeg")
+        assert got.body == stored
+        assert service.ask("/v1/clips/7/preview").status == 404
+
+
 def finished(service, job_id: str) -> dict:
     """A job's last state, by its events."""
     told = service.ask(f"/v1/jobs/{job_id}/events").body.decode()
@@ -180,7 +196,7 @@ def finished(service, job_id: str) -> dict:
 def test_a_job_embeds_what_lies_below_a_root(viewed, videos, make_video) -> None:
     make_video(videos[0] / "new.mp4", seed=20, seconds=2.5)
     before = viewed.ask("/v1/info").json["num_clips"]
-    got = viewed.ask("/v1/jobs", {"paths": [str(videos[0] / "new.mp4")]})
+    got = viewed.ask("/v1/jobs", {"paths": [str(videos[0] / "new.mp4")], "previews": True})
     assert (got.status, got.json["status"]) == (202, "running")
     again = viewed.ask("/v1/jobs", {"paths": [str(videos[0])]})
     assert (again.status, again.json["type"]) == (409, "urn:vidx:job_running")
@@ -188,6 +204,7 @@ def test_a_job_embeds_what_lies_below_a_root(viewed, videos, make_video) -> None
     assert (state["status"], state["report"]["embedded"]) == ("done", 1)
     assert viewed.ask("/v1/info").json["num_clips"] > before
     assert clip_at(viewed, "new.mp4")
+    assert viewed.ask("/v1/info").json["num_previews"] > 0
     assert viewed.ask("/v1/jobs").json["jobs"][0] == state
 
 

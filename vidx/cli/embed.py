@@ -77,6 +77,11 @@ if TYPE_CHECKING:
     help="Also take files with other endings that hold a video, by their first bytes.",
 )
 @click.option(
+    "--previews",
+    is_flag=True,
+    help="Keep a small picture of each clip that is embedded now, about 5 kB.",
+)
+@click.option(
     "--retry-failed",
     is_flag=True,
     help="Try files again that failed before, or of which only a part could be embedded.",
@@ -174,6 +179,7 @@ def report_as_json(report: EmbedReport) -> dict[str, Any]:
         "commit": report.commit,
         "removal": report.removal,
         "num_values": report.num_values,
+        "num_without_preview": report.num_without_preview,
         "refused_rows": [row._asdict() for row in report.refused],
         "dry_run": False,
     }
@@ -204,6 +210,8 @@ def print_report(collection: Collection, report: EmbedReport, *, prune: bool) ->
     if report.num_values:
         click.echo(f"{count(report.num_values, 'value')} of metadata set.")
     click.echo(f"Collection: {shown_path(report.collection)}")
+    if report.num_without_preview:
+        _tell_without_preview(report.num_without_preview)
     if report.partial:
         click.echo("`vidx videos --remarks` says what is missing of a partial video.")
     tell_passed_over(report.passed_over)
@@ -217,6 +225,14 @@ def print_report(collection: Collection, report: EmbedReport, *, prune: bool) ->
         if len(rows) > SHOWN_FAILURES:
             click.echo(f"... and {len(rows) - SHOWN_FAILURES} more: `vidx failures` lists all.")
     tell_refused(report.refused)
+
+
+def _tell_without_preview(number: int) -> None:
+    have = "has" if number == 1 else "have"
+    click.echo(
+        f"{count(number, 'clip')} of the collection {have} no preview, as embedded without. "
+        "To have them made, `vidx remove` the videos and embed them again."
+    )
 
 
 def _tell_pruned(report: EmbedReport) -> None:

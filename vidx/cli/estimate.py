@@ -50,6 +50,7 @@ def estimate_as_json(
         "commit": None,
         "removal": None,
         "num_values": None,
+        "num_without_preview": None,
         "refused_rows": [one.row._asdict() for one in findings if one.row],
         "dry_run": True,
         "findings": [

@@ -14,7 +14,7 @@ from vidx.cli.render import clock, count, print_json, print_table, printable, sh
 from vidx.collection import open_collection
 
 if TYPE_CHECKING:
-    from vidx.records import MetadataColumn, Origin
+    from vidx.records import CollectionInfo, MetadataColumn, Origin
 
 
 @click.command()
@@ -33,6 +33,7 @@ def info(collection: str | None, as_json: bool) -> None:
         ("files", str(found.num_locations)),
         ("clips", f"{found.num_clips} in {count(found.num_shards, 'shard')}"),
         *((("repeats", _repeats(found.num_repeats)),) if found.num_repeats else ()),
+        *((("previews", _previews(found)),) if found.num_previews else ()),
         ("index", described(found.index)),
         *((("index, copies", described(found.index.copy)),) if found.index.copy else ()),
         ("newer clips", f"{found.num_newer_clips}, searched beside the index"),
@@ -53,6 +54,13 @@ def _repeats(number: int) -> str:
     return f"{count(number, 'clip')} with the very pictures of the one before"
 
 
+def _previews(found: CollectionInfo) -> str:
+    """Such as `of 3 clips, 2 have none`."""
+    without = found.num_clips - found.num_previews
+    told = f", {without} {'has' if without == 1 else 'have'} none" if without else ""
+    return f"of {count(found.num_previews, 'clip')}{told}"
+
+
 def _unfinished(number: int) -> str:
     """Such as `1 video, of which parts are stored: embed again to go on`."""
     return f"{count(number, 'video')}, of which parts are stored: embed again to go on"
@@ -68,8 +76,9 @@ def _described(origin: Origin) -> str:
     told = origin.provenance
     model = "@".join(filter(None, [told.get("model"), told.get("revision")]))
     parts = [model, told.get("device"), told.get("dtype"), _version(told, "torch")]
+    parts += [_version(told, "vidx"), "with previews" if origin.has_previews else ""]
     held = f"{count(origin.num_clips, 'clip')} in {count(origin.num_shards, 'shard')}"
-    return printable(f"{', '.join(filter(None, [*parts, _version(told, 'vidx')]))}: {held}")
+    return printable(f"{', '.join(filter(None, parts))}: {held}")
 
 
 def _version(told: dict[str, str], package: str) -> str:

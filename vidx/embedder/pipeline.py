@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from vidx.embedder.attempts import Attempt, Before, Result
+from vidx.embedder.decoding.geometry import WithPreviews
 from vidx.embedder.decoding.pool import (
     ClipDecoded,
     ClipRepeated,
@@ -38,6 +39,7 @@ def embed_videos(
     batch_size: int | None,
     part_clips: int | None = None,
     lasting: bool = False,
+    previews: bool = False,
     watch: Callable[[ClipDecoded | ClipRepeated], None] | None = None,
     work: Work | None = None,
     limits: Limits | None = None,
@@ -52,6 +54,7 @@ def embed_videos(
         part_clips: A video of more clips comes in parts of so many, in time order, as they are
             finished. None: each video comes whole.
         lasting: Whether there may be work for minutes, for which graphs pay.
+        previews: Whether the facts of each clip come with a small picture of it.
         watch: Called with each clip, before it is embedded; a video that is begun anew has them
             come again.
         work: Where the time of decoding, transfer and the device is counted.
@@ -68,7 +71,7 @@ def embed_videos(
     events = decode(
         jobs,
         sampling=batcher.sampling,
-        geometry=encoder.geometry,
+        geometry=WithPreviews.of(encoder.geometry) if previews else encoder.geometry,
         workers=workers,
         limits=limits or Limits(),
         work=work,

@@ -239,6 +239,7 @@ class Job(Strict):
         paths: Files and folders below those that the server was started with.
         retry_failed: Whether files that failed before are tried again.
         any_ending: Whether files under other endings that hold video are taken too.
+        previews: Whether a small picture of each clip is kept, for when its source is gone.
     """
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"paths": ["/videos/new"]}]})
@@ -249,6 +250,7 @@ class Job(Strict):
     ]
     retry_failed: bool = False
     any_ending: bool = False
+    previews: bool = False
 
 
 class Login(Strict):

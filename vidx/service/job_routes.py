@@ -50,6 +50,7 @@ async def start(core: Given, body: Job) -> Response:
         dtype=settings.dtype,
         retry_failed=body.retry_failed,
         any_ending=body.any_ending,
+        previews=body.previews,
     )
     state = await core.desk.ask(lambda: core.jobs.start(body.paths, options))
     return JSONResponse(asdict(state), 202)

@@ -11,7 +11,7 @@ from vidx.embedder.viewing.making import FILM_TYPE, PICTURE_TYPE
 from vidx.errors import VideoError
 from vidx.service.bodies import MOST_ID, VideoId
 from vidx.service.core import Given
-from vidx.service.pictures import plain_picture
+from vidx.service.pictures import STORED_TYPE, plain_picture
 
 router = APIRouter(prefix="/v1", tags=["media"])
 
@@ -23,18 +23,25 @@ ClipPath = Annotated[int, Path(ge=0, le=MOST_ID)]
 @router.get(
     "/clips/{clip_id}/preview",
     response_class=Response,
-    responses={200: {"content": {PICTURE_TYPE: _BINARY, "image/svg+xml": _BINARY}}},
+    responses={
+        200: {"content": {STORED_TYPE: _BINARY, PICTURE_TYPE: _BINARY, "image/svg+xml": _BINARY}}
+    },
 )
 async def preview(core: Given, clip_id: ClipPath) -> Response:
-    """A picture of the middle of a clip; a plain one that says so where its source is gone."""
+    """A picture of the middle of a clip, a small one where it was stored with the clip.
+
+    Where none was and its source is gone it is a plain one that says so.
+    """
     try:
-        path = await core.viewing.ask(lambda: core.pictures.of_clip(clip_id, "picture"))
+        found = await core.viewing.ask(lambda: core.pictures.preview(clip_id))
     except VideoError as error:
         text = "source gone" if error.reason == "unreadable" else error.reason.replace("_", " ")
         return Response(
             plain_picture(text), media_type="image/svg+xml", headers={"x-vidx-reason": error.reason}
         )
-    return FileResponse(path, headers=KEPT, media_type=PICTURE_TYPE)
+    if isinstance(found, bytes):
+        return Response(found, headers=KEPT, media_type=STORED_TYPE)
+    return FileResponse(found, headers=KEPT, media_type=PICTURE_TYPE)
 
 
 @router.get(

@@ -19,6 +19,7 @@ from vidx.service.problems import Refused, not_found
 from vidx.service.settings import Limits
 
 PROCESSES = 2
+STORED_TYPE = "image/jpeg"
 LONGER_SIDES = {"picture": 480, "film": 640}
 # What browsers play, as far as the catalogue tells; a page tries, and has the film else.
 _PLAYED = {
@@ -39,6 +40,17 @@ class Pictures:
         self._collection = collection
         self._viewers = Viewers(PROCESSES)
         self._cache = DiskCache(cache_folder() / "viewing", limits.cache_bytes)
+
+    def preview(self, clip_id: int) -> bytes | Path:
+        """What a clip looks like: the picture that `embed` has stored, else the file of one made.
+
+        Args:
+            clip_id: The clip.
+
+        Raises:
+            UnknownId, VideoError: As for `of_clip`.
+        """
+        return self._collection.previews([clip_id]).get(clip_id) or self.of_clip(clip_id, "picture")
 
     def of_clip(self, clip_id: int, kind: Literal["picture", "film"]) -> Path:
         """The file with a picture or a film of a clip.

@@ -59,6 +59,8 @@ CLIP_FIELDS = (
 )
 FACT_FIELDS = tuple(pa.field(name, pa.float32(), nullable=False) for name in FACTS)
 REPEATS_FIELD = pa.field("repeats", pa.bool_(), nullable=False)
+PREVIEW = "preview"
+ROWS_TOGETHER = 256  # where there are pictures: about a megabyte is read for one
 _NEXT_STEP = (
     "Put a sound copy in its place. Without one, move the file away and run `vidx rebuild`: "
     "its videos can then be embedded anew."
@@ -169,6 +171,9 @@ def to_table(videos: Sequence[NewVideo], info: ShardInfo) -> pa.Table:
     columns.append(pa.array([one for video in videos for one in video.embedded.repeats]))
     fields = [*VIDEO_FIELDS, *CLIP_FIELDS, *FACT_FIELDS, REPEATS_FIELD]
 
+    if facts[0].preview is not None:  # then all have one: it is asked for a run as a whole
+        fields.append(pa.field(PREVIEW, pa.binary(), nullable=False))
+        columns.append(pa.array([one.preview for one in facts]))
     frame_seconds = np.array([one.frame_seconds for one in facts], np.float32)
     _add_matrix(fields, columns, "frame_seconds", frame_seconds, pa.float32())
     embeddings = np.concatenate([video.embedded.embeddings for video in videos])
@@ -236,16 +241,22 @@ def to_metadata(info: ShardInfo) -> dict[str, str]:
 
 
 def write(table: pa.Table, path: Path) -> None:
-    """Write a shard: zstd for all but the vectors, which do not compress; pages checksummed."""
+    """Write a shard: zstd for all but the vectors, which do not compress; pages checksummed.
+
+    Pictures compress where they repeat.
+    """
     plain = {"embedding": "none", "logits": "none"}
     pq.write_table(
         table,
         path,
         compression={_leaf(field): plain.get(field.name, "zstd") for field in table.schema},
-        # The least and largest number of all vectors tell nobody anything.
-        write_statistics=[_leaf(field) for field in table.schema if field.name not in plain],
+        # The least and largest number of all vectors tell nobody anything, nor do those of files.
+        write_statistics=[
+            _leaf(field) for field in table.schema if field.name not in {*plain, PREVIEW}
+        ],
         use_dictionary=_TEXT_COLUMNS,
         write_page_checksum=True,
+        row_group_size=ROWS_TOGETHER if PREVIEW in table.column_names else None,
     )
 
 
@@ -325,16 +336,37 @@ def read_own(
         VidxError: It cannot be read for another reason, which may pass.
     """
     table = read(path, columns)
-    found = _from_metadata(table.schema.metadata or {}, path)
+    _check_own(path, table.schema.metadata, table.num_rows, uuid, shard, num_rows)
+    return table
+
+
+def _check_own(
+    path: Path,
+    metadata: dict[bytes, bytes] | None,
+    found_rows: int,
+    uuid: str,
+    shard: str,
+    num_rows: int,
+) -> None:
+    """See that a file is the shard that the catalogue knows."""
+    found = _from_metadata(metadata or {}, path)
     if found.uuid != uuid:
         problem = f"the shard {path} belongs to another collection ({found.uuid})"
     elif found.shard != shard:
         problem = f"another shard ({found.shard}) stands in the place of {path} ({shard})"
-    elif table.num_rows != num_rows:
-        problem = f"the shard {path} has {table.num_rows} rows, not {num_rows}"
+    elif found_rows != num_rows:
+        problem = f"the shard {path} has {found_rows} rows, not {num_rows}"
     else:
-        return table
+        return
     raise CollectionDamaged(problem, _NEXT_STEP)
+
+
+@contextmanager
+def opened_own(path: Path, uuid: str, shard: str, num_rows: int) -> Iterator[pq.ParquetFile]:
+    """As `read_own`, for who reads only some rows."""
+    with _telling(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
+        _check_own(path, file.schema_arrow.metadata, file.metadata.num_rows, uuid, shard, num_rows)
+        yield file
 
 
 def clip_ids(path: Path, table: pa.Table) -> NDArray[np.int64]:

@@ -58,6 +58,11 @@ class Shown:
         except av.error.FFmpegError:
             return None
 
+    @cached_property
+    def preview(self) -> NDArray[np.uint8] | None:
+        """The frame as a small picture, likewise; None when none is asked for."""
+        return self._scaler.preview(self.frame)
+
 
 class Cut:
     """One clip in the making.
@@ -69,11 +74,13 @@ class Cut:
     Attributes:
         clip: Its span.
         frame_seconds: When the frames that were taken appear.
+        preview: The middle sample as a small picture, if that is asked for: pixels as of `Shown`.
     """
 
     def __init__(self, clip: Clip, sampling: Sampling) -> None:
         self.clip = clip
         self.frame_seconds: list[float] = []
+        self.preview: NDArray[np.uint8] | None = None
         self._times = frame_times(clip, sampling)
         self._frames: list[NDArray[np.uint8] | None] = []
 
@@ -94,6 +101,9 @@ class Cut:
             if until <= time + TOLERANCE_SECONDS and not self.is_over(until):
                 return
             self._frames.append(shown.pixels if time < held_until - TOLERANCE_SECONDS else None)
+            # Made at once: a decoded frame that waits for the clip's end is too much memory.
+            if len(self._frames) - 1 == len(self._times) // 2 and self._frames[-1] is not None:
+                self.preview = shown.preview
             self.frame_seconds.append(shown.time)
 
     def pictures(self) -> list[NDArray[np.uint8]] | None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, fields
+from typing import Literal, Self
 
 Interpolation = Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
 
 # Those that the decoding workers have too.
 DECODER_INTERPOLATIONS: tuple[Interpolation, ...] = ("nearest", "bilinear", "bicubic")
+
+PREVIEW_SIDE = 256  # pixels of a preview's longer side: decision 27 has what others would cost
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,11 @@ class FrameGeometry:
     def made(self) -> tuple[int, int] | None:
         """(height, width) of what comes out, or None where that depends on what comes in."""
         return self.crop or self.resize_to
+
+    @property
+    def preview(self) -> FrameGeometry | None:
+        """How a frame is resized for people to look at, besides; None: it is not."""
+        return None
 
     def resized(self, height: int, width: int) -> tuple[int, int]:
         """Size of a frame after the resize.
@@ -75,3 +82,38 @@ class FrameGeometry:
         crop_height, crop_width = self.crop
         # Floor division below zero too: an odd row of padding goes to the top, as in the reference.
         return (height - crop_height) // 2, (width - crop_width) // 2, crop_height, crop_width
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted(FrameGeometry):
+    """Whole frames, shrunk to `PREVIEW_SIDE` by their longer side; none is enlarged.
+
+    Sides are even, as 4:2:0 takes them.
+    """
+
+    def resized(self, height: int, width: int) -> tuple[int, int]:
+        """As of `FrameGeometry`.
+
+        >>> Fitted().resized(1080, 1920), Fitted().resized(48, 64), Fitted().resized(5000, 1)
+        ((144, 256), (48, 64), (256, 2))
+        """
+        share = min(1.0, PREVIEW_SIDE / max(height, width))
+        return max(2, round(height * share / 2) * 2), max(2, round(width * share / 2) * 2)
+
+
+@dataclass(frozen=True, slots=True)
+class WithPreviews(FrameGeometry):
+    """A geometry for the model, and previews besides.
+
+    It is none of a checkpoint's preprocessing, and so in no fingerprint.
+    """
+
+    @classmethod
+    def of(cls, geometry: FrameGeometry) -> Self:
+        """The same for the model."""
+        return cls(**{field.name: getattr(geometry, field.name) for field in fields(geometry)})
+
+    @property
+    def preview(self) -> FrameGeometry | None:
+        """As of `FrameGeometry`."""
+        return Fitted()

@@ -11,6 +11,7 @@ import numpy as np
 
 from vidx.embedder.decoding.cutter import Cut
 from vidx.embedder.decoding.facts import clip_facts
+from vidx.embedder.decoding.jpeg import jpeg
 from vidx.embedder.decoding.messages import Given
 from vidx.errors import VideoError
 from vidx.records import Clip, ClipFacts, Problem, VideoInfo
@@ -107,6 +108,8 @@ class Handout:
             yield RepeatedClip(cut.clip, facts, info)
             return
         self._pictures, self._facts = pictures, clip_facts(pictures, frame_seconds)
+        if cut.preview is not None:
+            self._facts = dataclasses.replace(self._facts, preview=jpeg(cut.preview))
         room = self.room((len(pictures), *pictures[0].shape), np.uint8)
         yield DecodedClip(cut.clip, self._facts, np.stack(pictures, out=room), info)
 

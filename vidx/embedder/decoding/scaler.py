@@ -40,6 +40,11 @@ class Scaler:
         self.geometry = geometry
         self.to_rgb = VideoReformatter()
         self.to_size = VideoReformatter()
+        self._small = Scaler(geometry.preview) if geometry.preview else None
+
+    def preview(self, frame: VideoFrame) -> NDArray[np.uint8] | None:
+        """A frame as small as people may want it, likewise; None: it is not asked for."""
+        return self._small.pixels(frame) if self._small else None
 
     def pixels(self, frame: VideoFrame) -> NDArray[np.uint8]:
         """Make a frame what the model takes.
