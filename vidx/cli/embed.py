@@ -24,6 +24,7 @@ from vidx.cli.options import (
     json_option,
     limit_option,
     model_options,
+    previews_option,
     quiet_option,
     workers_option,
 )
@@ -76,11 +77,7 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Also take files with other endings that hold a video, by their first bytes.",
 )
-@click.option(
-    "--previews",
-    is_flag=True,
-    help="Keep a small picture of each clip that is embedded now, about 5 kB.",
-)
+@previews_option
 @click.option(
     "--retry-failed",
     is_flag=True,

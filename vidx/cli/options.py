@@ -48,6 +48,15 @@ def batch_size_option(command: Command) -> Command:
     )(command)
 
 
+def previews_option(command: Command) -> Command:
+    """Whether pictures are kept."""
+    return click.option(
+        "--previews",
+        is_flag=True,
+        help="Keep a small picture of each clip that is embedded now, about 5 kB.",
+    )(command)
+
+
 def workers_option(command: Command) -> Command:
     """How many decode."""
     return click.option(

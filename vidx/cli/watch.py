@@ -15,6 +15,7 @@ from vidx.cli.options import (
     collection_option,
     json_option,
     model_options,
+    previews_option,
     quiet_option,
     workers_option,
 )
@@ -40,6 +41,7 @@ LONGEST_MS = 60_000  # that changes are waited out
     is_flag=True,
     help="Also take files with other endings that hold a video, by their first bytes.",
 )
+@previews_option
 @click.option(
     "--prune",
     is_flag=True,
