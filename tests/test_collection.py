@@ -640,6 +640,16 @@ def test_pieces_are_the_whole_in_order_and_a_limit_is_its_beginning(embedded) ->
         assert ask(limit=1) == ask().slice(0, 1)
 
 
+@pytest.mark.parametrize("limit", [0, -1])
+def test_a_list_of_no_rows_is_refused(embedded, limit) -> None:
+    collection = vidx.open(embedded)
+    part = collection.where("clip_id >= 0")
+    lists = (collection.clips, collection.videos, collection.failures, collection.commits)
+    for ask in (*lists, part.clips, part.videos, part.outliers):
+        with pytest.raises(vidx.UsageError, match=f"limit={limit}: it takes 1 or more"):
+            ask(limit=limit)
+
+
 def test_a_shard_of_another_collection_is_named_and_never_searched(
     embedded, library, tiny_checkpoint, make_video, tmp_path
 ) -> None:

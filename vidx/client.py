@@ -16,7 +16,7 @@ from urllib.parse import urlencode, urlsplit
 from vidx import errors
 from vidx.errors import UsageError, VideoError, VidxError
 from vidx.from_json import record
-from vidx.options import SearchOptions
+from vidx.options import SearchOptions, check_limit
 from vidx.records import CollectionInfo, Hit, MetadataReport, Segment
 from vidx.remote.urls import is_url
 
@@ -167,6 +167,7 @@ class Client:
         """A list, page by page, whole or up to a limit."""
         from vidx.store.wire import ARROW_TYPE, from_stream, joined
 
+        check_limit(limit)
         tables, rows = [], 0
         following: str | None = ""
         while following is not None:

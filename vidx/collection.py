@@ -610,6 +610,9 @@ class Collection(Questions, Teaching, Measuring):
         Args:
             limit: Only the first so many. None: all.
             after: Only those behind the clip of this id. None: from the first one on.
+
+        Raises:
+            UsageError: The limit is below 1.
         """
         from vidx.store.export import clips_table
 
@@ -651,6 +654,9 @@ class Collection(Questions, Teaching, Measuring):
             limit: Only the first so many. None: all.
             after: Only those behind this path. None: from the first one on.
             remarked: Only those that are partial or have notes.
+
+        Raises:
+            UsageError: The limit is below 1.
         """
         from vidx.store.export import videos_table
 
@@ -665,6 +671,9 @@ class Collection(Questions, Teaching, Measuring):
         Args:
             limit: Only the first so many. None: all.
             after: Only those behind this path. None: from the first one on.
+
+        Raises:
+            UsageError: The limit is below 1.
         """
         from vidx.store.export import failures_table
 
@@ -675,6 +684,9 @@ class Collection(Questions, Teaching, Measuring):
 
         Args:
             limit: Only the last so many. None: all.
+
+        Raises:
+            UsageError: The limit is below 1.
         """
         from vidx.store.export import commits_table
 

@@ -201,6 +201,15 @@ class SearchOptions:
         return (self.labels,) if isinstance(self.labels, str) else tuple(self.labels)
 
 
+def check_limit(limit: int | None) -> None:
+    """See that a list of the first so many rows has one at least.
+
+    Raises:
+        UsageError: It has not.
+    """
+    _check(1, limit=limit)
+
+
 def _check(least: int, **values: float | None) -> None:
     for name, value in values.items():
         if value is not None and not value >= least:

@@ -136,6 +136,9 @@ class Selection(Questions):
         Args:
             limit: Only the first so many. None: all.
             after: Only those behind the clip of this id. None: from the first one on.
+
+        Raises:
+            UsageError: The limit is below 1.
         """
         from vidx.store.export import clips_table
 
@@ -179,6 +182,9 @@ class Selection(Questions):
             limit: Only the first so many. None: all.
             after: Only those behind this path. None: from the first one on.
             remarked: Only those that are partial or have notes.
+
+        Raises:
+            UsageError: The limit is below 1.
         """
         from vidx.store.export import videos_table
 

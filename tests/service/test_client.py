@@ -104,6 +104,8 @@ def test_what_cannot_be_sent_is_refused(both) -> None:
             client.search_by_id(0, options=options)
     with pytest.raises(vidx.UsageError):
         client.set_metadata("file.csv")
+    with pytest.raises(vidx.UsageError, match="limit=-1: it takes 1 or more"):
+        client.clips(-1)
 
 
 @pytest.mark.parametrize("url", ["", "localhost:8000", "file:///etc/passwd", "ftp://x"])

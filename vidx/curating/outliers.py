@@ -9,6 +9,7 @@ import numpy as np
 from vidx.curating.part import Part, Progress
 from vidx.curation import outliers as computing
 from vidx.errors import UsageError
+from vidx.options import check_limit
 from vidx.store.told import clips_told, paths_of, spans
 
 if TYPE_CHECKING:
@@ -23,8 +24,7 @@ def outliers(part: Part, limit: int | None, progress: Progress) -> pa.Table:
     """
     if len(part) < 2:
         raise UsageError("outliers are told by their neighbours, and there is one clip.")
-    if limit is not None and limit < 1:
-        raise UsageError(f"limit={limit}: 1 is the least.")
+    check_limit(limit)
     graph = part.graph("similar", progress)
     found = computing.outliers(graph.places, graph.scores)
     order = np.lexsort((np.arange(len(part)), -found.factors))[:limit]

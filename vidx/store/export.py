@@ -17,6 +17,7 @@ from sqlalchemy import Connection, func, select
 
 from vidx.durable import replacing
 from vidx.errors import VidxError
+from vidx.options import check_limit
 from vidx.records import FACTS
 from vidx.store.catalogue import Catalogue, ids_of
 from vidx.store.metadata.values import fields, of_clips, of_videos
@@ -109,7 +110,11 @@ def clips_table(
         limit: Only the first so many. None: all.
         after: Only those behind the clip of this id. None: from the first one on.
         ids: As for `clip_tables`.
+
+    Raises:
+        UsageError: The limit is below 1.
     """
+    check_limit(limit)
     with catalogue.now() as still:
         found = [_clips_schema(still).empty_table()]
         if limit is not None or after is not None:
@@ -168,7 +173,11 @@ def videos_table(
         after: Only those behind this path. None: from the first one on.
         remarked: Only those of which a part is missing, or that have notes.
         numbers: Of the videos that are wanted, in any order. None: all.
+
+    Raises:
+        UsageError: The limit is below 1.
     """
+    check_limit(limit)
     first = (
         select(locations.c.video, func.min(locations.c.path).label("path"))
         .where(locations.c.removed.is_(None))
@@ -224,6 +233,7 @@ def failures_table(
     catalogue: Catalogue, limit: int | None = None, *, after: str | None = None
 ) -> pa.Table:
     """The files that could not be embedded, by path; at most `limit`, behind a path."""
+    check_limit(limit)
     query = select(failures).order_by(failures.c.path).limit(limit)
     if after is not None:
         query = query.where(failures.c.path > after)
@@ -232,6 +242,7 @@ def failures_table(
 
 def commits_table(catalogue: Catalogue, limit: int | None = None) -> pa.Table:
     """What was done to the collection, the latest first; at most `limit`."""
+    check_limit(limit)
     query = select(commits).order_by(commits.c.number.desc()).limit(limit)
     return _table(catalogue, query, COMMITS_SCHEMA)
 
