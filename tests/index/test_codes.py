@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,8 @@ from numpy.typing import NDArray
 
 from vidx import index as indexes
 from vidx.errors import UsageError
-from vidx.index import Index
+from vidx.index import Index, space
+from vidx.index.codes import Codes
 from vidx.index.exact import normalized
 from vidx.options import IndexOptions
 from vidx.records import IndexProgress, Likeness
@@ -51,8 +53,17 @@ def make(folder: Path, rows: int, asked: IndexOptions = IVF) -> Index:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Index:
-    return make(tmp_path_factory.mktemp("index"), ROWS)
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("index")
+    make(folder, ROWS)
+    return folder
+
+
+@pytest.fixture(params=["whole lists", "codes"])
+def made(made_once: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Index:
+    """An index of which a search compares all of some lists, or what their codes choose."""
+    monkeypatch.setattr(space, "FEW_ROWS", space.FEW_ROWS if request.param != "codes" else 0)
+    return Index(made_once, "u", DIM)
 
 
 def true_scores(
@@ -128,6 +139,38 @@ def test_many_neighbours_of_many_queries_are_found(made: Index) -> None:
         assert (rows[:, there:] == -1).all()
         wanted = true_scores(made, queries, there, None, "similar")
         assert np.mean(scores[:, :there] >= wanted[:, -1:] - 1e-6) >= IVF.target_recall - 0.03
+
+
+def test_one_answer_is_the_same_among_many(made: Index) -> None:
+    queries = clustered(40, seed=7)
+    allowed = np.random.default_rng(4).random(ROWS) < 0.5
+    for mask in (None, allowed):
+        _, rows = made.search(queries, 10, mask)
+        alone = np.concatenate([made.search(query[None], 10, mask)[1] for query in queries])
+        assert np.mean(rows == alone) > 0.99  # rounding may decide between two lists
+
+
+def test_all_of_short_lists_are_compared_and_of_long_ones_what_their_codes_choose(
+    made_once: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = Index(made_once, "u", DIM)
+    chosen: list[int] = []
+
+    def candidates(self: Codes, queries: NDArray[np.float32], *asked: Any) -> NDArray[np.int64]:
+        chosen.append(len(queries))
+        return by_codes(self, queries, *asked)
+
+    by_codes = Codes.candidates
+    monkeypatch.setattr(Codes, "candidates", candidates)
+    first, _ = opened.search(VECTORS[:30], 10)
+    assert chosen == []
+    num_probes = opened.header.codes["similar"].settings.num_probes
+    codes = Codes.open(made_once / opened.header.codes["similar"].file)
+    lengths = [len(rows) for rows in codes.members(opened.project(VECTORS[:30]), num_probes)]
+    monkeypatch.setattr(space, "LONG_ROWS", int(np.median(lengths)))
+    second, _ = opened.search(VECTORS[:30], 10)
+    assert len(chosen) == sum(length > space.LONG_ROWS for length in lengths) > 0
+    assert np.mean(first == second) >= IVF.target_recall
 
 
 def test_clips_behind_the_codes_are_found_at_once_and_get_codes_when_they_are_many(

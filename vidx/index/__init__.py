@@ -214,6 +214,8 @@ class Index:
         """What some rows are: their clip_ids and the numbers of their videos."""
         old = len(self.indexed.ids)
         late = rows >= old
+        if not late.any():
+            return Named(self.indexed.ids[rows], self.indexed.videos[rows])
         found = Named(np.empty(len(rows), np.int64), np.empty(len(rows), np.int32))
         for some, part, start in ((~late, self.indexed, 0), (late, self.newer, old)):
             found.ids[some] = part.ids[rows[some] - start]

@@ -7,6 +7,7 @@ what it finds is compared exactly afterwards.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import faiss as typed_faiss
 import numpy as np
 from numpy.typing import NDArray
 
+from vidx.index.exact import search_exact
 from vidx.index.threads import threads_for
 
 faiss: Any = typed_faiss  # its own types lack what is used here
@@ -36,6 +38,7 @@ class Codes:
 
     def __init__(self, index: Any) -> None:
         self._index = index
+        self._rotation = faiss.downcast_VectorTransform(index.chain.at(0))
         self._lists = faiss.downcast_index(index.index)
         self.rows: int = index.ntotal
         self.dim: int = index.d
@@ -85,6 +88,7 @@ class Codes:
         for block in blocks:
             self._index.add(np.ascontiguousarray(block))
             self.rows = self._index.ntotal
+        self.__dict__.pop("_members", None)  # these have moved
 
     def write(self, path: Path) -> None:
         """Write the file.
@@ -126,6 +130,36 @@ class Codes:
             _, rows = self._index.search(np.ascontiguousarray(queries), count, params=parameters)
         found: NDArray[np.int64] = rows
         return found
+
+    def members(self, queries: NDArray[np.float32], num_probes: int) -> list[NDArray[np.int64]]:
+        """All rows of the nearest lists, without a look at their codes.
+
+        Args:
+            queries: Shape (m, dim), of length 1.
+            num_probes: How many lists of each query.
+
+        Returns:
+            m arrays of rows, in any order.
+        """
+        _, lists = search_exact(self._centres, queries, num_probes)
+        return [np.concatenate([self._members[one] for one in some]) for some in lists.tolist()]
+
+    @cached_property
+    def _centres(self) -> NDArray[np.float32]:
+        """Of the lists, before the rotation: shape (num_lists, dim)."""
+        rotated = faiss.downcast_index(self._lists.quantizer).reconstruct_n(0, self.num_lists)
+        centres: NDArray[np.float32] = self._rotation.reverse_transform(rotated)
+        return centres
+
+    @cached_property
+    def _members(self) -> list[NDArray[np.int64]]:
+        """The rows of each list, where FAISS has them."""
+        lists = self._lists.invlists
+        sizes = [lists.list_size(one) for one in range(self.num_lists)]
+        return [
+            faiss.rev_swig_ptr(lists.get_ids(one), size) if size else np.empty(0, np.int64)
+            for one, size in enumerate(sizes)
+        ]
 
     def bytes_read(self, num_probes: int) -> int:
         """About how much a search reads that looks through some of the lists."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import repeat
+
 import faiss
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +51,8 @@ def search_exact(
         )
     # Rounding can carry the product of two unit vectors just past 1.
     scores = np.where(rows < 0, -np.inf, np.clip(scores, -1, 1)).astype(np.float32)
+    if k_there == k:
+        return scores, rows
     rest = ((0, 0), (0, k - k_there))
     return (
         np.pad(scores, rest, constant_values=-np.inf),
@@ -96,5 +100,16 @@ def merge(
     """
     scores = np.concatenate([answer[0] for answer in answers], axis=1)
     rows = np.concatenate([answer[1] for answer in answers], axis=1)
-    order = np.lexsort((rows, -scores), axis=1)[:, :k]
-    return np.take_along_axis(scores, order, axis=1), np.take_along_axis(rows, order, axis=1)
+    found = scores[:, :k].copy(), rows[:, :k].copy()
+    for one, best in enumerate(map(_best, scores, rows, repeat(k))):
+        found[0][one], found[1][one] = scores[one, best], rows[one, best]
+    return found
+
+
+def _best(scores: NDArray[np.float32], rows: NDArray[np.int64], k: int) -> NDArray[np.int64]:
+    """The places of the k best of one query, or of all, in order."""
+    if len(scores) <= k:
+        return np.lexsort((rows, -scores))
+    some = np.flatnonzero(scores >= np.partition(scores, -k)[-k])
+    order: NDArray[np.int64] = some[np.lexsort((rows[some], -scores[some]))[:k]]
+    return order

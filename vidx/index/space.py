@@ -18,6 +18,8 @@ faiss: Any = typed_faiss  # its own types lack what is used here
 
 MOST_WIDENED = 8  # times as many candidates where those near a query are not allowed
 LEAST_REFINED = 10  # neighbours whose candidates are looked at, where fewer are asked for
+FEW_ROWS = 512  # are compared in the time that codes take before they tell of the first one
+LONG_ROWS = 2048  # of lists that were expected to have few, as lists differ in length
 SCATTERED = 4  # how much longer a vector here and there takes than one in a row
 
 
@@ -93,7 +95,9 @@ class Space:
         """Look first as if all were allowed; the fewer that are near a query, the further then."""
         codes, settings = self.codes, self.settings
         assert codes and settings  # noqa: S101 - asked for only then
-        near = codes.candidates(queries, 2 * count, settings.num_probes, None)
+        near = self._near(queries, 2 * count, settings.num_probes, None)
+        if near.shape[1] > 2 * count:  # whole lists, of which the closest tell how many are near
+            _, near = merge(2 * count, (products(self.vectors, queries, near), near))
         near = np.where((near >= 0) & allowed[near], near, -1)
         scores, rows = merge(k, (products(self.vectors, queries, near), near))
         num_near = np.count_nonzero(near >= 0, axis=1)
@@ -129,15 +133,42 @@ class Space:
         """Candidates compared exactly; where a query has too few of them, more lists are tried."""
         codes = self.codes
         assert codes  # noqa: S101 - asked for only then
-        candidates = codes.candidates(queries, count, num_probes, allowed)
-        while num_probes < codes.num_lists:
-            there = np.count_nonzero(candidates >= 0, axis=1)
-            short = np.flatnonzero(there < min(k, num_allowed))
-            if not len(short):
-                break
-            num_probes = min(codes.num_lists, 4 * num_probes)
-            candidates[short] = codes.candidates(queries[short], count, num_probes, allowed)
-        return merge(k, (products(self.vectors, queries, candidates), candidates))
+        near = self._near(queries, count, num_probes, allowed)
+        scores, rows = merge(k, (products(self.vectors, queries, near), near))
+        short = rows[:, min(k, num_allowed) - 1] < 0
+        if num_probes < codes.num_lists and short.any():
+            further = min(codes.num_lists, 4 * num_probes)
+            found = self._refined(queries[short], k, allowed, count, further, num_allowed)
+            scores[short], rows[short] = found
+        return scores, rows
+
+    def _near(
+        self,
+        queries: NDArray[np.float32],
+        count: int,
+        num_probes: int,
+        allowed: NDArray[np.bool_] | None,
+    ) -> NDArray[np.int64]:
+        """What to compare a query with: all of its lists where these are short, else by codes.
+
+        Returns:
+            Rows, shape (m, n), with n of `count` or more; -1 stands for none.
+        """
+        codes = self.codes
+        assert codes  # noqa: S101 - asked for only then
+        if codes.rows * num_probes > FEW_ROWS * codes.num_lists:
+            return codes.candidates(queries, count, num_probes, allowed)
+        near = codes.members(queries, num_probes)
+        for place, rows in enumerate(near):
+            if len(rows) > LONG_ROWS:
+                query = queries[place : place + 1]
+                near[place] = codes.candidates(query, count, num_probes, allowed)[0]
+            elif allowed is not None:
+                near[place] = rows[allowed[rows]]
+        table = np.full((len(near), max(count, *map(len, near))), -1, np.int64)
+        for line, rows in zip(table, near, strict=True):
+            line[: len(rows)] = rows
+        return table
 
 
 def products(
@@ -164,4 +195,6 @@ def products(
             vectors.shape[1],
             *candidates.shape,
         )
-    return np.where(candidates < 0, -np.inf, np.clip(scores, -1, 1)).astype(np.float32)
+    np.clip(scores, -1, 1, out=scores)  # rounding can carry a product just past 1
+    scores[candidates < 0] = -np.inf
+    return scores
