@@ -154,16 +154,22 @@ def _best_clips(view: View, near: Nearest, k: int) -> list[_Match]:
         near: The k best or more of each clip of the query.
         k: How many are wanted.
     """
-    scores, rows = near
-    of_query = np.broadcast_to(np.arange(len(rows))[:, None], rows.shape)
-    order = np.lexsort((of_query.ravel(), rows.ravel(), -scores.ravel()))
-    _, first = np.unique(rows.ravel()[order], return_index=True)
-    best = order[np.sort(first)]
-    best = best[rows.ravel()[best] >= 0][:k]
-    found = view.index.of_rows(rows.ravel()[best])
-    columns = (rows.ravel()[best], found.ids, found.videos, scores.ravel()[best])
-    values = (column.tolist() for column in (*columns, of_query.ravel()[best]))
-    return [_Match(*match) for match in zip(*values, strict=True)]
+    scores, rows = near.scores.ravel(), near.rows.ravel()
+    of_query = np.repeat(np.arange(len(near.rows)), near.rows.shape[1])
+    best = np.arange(len(rows)) if len(near.rows) == 1 else _distinct(scores, rows, of_query)
+    best = best[rows[best] >= 0][:k]
+    found = view.index.of_rows(rows[best])
+    columns = (rows[best], found.ids, found.videos, scores[best], of_query[best])
+    return [_Match(*match) for match in zip(*(one.tolist() for one in columns), strict=True)]
+
+
+def _distinct(
+    scores: NDArray[np.float32], rows: NDArray[np.int64], of_query: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """The places of each row's best score, best first, where several clips may find one row."""
+    order = np.lexsort((of_query, rows, -scores))
+    _, first = np.unique(rows[order], return_index=True)
+    return order[np.sort(first)]
 
 
 def _best_of_each_video(

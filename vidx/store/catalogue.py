@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -19,7 +20,7 @@ from vidx.records import Begun, Label, MetadataColumn, Origin
 from vidx.store import metadata, parts, sqlite
 from vidx.store.layout import Layout, Manifest
 from vidx.store.migrate import HEAD, READABLE, revision
-from vidx.store.sql import SOME, among, chunks, grouped
+from vidx.store.sql import SOME, Question, among, chunks, grouped
 from vidx.store.tables import (
     DROPPED,
     IN_THE_MAKING,
@@ -36,15 +37,23 @@ from vidx.store.tables import (
 )
 from vidx.store.tables import parts as parts_table
 
-# What each search asks: putting a question together takes longer than the answer.
-_STATE = select(
-    select(func.max(commits.c.number)).scalar_subquery(),
-    collection.c.reshaped_commit,
-    collection.c.next_clip_id,
-    collection.c.numbering,
+# What each search asks.
+_STATE = Question(
+    select(
+        select(func.max(commits.c.number)).scalar_subquery(),
+        collection.c.reshaped_commit,
+        collection.c.next_clip_id,
+        collection.c.numbering,
+    )
 )
-_CLIPS = (
-    select(clips, videos.c.video_id, takes.c.video)
+_CLIPS = Question(
+    select(
+        clips.c.clip_id,
+        videos.c.video_id,
+        clips.c.start_seconds,
+        clips.c.end_seconds,
+        takes.c.video,
+    )
     .join(takes, takes.c.number == clips.c.take)
     .join(videos, videos.c.number == takes.c.video)
     .where(clips.c.removed.is_(None), clips.c.clip_id.in_(SOME))
@@ -52,10 +61,12 @@ _CLIPS = (
 _SPANS = select(clips.c.clip_id, clips.c.start_seconds, clips.c.end_seconds).where(
     clips.c.clip_id.in_(SOME)
 )
-_PLACES = select(locations.c.video, locations.c.path).where(
-    locations.c.removed.is_(None), locations.c.video.in_(SOME)
+_PLACES = Question(
+    select(locations.c.video, locations.c.path).where(
+        locations.c.removed.is_(None), locations.c.video.in_(SOME)
+    )
 )
-_LABELS = (
+_LABELS = Question(
     select(clip_labels.c.clip_id, labels.c.name, clip_labels.c.score)
     .join(labels, labels.c.number == clip_labels.c.label)
     .where(clip_labels.c.clip_id.in_(SOME))
@@ -72,6 +83,7 @@ _PLACES_OF = (
     .where(videos.c.video_id == bindparam("video_id"), locations.c.removed.is_(None))
 )
 _FAILED_AT = select(failures.c.path).where(failures.c.video_id == bindparam("video_id"))
+_SCORE = attrgetter("score")
 _IN_THE_MAKING = select(clips.c.take).where(clips.c.removed == IN_THE_MAKING).distinct()
 
 
@@ -214,7 +226,7 @@ class Catalogue:
     def state(self) -> State:
         """How far the collection is: one cheap look that tells whether anything has changed."""
         with self.reading() as connection:
-            commit, *others = connection.execute(_STATE).one()
+            commit, *others = _STATE.ask_once(connection)
             return State(commit or 0, *others)
 
     def known(self, paths: Sequence[str]) -> dict[str, KnownFile]:
@@ -355,23 +367,24 @@ class Catalogue:
     def clip_rows(self, clip_ids: Sequence[int]) -> dict[int, ClipRow]:
         """All that a hit tells of these clips; ids that are not live are left out."""
         with self.reading() as connection:
-            rows = list(among(connection, _CLIPS, clip_ids))
-            owners = {row.video for row in rows}
-            places = grouped((video, path) for video, path in among(connection, _PLACES, owners))
+            rows = list(_CLIPS.ask(connection, clip_ids))
+            places: dict[int, list[str]] = grouped(
+                _PLACES.ask(connection, {row[-1] for row in rows})
+            )
             of_clip = grouped(
                 (clip_id, Label(name, score))
-                for clip_id, name, score in among(connection, _LABELS, clip_ids)
+                for clip_id, name, score in _LABELS.ask(connection, clip_ids)
             )
         return {
-            row.clip_id: ClipRow(
-                row.clip_id,
-                row.video_id,
-                row.start_seconds,
-                row.end_seconds,
-                tuple(sorted(places.get(row.video, ()))),
-                tuple(sorted(of_clip.get(row.clip_id, ()), key=lambda item: -item.score)),
+            clip_id: ClipRow(
+                clip_id,
+                video_id,
+                start_seconds,
+                end_seconds,
+                tuple(sorted(places.get(video, ()))),
+                tuple(sorted(of_clip.get(clip_id, ()), key=_SCORE, reverse=True)),
             )
-            for row in rows
+            for clip_id, video_id, start_seconds, end_seconds, video in rows
         }
 
     def clip_spans(self, clip_ids: Sequence[int]) -> dict[int, tuple[float, float]]:

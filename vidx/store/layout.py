@@ -17,6 +17,7 @@ import dataclasses
 import json
 import os
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,9 +38,9 @@ FORMAT_VERSION = 1
 FOLDER_NAME = ".vidx"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Layout:
-    """The paths within one collection's folder.
+    """The paths within one collection's folder, each put together once.
 
     Args:
         root: The collection's folder, absolute.
@@ -47,37 +48,37 @@ class Layout:
 
     root: Path
 
-    @property
+    @cached_property
     def manifest(self) -> Path:
         """The JSON that says which collection this is."""
         return self.root / "collection.json"
 
-    @property
+    @cached_property
     def catalogue(self) -> Path:
         """The SQLite file."""
         return self.root / "catalogue.sqlite"
 
-    @property
+    @cached_property
     def shards(self) -> Path:
         """The folder of committed Parquet files."""
         return self.root / "shards"
 
-    @property
+    @cached_property
     def journal(self) -> Path:
         """The folder of what commits did beside their shards."""
         return self.root / "journal"
 
-    @property
+    @cached_property
     def staging(self) -> Path:
         """The folder of Parquet files not yet committed."""
         return self.root / "staging"
 
-    @property
+    @cached_property
     def index(self) -> Path:
         """The folder of the index."""
         return self.root / "index"
 
-    @property
+    @cached_property
     def lock(self) -> Path:
         """The file whose OS lock the writer holds."""
         return self.root / "writer.lock"

@@ -43,7 +43,11 @@ _OBSTACLES = {
     sqlite3.SQLITE_READONLY,
 }
 
+_PATH = "vidx path"  # where a connection keeps it, for messages
+
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+
+_OURS = (sqlite3.IntegrityError, sqlite3.ProgrammingError)  # tell of a mistake in vidx
 
 # Seen by a reader that may not write, while a writer opens the file or after one was killed.
 _BEING_SET_UP = {
@@ -113,7 +117,8 @@ def _engine(
     engine = create_engine("sqlite://", creator=connect, poolclass=QueuePool)
 
     @event.listens_for(engine, "connect")
-    def _prepare(connection: sqlite3.Connection, _record: Any) -> None:
+    def _prepare(connection: sqlite3.Connection, record: Any) -> None:
+        record.info[_PATH] = path
         connection.isolation_level = None  # the driver must not choose when transactions begin
         for pragma in (f"busy_timeout = {BUSY_TIMEOUT_MS}", "foreign_keys = ON", *pragmas):
             connection.execute(f"PRAGMA {pragma}")
@@ -129,9 +134,7 @@ def _engine(
     @event.listens_for(engine, "handle_error")
     def _translate(context: ExceptionContext) -> None:
         error = context.original_exception
-        # The two others tell of a mistake in vidx.
-        ours = isinstance(error, sqlite3.IntegrityError | sqlite3.ProgrammingError)
-        if isinstance(error, sqlite3.DatabaseError) and not ours:
+        if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, _OURS):
             raise _translated(path, error) from error
 
     return engine
@@ -170,6 +173,26 @@ def _translated(path: Path, error: sqlite3.DatabaseError) -> VidxError:
         f"the catalogue {path} cannot be read: {error}",
         "Run `vidx rebuild`: it sets the file aside and makes one anew from the shards.",
     )
+
+
+def read_rows(
+    connection: Connection, statement: str, values: Sequence[Any] = ()
+) -> list[tuple[Any, ...]]:
+    """The rows that the driver itself gives: where they are few, all else takes longer than they.
+
+    Args:
+        connection: In a transaction.
+        statement: In SQLite's words, with a `?` for each value.
+        values: As the driver takes them.
+    """
+    driver: Any = connection.connection.driver_connection
+    try:
+        rows: list[tuple[Any, ...]] = driver.execute(statement, values).fetchall()
+    except _OURS:
+        raise
+    except sqlite3.DatabaseError as error:
+        raise _translated(connection.info[_PATH], error) from error
+    return rows
 
 
 def insert_rows(
