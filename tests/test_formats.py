@@ -39,6 +39,7 @@ PYTHON_PAGES = [
     "docs/curation/outliers.md",
     "docs/curation/proposals.md",
     "docs/curation/quality.md",
+    "docs/curation/report.md",
     "docs/curation/sample.md",
     "docs/curation/snapshots.md",
     "docs/curation/split.md",

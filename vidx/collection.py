@@ -996,6 +996,16 @@ class Collection(Questions, Teaching, Measuring):
         with self._look() as (catalogue, view):
             yield Part.of(catalogue, view, view.live)
 
+    @contextmanager
+    def _some_or_none(self) -> Iterator[Part]:
+        from vidx.curating.part import Part
+
+        with self._look() as (catalogue, view):
+            yield Part.or_none(catalogue, view, view.live)
+
+    def _told(self) -> tuple[str, str | None]:
+        return "All clips", None
+
     def _selection(self, rule: Rule) -> Selection:
         from vidx.selection import Selection
 

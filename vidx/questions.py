@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from vidx.errors import UsageError
 from vidx.reviews import Reviews
+from vidx.showing import Showing
 
 if TYPE_CHECKING:
     import os
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from vidx.selection import Selection
 
 
-class Questions(Reviews):
+class Questions(Reviews, Showing):
     """What a dataset's keepers ask, each answered by a table or a selection of one moment."""
 
     def _part(self) -> AbstractContextManager[Part]:

@@ -636,6 +636,40 @@ class IndexProgress:
 
 
 @dataclass(frozen=True, slots=True)
+class ReportProgress:
+    """How far a report is.
+
+    Attributes:
+        stage: The chapter, the making of a graph for it, or `pictures`.
+        done: Of this stage; of a chapter, the chapters before it.
+        total: Chapters, clips or pictures.
+    """
+
+    stage: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class HtmlReport:
+    """A page that was written.
+
+    Attributes:
+        path: The file.
+        size_bytes: Its size.
+        num_pictures: Clips that it has a picture of.
+        num_missing: Clips whose picture could not be had: their files are gone or changed.
+        num_left_out: Clips without a picture because the page would have become too large.
+    """
+
+    path: str
+    size_bytes: int
+    num_pictures: int
+    num_missing: int
+    num_left_out: int
+
+
+@dataclass(frozen=True, slots=True)
 class IndexReport:
     """How one likeness is searched, and how well that finds.
 

@@ -254,6 +254,16 @@ class Selection(Questions):
         with self._look() as (catalogue, view):
             yield Part.of(catalogue, view, self._mask(catalogue, view))
 
+    def _some_or_none(self) -> AbstractContextManager[Part]:
+        return self._part()  # one without clips is a mistake, as in every question
+
+    def _told(self) -> tuple[str, str | None]:
+        from vidx.masks import Where
+
+        return f"The clips of {self.rule}", (
+            self.rule.text if isinstance(self.rule, Where) else None
+        )
+
     def _selection(self, rule: Rule) -> Selection:
         return Selection(self.collection, self._look, rule)
 

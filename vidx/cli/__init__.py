@@ -19,6 +19,7 @@ from vidx.cli.maintain import commits, compact, export, rebuild, remove, restore
 from vidx.cli.metadata import metadata
 from vidx.cli.models import models
 from vidx.cli.propose import apply, propose, undo
+from vidx.cli.report import report
 from vidx.cli.review import compare, label_issues, map_clips, quality, threshold_report
 from vidx.cli.search import search
 from vidx.cli.serve import serve
@@ -66,6 +67,7 @@ COMMANDS = (
     *(embed, watch, search, info, videos, failures, metadata, remove, restore, commits),
     *(duplicates, propose, apply, undo, leakage, split, clusters, outliers, sample),
     *(quality, label_issues, map_clips, compare, concept, threshold_report),
+    report,
     *(index, verify, rebuild, compact, snapshot, export),
     *(models, bench, train, adapt),
     serve,

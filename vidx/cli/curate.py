@@ -196,6 +196,8 @@ def _cell(name: str) -> Callable[[dict[str, Any]], str]:
         value = row[name]
         if value is None:
             return ""
+        if name.endswith("path"):
+            return shown_path(value)
         return f"{value:.4f}" if isinstance(value, float) else printable(str(value))
 
     return text

@@ -12,7 +12,7 @@ from vidx.curating.tables import numbered
 from vidx.curation import clusters as computing
 from vidx.errors import UsageError
 from vidx.index.clustering import POINTS_A_CENTRE, ROUNDS, centres, nearest_centre, sampled
-from vidx.store.told import best_labels, clips_told, dominant_labels
+from vidx.store.told import clips_told, dominant_labels
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -66,5 +66,5 @@ def clusters(part: Part, k: int | None, seed: int) -> pa.Table:
 
 
 def _best_labels(part: Part, order: NDArray[np.int64]) -> tuple[NDArray[np.int64], list[str]]:
-    labels, names = best_labels(part.catalogue, part.clip_ids)
+    labels, names = part.labels
     return labels[order], names

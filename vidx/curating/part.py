@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -14,6 +14,7 @@ from vidx.index.closest import Neighbours
 from vidx.index.graphs import graph_of
 from vidx.records import IndexProgress, Likeness
 from vidx.store.catalogue import Catalogue
+from vidx.store.told import best_labels
 from vidx.views import View
 
 Progress = Callable[[IndexProgress], None]
@@ -32,6 +33,7 @@ class Part:
     catalogue: Catalogue
     view: View
     rows: NDArray[np.int64]
+    _graphs: dict[tuple[Likeness, bool], Neighbours] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(cls, catalogue: Catalogue, view: View, mask: NDArray[np.bool_] | None) -> Part:
@@ -40,9 +42,15 @@ class Part:
         Raises:
             UsageError: There are none.
         """
-        rows = np.arange(len(view.index)) if mask is None else np.flatnonzero(mask)
-        if not len(rows):
+        part = cls.or_none(catalogue, view, mask)
+        if not len(part):
             raise UsageError("there are no clips to ask about", "Take more of the collection.")
+        return part
+
+    @classmethod
+    def or_none(cls, catalogue: Catalogue, view: View, mask: NDArray[np.bool_] | None) -> Part:
+        """The like, of which there may be none."""
+        rows = np.arange(len(view.index)) if mask is None else np.flatnonzero(mask)
         return cls(catalogue, view, rows)
 
     def __len__(self) -> int:
@@ -58,19 +66,27 @@ class Part:
         """The numbers of their videos, shape (n,)."""
         return self.view.index.of_rows(self.rows).videos
 
+    @cached_property
+    def labels(self) -> tuple[NDArray[np.int64], list[str]]:
+        """The most probable label of each, as `best_labels` gives them."""
+        return best_labels(self.catalogue, self.clip_ids)
+
     def vectors(self, places: NDArray[np.int64], likeness: Likeness) -> NDArray[np.float32]:
         """Vectors of length 1, shape (m, d)."""
         return self.view.index.vectors_of(self.rows[places], likeness)
 
     def graph(self, likeness: Likeness, progress: Progress, *, apart: bool = False) -> Neighbours:
-        """The closest others of each, shape (n, 20).
+        """The closest others of each, shape (n, 20); found once, and not to be written to.
 
         Args:
             likeness: In which space.
             progress: Called as the graph is made, where there is none yet.
             apart: Whether clips of one video are no neighbours.
         """
-        return graph_of(self.view.index, self.rows, likeness, apart=apart, progress=progress)
+        if (likeness, apart) not in self._graphs:
+            found = graph_of(self.view.index, self.rows, likeness, apart=apart, progress=progress)
+            self._graphs[likeness, apart] = found
+        return self._graphs[likeness, apart]
 
 
 def unheard(_step: IndexProgress) -> None:

@@ -9,9 +9,8 @@ from typing import Literal
 
 from vidx.collection import Collection
 from vidx.embedder.cache import cache_folder
-from vidx.embedder.viewing.making import Wanted
+from vidx.embedder.viewing.making import wanted_of
 from vidx.embedder.viewing.viewers import Viewers
-from vidx.errors import VideoError
 from vidx.records import Footage
 from vidx.remote.urls import is_url
 from vidx.service.disk_cache import DiskCache
@@ -95,23 +94,7 @@ class Pictures:
         self._viewers.close()
 
     def _made(self, footage: Footage, kind: Literal["picture", "film"]) -> bytes:
-        if not footage.paths:
-            raise VideoError("unreadable", "no file of this video is as it was when embedded")
-        height, width = _size(footage.height, footage.width, LONGER_SIDES[kind])
-        clip = footage.clip
-        return self._viewers.make(
-            Wanted(kind, footage.paths[0], clip.start_seconds, clip.end_seconds, height, width)
-        )
-
-
-def _size(height: int, width: int, longer_side: int) -> tuple[int, int]:
-    """A size that fits, never a larger one; even numbers, as H.264 takes.
-
-    >>> _size(1080, 1920, 480), _size(48, 64, 480), _size(1, 5000, 480)
-    ((270, 480), (48, 64), (2, 480))
-    """
-    share = min(1.0, longer_side / max(height, width))
-    return max(2, round(height * share / 2) * 2), max(2, round(width * share / 2) * 2)
+        return self._viewers.make(wanted_of(footage, kind, LONGER_SIDES[kind]))
 
 
 def plain_picture(text: str) -> bytes:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,18 +22,6 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 PATIENCE_MILLISECONDS = 60_000
 SIZE = {"width": 1280, "height": 800}
 NAMES = ("arc", "bounce", "drift", "orbit", "tide")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    sync_api = pytest.importorskip("playwright.sync_api", reason="no playwright")
-    path = os.environ.get("VIDX_TEST_CHROMIUM") or shutil.which("chromium")
-    if path is None:
-        pytest.skip("no chromium: install it, or set VIDX_TEST_CHROMIUM to its path")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from vidx.embedder.decoding.packets import Tick
+    from vidx.records import Footage
 
 FRAMES_PER_SECOND = 25
 MOST_FRAMES = 500  # of a film; a longer span is shown with fewer a second
@@ -46,6 +47,34 @@ class Wanted:
     end_seconds: float
     height: int
     width: int
+
+
+def wanted_of(footage: Footage, kind: Literal["picture", "film"], longer_side: int) -> Wanted:
+    """What is to be made of a clip.
+
+    Args:
+        footage: Where its pictures are to be had.
+        kind: Which of the two.
+        longer_side: Of the picture, pixels at most; it is never larger than the video.
+
+    Raises:
+        VideoError: `unreadable`: no file has its video any more.
+    """
+    if not footage.paths:
+        raise VideoError("unreadable", "no file of this video is as it was when embedded")
+    height, width = _fitting(footage.height, footage.width, longer_side)
+    clip = footage.clip
+    return Wanted(kind, footage.paths[0], clip.start_seconds, clip.end_seconds, height, width)
+
+
+def _fitting(height: int, width: int, longer_side: int) -> tuple[int, int]:
+    """A size that fits, never a larger one; even numbers, as H.264 takes.
+
+    >>> _fitting(1080, 1920, 480), _fitting(48, 64, 480), _fitting(1, 5000, 480)
+    ((270, 480), (48, 64), (2, 480))
+    """
+    share = min(1.0, longer_side / max(height, width))
+    return max(2, round(height * share / 2) * 2), max(2, round(width * share / 2) * 2)
 
 
 def made(wanted: Wanted, tick: Tick) -> bytes:
