@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import os
 
+    import pyarrow as pa
+
     from vidx.collection import Collection
     from vidx.curating.part import Part
-    from vidx.records import HtmlReport, ReportProgress
+    from vidx.records import Hit, HtmlReport, ReportProgress
+    from vidx.reporting.shown import Shown
 
 
 class Showing:
@@ -29,6 +32,28 @@ class Showing:
     def _told(self) -> tuple[str, str | None]:
         """How the clips were selected, and by which expression, if it was one."""
         raise NotImplementedError
+
+    def show(self, answer: pa.Table | list[Hit], limit: int = 20) -> Shown:
+        """Show an answer with pictures, as the last line of a notebook's cell.
+
+        Answers themselves are plain Arrow tables, for any tool; this is a look at one. A row about
+        a clip has its picture, one about a span or video that of the clip in its middle, and one
+        about two clips has both.
+
+        Args:
+            answer: A table of clips, spans or videos of this collection, or the hits of a search.
+            limit: How many rows, the first ones.
+
+        Returns:
+            What a notebook shows as HTML; pictures come from the videos, when they are seen.
+
+        Raises:
+            UsageError: It is no such answer, or the limit is below 1.
+        """
+        from vidx.reporting.shown import shown
+
+        with self._whole()._some_or_none() as part:
+            return shown(part, answer, limit)
 
     def report(
         self,
