@@ -32,7 +32,7 @@ def main() -> None:
             make_video(folder / f"{kind}{number}.mp4", scene(kind, number))
     shutil.copy(folder / "slide1.mp4", folder / "slide1 (copy).mp4")
     make_video(folder / "spin2_small.mp4", scene("spin", 2), size=(128, 96))
-    make_video(folder / "zoom3_old.avi", scene("zoom", 3), codec="mpeg4")
+    make_video(folder / "zoom3_old.avi", scene("zoom", 3), codec="mpeg4", size=(160, 120))
     make_video(folder / "dark.mp4", lambda _t, y, _x: np.zeros((*y.shape, 3), np.uint8))
     still = scene("slide", 9)
     make_video(folder / "still.mp4", lambda _t, y, x: still(0, y, x))
@@ -90,6 +90,7 @@ def make_video(
     with av.open(path, "w") as container:
         stream = container.add_stream(codec, rate=FRAMES_A_SECOND)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        stream.codec_context.thread_count = 1  # the same bytes each time
         for number in range(round(4.3 * FRAMES_A_SECOND)):
             picture = draw(number / FRAMES_A_SECOND, y, x)
             frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
