@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from itertools import groupby
 from operator import itemgetter
 from types import MappingProxyType
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,9 @@ from vidx.reporting.document import Block, Chapter, Note, Shot, Strip, Table
 from vidx.reporting.matter import Matter, Rows, clips_at
 from vidx.store.columns import codes_of
 from vidx.words import count, printable, span
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 GROUPS, MEMBERS = 12, 6  # of duplicates that are shown
 PAIRS = 12  # that leak
@@ -45,8 +48,9 @@ def of_duplicates(matter: Matter) -> Chapter:
         lead = f"No video is there more than once, at a similarity of {threshold:g} or more."
         return Chapter("duplicates", title, lead)
     num_more = sum(len(some) - 1 for some in groups)
-    sizes = {one["video_id"]: one["size_bytes"] or 0 for one in matter.videos}
-    spare = sum(sizes.get(row["video_id"], 0) for some in groups for row in some[1:])
+    sizes = matter.videos.select(["video_id", "size_bytes"]).to_pylist()
+    size_of = {row["video_id"]: row["size_bytes"] or 0 for row in sizes}
+    spare = sum(size_of.get(row["video_id"], 0) for some in groups for row in some[1:])
     lead = (
         f"{count(len(groups), 'group')} of videos that show the same, at a similarity of "
         f"{threshold:g} or more: {count(num_more, 'file')} beside the first of each, "
@@ -81,19 +85,18 @@ def of_leakage(matter: Matter) -> Chapter:
     codes, names = codes_of(part.catalogue, matter.split, part.clip_ids, part.videos)
     sizes = np.bincount(codes[codes >= 0], minlength=len(names)).tolist()
     of_splits = _shares("split", names, sizes, len(part))
-    rows = leakage(
-        part, matter.split, copy_threshold(part.catalogue.layout.root), matter.heard
-    ).to_pylist()
-    if not rows:
+    threshold = copy_threshold(part.catalogue.layout.root)
+    table = leakage(part, matter.split, threshold, matter.heard)
+    if not table.num_rows:
         lead = f"No footage is in two splits of the column `{printable(matter.split)}`."
         return Chapter("leakage", title, lead, (of_splits,))
     lead = (
-        f"{count(len(rows), 'pair')} of videos in two splits of the column "
+        f"{count(table.num_rows, 'pair')} of videos in two splits of the column "
         f"`{printable(matter.split)}` show the same footage. `vidx split` shares videos out so "
         "that none does."
     )
-    strips = [_pair(matter, row) for row in rows[:PAIRS]]
-    blocks = (of_splits, _touched(rows), *strips, *_more(len(rows), PAIRS, "pair"))
+    strips = [_pair(matter, row) for row in table.slice(0, PAIRS).to_pylist()]
+    blocks = (of_splits, _touched(table), *strips, *_more(table.num_rows, PAIRS, "pair"))
     return Chapter("leakage", title, lead, blocks)
 
 
@@ -110,10 +113,10 @@ def _pair(matter: Matter, row: dict[str, Any]) -> Strip:
     return Strip(f"{row['split']} and {row['other_split']}: {same}", sides)
 
 
-def _touched(rows: Rows) -> Table:
+def _touched(table: pa.Table) -> Table:
     """How much of each split is like a clip of another."""
     cells: dict[tuple[str, str], tuple[int, float, float]] = {}
-    for row in rows:
+    for row in table.select(["split", "other_split", "share", "other_share"]).to_pylist():
         pair = (row["split"], row["other_split"])
         cells[pair] = (cells.get(pair, (0,))[0] + 1, row["share"], row["other_share"])
     return Table(
@@ -187,44 +190,50 @@ def _shares(
 def of_clusters(matter: Matter) -> Chapter:
     """What kinds of clips there are."""
     table = clusters(matter.part, None, 0)
-    groups = [list(some) for _, some in groupby(table.to_pylist(), itemgetter("group"))]
+    begins = np.flatnonzero(table.column("rank").to_numpy() == 0)
+    groups = [table.slice(int(begin), TYPICAL).to_pylist() for begin in begins[:CLUSTERS]]
     lead = (
-        f"{count(len(groups), 'kind')} of clips, the largest first, each with its most typical "
+        f"{count(len(begins), 'kind')} of clips, the largest first, each with its most typical "
         "clips; named by the labels that most of them have."
     )
-    strips = [_cluster(matter, some) for some in groups[:CLUSTERS]]
-    more = _more(len(groups), CLUSTERS, "cluster")
+    strips = [_cluster(matter, some) for some in groups]
+    more = _more(len(begins), CLUSTERS, "cluster")
     return Chapter("clusters", "Clusters", lead, (*strips, *more))
 
 
 def _cluster(matter: Matter, rows: Rows) -> Strip:
     first = rows[0]
     title = f"{printable(first['name'])}: {count(first['size'], 'clip')}, tightness "
-    shots = tuple(matter.shot(row, f"score {row['score']:.2f}") for row in rows[:TYPICAL])
+    own = [row for row in rows if row["group"] == first["group"]]  # a small one ends before
+    shots = tuple(matter.shot(row, f"score {row['score']:.2f}") for row in own)
     return Strip(f"{title}{first['tightness']:.2f}", shots)
 
 
 def of_quality(matter: Matter) -> Chapter:
     """Which clips are poor to look at."""
-    rows = quality(matter.part, Limits()).to_pylist()
-    title = "Quality"
-    if not rows:
+    table, title = quality(matter.part, Limits()), "Quality"
+    if not table.num_rows:
         lead = "No clip is black, frozen, static, blurred or too short."
         return Chapter("quality", title, lead)
-    found = {issue: [row for row in rows if row["issue"] == issue] for issue in ISSUES}
-    clips = len({row["clip_id"] for row in rows})
+    clips = len(np.unique(table.column("clip_id").to_numpy()))
     lead = f"{count(clips, 'clip')} of {len(matter.part)} are poor to look at; the worst first."
-    sizes = [len(some) for some in found.values()]
+    issues = table.column("issue").to_pylist()
+    sizes = [issues.count(issue) for issue in ISSUES]
     strips = [
-        Strip(
-            f"{issue}: {count(len(some), 'clip')}",
-            tuple(matter.shot(row, f"{row['value']:.3g}, limit {row['limit']:.3g}")
-                  for row in some[:POOR]),
-        )
-        for issue, some in found.items() if some
-    ]  # fmt: skip
-    table = _shares("issue", list(found), sizes, len(matter.part))
-    return Chapter("quality", title, lead, (table, *strips))
+        _issue(matter, table.slice(issues.index(issue), min(size, POOR)), issue, size)
+        for issue, size in zip(ISSUES, sizes, strict=True)
+        if size
+    ]
+    shares = _shares("issue", list(ISSUES), sizes, len(matter.part))
+    return Chapter("quality", title, lead, (shares, *strips))
+
+
+def _issue(matter: Matter, worst: pa.Table, issue: str, size: int) -> Strip:
+    shots = tuple(
+        matter.shot(row, f"{row['value']:.3g}, limit {row['limit']:.3g}")
+        for row in worst.to_pylist()
+    )
+    return Strip(f"{issue}: {count(size, 'clip')}", shots)
 
 
 def of_outliers(matter: Matter) -> Chapter:

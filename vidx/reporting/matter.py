@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -17,6 +17,9 @@ from vidx.reporting.document import Shot
 from vidx.store.export import failures_table, videos_table
 from vidx.store.told import spans
 from vidx.words import printable, span
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 SPLIT = "split"  # the column that is looked for where none is named
 MOST_CHARACTERS = 90  # of a path
@@ -56,10 +59,14 @@ class Matter:
         return wanted if wanted in known else None
 
     @cached_property
-    def videos(self) -> Rows:
+    def videos(self) -> pa.Table:
         """The videos that have one of the clips or more, by path."""
-        rows: Rows = videos_table(self.part.catalogue, numbers=self.part.videos).to_pylist()
-        return rows
+        return videos_table(self.part.catalogue, numbers=self.part.videos)
+
+    @cached_property
+    def locations(self) -> list[str]:
+        """The paths of all of these."""
+        return [path for some in self.videos.column("locations").to_pylist() for path in some]
 
     @cached_property
     def failures(self) -> Rows:
@@ -70,8 +77,7 @@ class Matter:
     @cached_property
     def folder(self) -> str:
         """The deepest folder that all local files are in; empty where there is none."""
-        paths = [path for video in self.videos for path in video["locations"]]
-        paths += [row["path"] for row in self.failures]
+        paths = [*self.locations, *(row["path"] for row in self.failures)]
         folders = {os.path.dirname(path) for path in paths if not is_url(path)}
         return os.path.commonpath(folders) if folders else ""
 

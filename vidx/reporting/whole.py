@@ -22,20 +22,20 @@ MESSAGE = 200  # characters
 
 def facts(matter: Matter) -> tuple[tuple[str, str], ...]:
     """The numbers at the top of a page."""
-    seconds = sum(video["duration_seconds"] for video in matter.videos)
-    files = sum(len(video["locations"]) for video in matter.videos)
+    seconds = float(matter.videos.column("duration_seconds").to_numpy().sum())
     return (
-        (f"{len(matter.videos):,}", "videos"),
+        (f"{matter.videos.num_rows:,}", "videos"),
         (in_words(seconds), "of video"),
         (f"{len(matter.part):,}", "clips"),
-        (f"{files:,}", "files"),
+        (f"{len(matter.locations):,}", "files"),
         (f"{len(matter.failures):,}", "not embedded"),
     )
 
 
 def of_failures(matter: Matter) -> Chapter:
     """Which files could not be embedded, or only a part of them, and why."""
-    partial = [video for video in matter.videos if video["problem_reason"]]
+    told = matter.videos.select(["path", "problem_reason", "problem_message"]).to_pylist()
+    partial = [video for video in told if video["problem_reason"]]
     lead = (
         f"{count(len(matter.failures), 'file')} of the collection could not be embedded, and "
         f"{count(len(partial), 'video')} only in part."
