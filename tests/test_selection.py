@@ -11,7 +11,7 @@ from made_collections import DIM, commit, draw_video, path_of
 from sqlalchemy import event
 
 import vidx
-from vidx.errors import UsageError
+from vidx.errors import UnknownId, UsageError
 from vidx.options import SearchOptions
 from vidx.records import Problem
 from vidx.store.layout import Layout
@@ -235,6 +235,23 @@ def test_tests_that_expressions_share_are_asked_once(collection) -> None:
     collection.where("start_seconds  >=  2 or (LABEL('run') > .1)").count()
     assert not [statement for statement in asked if "score" in statement]
     assert not [statement for statement in asked if "start_seconds" in statement]
+
+
+def test_chosen_clips_are_the_same_ones_whatever_is_added(collection, tmp_path: Path) -> None:
+    chosen = collection.choose(np.array([21, 0, 3, 3]))
+    assert ids(chosen) == [0, 3, 21]
+    commit(Layout(collection.path), draw_video("later", 4))
+    assert ids(chosen) == [0, 3, 21]
+    assert ids(chosen - collection.where("clip_id = 3")) == [0, 21]
+    assert chosen.save("mine").num_clips == 3
+    assert collection.snapshots()["rule"].to_pylist() == ["choose(3 clips)"]
+    assert ids(collection.choose([])) == []
+    for gone in (9, 999, -1):  # 9 is of a video that was removed
+        with pytest.raises(UnknownId, match=f"no clip {gone}"):
+            collection.choose([0, gone])
+    for wrong in ([0.5], 3, ["a"]):
+        with pytest.raises(UsageError, match="whole numbers"):
+            collection.choose(wrong)
 
 
 def test_an_empty_collection_has_empty_parts(tmp_path: Path) -> None:

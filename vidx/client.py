@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import operator
 import os
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -17,8 +18,9 @@ from vidx import errors
 from vidx.errors import UsageError, VideoError, VidxError
 from vidx.from_json import record
 from vidx.options import SearchOptions, check_limit
-from vidx.records import CollectionInfo, Hit, MetadataReport, Segment
+from vidx.records import CollectionInfo, Hit, MetadataReport, Segment, UndoReport
 from vidx.remote.urls import is_url
+from vidx.served import Served, ServedSelection, asked_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -28,10 +30,11 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 1000  # of one page
 NEXT = "x-next-cursor"
+UNFINISHED = 202
 _HERE = ("localhost", "127.0.0.1", "[::1]", "::1")
 
 
-class Client:
+class Client(Served):
     """A collection behind a service; its verbs give what those of `vidx.Collection` give.
 
     Args:
@@ -95,17 +98,41 @@ class Client:
             liked, unliked = named[: len(sides[0])], named[len(sides[0]) :]
             return self._search({"like": liked, "unlike": unliked}, k, options)
 
-    def clips(self, limit: int | None = None) -> pa.Table:
-        """The clips by clip_id; as `Collection.clips`."""
-        return self._table("clips", limit, {})
-
-    def videos(self, limit: int | None = None, *, remarked: bool = False) -> pa.Table:
-        """The videos by path; as `Collection.videos`."""
-        return self._table("videos", limit, {"remarked": str(remarked).lower()})
-
     def failures(self, limit: int | None = None) -> pa.Table:
         """The files that could not be embedded, by path; as `Collection.failures`."""
         return self._table("failures", limit, {})
+
+    def where(self, expression: str) -> ServedSelection:
+        """The clips of which an expression is true; as `Collection.where`.
+
+        What is wrong with it is told when something is asked of them.
+        """
+        return ServedSelection(self, {"where": expression})
+
+    def selection(self, name: str) -> ServedSelection:
+        """The clips of a snapshot that are still there; as `Collection.selection`.
+
+        That there is none of this name is told when something is asked of it.
+        """
+        return ServedSelection(self, {"selection": name})
+
+    def snapshots(self) -> pa.Table:
+        """The snapshots, the oldest first; as `Collection.snapshots`."""
+        return self._table("snapshots", None, {})
+
+    def diff(self, before: str, after: str) -> pa.Table:
+        """What two snapshots do not have in common; as `Collection.diff`."""
+        return self._table("snapshots/diff", None, {"before": before, "after": after})
+
+    def delete_snapshot(self, name: str) -> int:
+        """Forget a snapshot; as `Collection.delete_snapshot`."""
+        told = self._json("DELETE", f"/v1/snapshots?{urlencode({'name': name})}")
+        return int(told["commit"])
+
+    def undo(self, commit: SupportsIndex) -> UndoReport:
+        """Take a proposal back that was applied; as `Collection.undo`."""
+        path = f"/v1/commits/{operator.index(commit)}/undo"
+        return record(UndoReport, self._json("POST", path))
 
     def info(self) -> CollectionInfo:
         """How much the collection holds; as `Collection.info`."""
@@ -163,24 +190,48 @@ class Client:
                 uploaded: str = json.load(answer)["upload_id"]
                 return uploaded
 
-    def _table(self, name: str, limit: int | None, asked: dict[str, str]) -> pa.Table:
+    def _service(self) -> Client:
+        return self
+
+    def _which(self) -> dict[str, str]:
+        return {}
+
+    def _table(self, name: str, limit: int | None, asked: dict[str, Any]) -> pa.Table:
         """A list, page by page, whole or up to a limit."""
-        from vidx.store.wire import ARROW_TYPE, from_stream, joined
+        from vidx.store.wire import from_stream, joined
 
         check_limit(limit)
         tables, rows = [], 0
         following: str | None = ""
         while following is not None:
             wanted = MOST_ROWS if limit is None else min(MOST_ROWS, limit - rows)
-            query = asked | {"limit": str(wanted)} | ({"cursor": following} if following else {})
-            path = f"/v1/{name}?{urlencode(query)}"
-            with self._ask("GET", path, headers={"accept": ARROW_TYPE}) as answer:
-                tables.append(from_stream(answer.read()))
-                following = answer.headers.get(NEXT)
+            content, following = self._page(
+                asked_of(f"/v1/{name}", {**asked, "limit": wanted, "cursor": following or None})
+            )
+            tables.append(from_stream(content))
             rows += tables[-1].num_rows
             if limit is not None and rows >= limit:
                 break
         return joined(tables)
+
+    def _page(self, path: str) -> tuple[bytes, str | None]:
+        """A page of a list, and the cursor of the next; asked for until it is there.
+
+        Raises:
+            VidxError: It takes too long.
+        """
+        from vidx.store.wire import ARROW_TYPE
+
+        until = time.monotonic() + self._timeout_seconds
+        while True:
+            with self._ask("GET", path, headers={"accept": ARROW_TYPE}) as answer:
+                if answer.status != UNFINISHED:
+                    return answer.read(), answer.headers.get(NEXT)
+            if time.monotonic() > until:
+                raise VidxError(
+                    f"no answer within {self._timeout_seconds:g} s, which is still being found",
+                    "Ask again later, or with a larger timeout_seconds.",
+                )
 
     def _json(self, method: str, path: str, body: Any = None) -> Any:
         data = None if body is None else json.dumps(body).encode()

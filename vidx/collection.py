@@ -534,6 +534,26 @@ class Collection(Questions, Teaching, Measuring):
         check(self._catalogue(), expression)
         return Selection(self, self._look, Where(expression))
 
+    def choose(self, clip_ids: ArrayLike) -> Selection:
+        """Some clips, by their ids: the same ones, whatever is added later.
+
+        Args:
+            clip_ids: int, shape (n,).
+
+        Raises:
+            UnknownId: No live clip has one of these ids.
+            UsageError: They are no whole numbers.
+        """
+        import numpy as np
+
+        from vidx.masks import chosen
+
+        wanted = np.asarray(clip_ids)
+        if wanted.ndim != 1 or not (np.issubdtype(wanted.dtype, np.integer) or not len(wanted)):
+            raise UsageError("clip_ids are no whole numbers of shape (n,).")
+        with self._look() as (_, view):
+            return self._selection(chosen(view, wanted.astype(np.int64)))
+
     def selection(self, name: str) -> Selection:
         """The clips of a snapshot that are still there.
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from vidx.errors import UsageError
+from vidx.errors import UnknownId, UsageError
 from vidx.options import SearchOptions
 from vidx.store.catalogue import Catalogue
 from vidx.views import View
@@ -139,6 +139,20 @@ def living_rows(catalogue: Catalogue, view: View, rule: Rule) -> Mask:
         return rows if view.live is None else rows & view.live
 
     return view.mask(("living", rule), alive)
+
+
+def chosen(view: View, clip_ids: NDArray[np.int64]) -> Chosen:
+    """The rule for some living clips.
+
+    Raises:
+        UnknownId: One of them does not live.
+    """
+    wanted = np.unique(clip_ids)
+    rows = view.index.rows_of(wanted)
+    living = view.index.of_rows(rows if view.live is None else rows[view.live[rows]]).ids
+    if len(gone := np.setdiff1d(wanted, living)):
+        raise UnknownId(f"no clip {gone[0]} in the collection")
+    return Chosen(wanted, f"choose({len(wanted)} clips)")
 
 
 def check(catalogue: Catalogue, text: str) -> None:

@@ -83,6 +83,23 @@ class Reviews:
         with self._part() as part:
             return labels.label_issues(part, column, progress or unheard)
 
+    def label_counts(self, column: str | None = None) -> pa.Table:
+        """Count the clips of each label: a row a label, the most frequent first.
+
+        Columns: `label` and `num_clips`.
+
+        Args:
+            column: Of metadata, with text, whole numbers or booleans; what has no value there is
+                not counted. None: each clip's most probable label by the model.
+
+        Raises:
+            UsageError: There is no such column, or there are no clips.
+        """
+        from vidx.curating import labels
+
+        with self._part() as part:
+            return labels.label_counts(part, column)
+
     def map(self, method: str = "pca", *, seed: int = 0) -> pa.Table:
         """Lay clips out in two dimensions: a row a clip, by clip_id.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pyarrow.compute as pc
 import pytest
@@ -104,3 +106,20 @@ def test_what_is_wrong_is_told(collection) -> None:
         collection.where("clip_id in (23, 22, 21)").label_issues("act")
     with pytest.raises(UsageError, match="no clips"):
         collection.where("clip_id < 0").label_issues("act")
+
+
+def test_labels_are_counted_by_column_and_by_the_model(collection) -> None:
+    rows = collection.clips().to_pylist()
+    for column, labels in {
+        "act": [row["act"] for row in rows],
+        None: [row["labels"][0]["name"] for row in rows],
+    }.items():
+        table = collection.label_counts(column)
+        assert table.column_names == ["label", "num_clips"]
+        counts = table["num_clips"].to_pylist()
+        assert counts == sorted(counts, reverse=True)
+        assert dict(zip(table["label"].to_pylist(), counts, strict=True)) == Counter(labels)
+    once = collection.where("clip_id < 9").label_counts("once")
+    assert once.to_pylist() == [{"label": "7", "num_clips": 1}]
+    with pytest.raises(UsageError, match="no column"):
+        collection.label_counts("no such")

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from curated_collections import collection_of, compared, kinds
 
+from vidx.curating.points import points
 from vidx.curation import projections
 from vidx.errors import UsageError
 
@@ -52,6 +53,35 @@ def test_a_part_is_mapped_by_itself_and_equal_or_single_clips_lie_at_nought(coll
     assert part.num_rows == 8
     assert np.allclose(coordinates(part).mean(axis=0), 0, atol=1e-6)
     assert coordinates(collection.where("clip_id = 3").map()).tolist() == [[0, 0]]
+
+
+def test_points_are_the_map_with_colours_by_label_cluster_and_metadata(collection) -> None:
+    table, names = (
+        collection.map(),
+        [row["labels"][0]["name"] for row in collection.clips().to_pylist()],
+    )
+    with collection._part() as part:
+        by_label = points(part, "pca", "label", 0)
+        by_cluster = points(part, "pca", "cluster", 0)
+    assert by_label.clip_ids.tolist() == table["clip_id"].to_pylist()
+    assert np.array_equal(by_label.places, coordinates(table).astype(np.float32))
+    assert [by_label.names[colour] for colour in by_label.colours] == names
+    counts = np.bincount(by_label.colours)
+    assert (np.diff(counts) <= 0).all()
+    groups = dict(
+        zip(
+            *(collection.clusters(8)[name].to_pylist() for name in ("clip_id", "group")),
+            strict=True,
+        )
+    )
+    assert by_cluster.colours.tolist() == [groups[one] for one in by_cluster.clip_ids.tolist()]
+    collection.set_metadata({"clip_id": [3, 4, 5], "kind": ["b", "a", "b"]}, on="clip_id")
+    with collection._part() as part:
+        by_column = points(part, "pca", "kind", 0)
+        with pytest.raises(UsageError, match="no column"):
+            points(part, "pca", "no such", 0)
+    assert by_column.names == ["b", "a"]
+    assert by_column.colours[2:7].tolist() == [2, 0, 1, 0, 2]
 
 
 @pytest.mark.long

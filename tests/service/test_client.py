@@ -56,6 +56,34 @@ CALLS = {
     "remarked videos": lambda one, _: one.videos(remarked=True),
     "failures": lambda one, _: one.failures(),
     "info": lambda one, _: one.info(),
+    "a part": lambda one, _: one.where("start_seconds > 0").where("width > 0").clips(3),
+    "videos of a part": lambda one, _: one.where("path glob '*.mp4'").videos(),
+    "a part of nothing": lambda one, _: one.where("nothing = 1").clips(),
+    "no snapshot": lambda one, _: one.selection("none").clips(),
+    "duplicate clips": lambda one, _: one.duplicates(-1.0, within_videos=True),
+    "duplicate clips of other videos": lambda one, _: one.duplicates(-1.0),
+    "duplicate videos": lambda one, _: one.duplicates(by="video"),
+    "duplicate spans": lambda one, _: one.duplicates(0.8, by="segment"),
+    "duplicates by what is not": lambda one, _: one.duplicates(by="day"),
+    "duplicates of none": lambda one, _: one.where("clip_id < 0").duplicates(),
+    "leakage by no column": lambda one, _: one.leakage("no such"),
+    "clusters": lambda one, _: one.clusters(2, seed=3),
+    "clusters of a part": lambda one, _: one.where("start_seconds > 0").clusters(),
+    "too many clusters": lambda one, _: one.clusters(900),
+    "outliers": lambda one, _: one.outliers(3),
+    "quality": lambda one, _: one.quality(blurred=1.0),
+    "quality of nonsense": lambda one, _: one.quality(black=-1),
+    "label issues": lambda one, _: one.label_issues(),
+    "label counts": lambda one, _: one.label_counts(),
+    "map": lambda one, _: one.map(),
+    "proposal": lambda one, _: one.propose(one.duplicates(by="video"), "first").table,
+    "proposal of clips": lambda one, _: one.propose(one.duplicates(0.5, within_videos=True)),
+    "proposal of nonsense": lambda one, _: one.propose(one.duplicates(by="video"), "nonsense"),
+    "proposal of no groups": lambda one, _: one.propose(one.videos()),
+    "undone of nothing": lambda one, _: one.undo(0),
+    "snapshots": lambda one, _: one.snapshots(),
+    "difference of none": lambda one, _: one.diff("a", "b"),
+    "no snapshot to forget": lambda one, _: one.delete_snapshot("none"),
     "metadata of nothing": lambda one, _: one.set_metadata(
         {"clip_id": [999], "split": ["a"]}, on="clip_id"
     ),
@@ -77,6 +105,12 @@ def test_the_client_gives_what_the_collection_gives(both, name: str) -> None:
     assert outcome(CALLS[name], client, videos) == expected
 
 
+def test_what_is_asked_makes_a_difference(both) -> None:
+    _, collection, _ = both
+    assert collection.duplicates(-1.0) != collection.duplicates(-1.0, within_videos=True)
+    assert collection.duplicates(by="video") != collection.duplicates(0.8, by="segment")
+
+
 def test_what_the_client_tells_is_known_then(both) -> None:
     client, collection, _ = both
     table = {"clip_id": [0, 1], "split": ["train", None], "good": [True, False], "n": [1, 2]}
@@ -90,11 +124,39 @@ def test_what_the_client_tells_is_known_then(both) -> None:
     assert client.info().metadata == collection.info().metadata
 
 
+def test_what_the_client_saves_and_drops_is_gone_and_comes_back(both) -> None:
+    client, collection, _ = both
+    saved = client.where("start_seconds = 0").save("first")
+    assert (saved.name, saved.num_clips) == ("first", collection.selection("first").count())
+    assert client.selection("first").clips() == collection.selection("first").clips()
+    assert client.snapshots() == collection.snapshots()
+    client.where("snapshot('first') and path glob '*.mp4'").save("second")
+    assert client.diff("first", "second") == collection.diff("first", "second")
+    hits = client.search_by_id(0, 50, SearchOptions(where="snapshot('first')"))
+    assert len(hits) == saved.num_clips
+
+    proposal = client.propose(collection.duplicates(by="video"), "first")
+    dropped = proposal.apply()
+    assert [path.rsplit("/", 1)[1] for path in dropped.paths] == ["copy of bowl.mp4"]
+    with pytest.raises(vidx.UsageError, match="applied already"):
+        proposal.apply()
+    with pytest.raises(vidx.UsageError, match="leaves files as they are"):
+        proposal.apply("delete")
+    assert client.duplicates(by="video") == collection.duplicates(by="video")
+    assert client.duplicates(by="video").num_rows == 0
+    assert client.undo(dropped.commit).num_locations == 1
+    assert client.duplicates(by="video").num_rows == 2
+    with pytest.raises(vidx.UsageError, match="taken back already"):
+        client.undo(dropped.commit)
+    assert client.delete_snapshot("second") == collection.commits(1)["number"].to_pylist()[0]
+
+
 def test_long_lists_are_read_page_by_page(both, monkeypatch: pytest.MonkeyPatch) -> None:
     client, collection, _ = both
     monkeypatch.setattr("vidx.client.MOST_ROWS", 2)
     assert client.clips() == collection.clips()
     assert client.clips(5) == collection.clips(5)
+    assert client.clusters(2) == collection.clusters(2)
 
 
 def test_what_cannot_be_sent_is_refused(both) -> None:

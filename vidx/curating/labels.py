@@ -1,4 +1,4 @@
-"""`label_issues`: labels that disagree with those of the clips around."""
+"""`label_issues`: labels that disagree with those of the clips around; `label_counts`: how many."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from vidx.curating.part import Part, Progress
 from vidx.curation.labels import Votes, suspects
 from vidx.errors import UsageError
 from vidx.store.given_labels import GivenLabels, given_labels
-from vidx.store.told import best_labels, clips_told
+from vidx.store.told import best_labels, clips_told, table_of_columns
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -22,7 +22,7 @@ def label_issues(part: Part, column: str | None, progress: Progress) -> pa.Table
     Raises:
         UsageError: There is no such column, or fewer than two labels, or one video alone.
     """
-    labels = _labels(part, column)
+    labels = labels_of(part, column)
     if len(np.unique(labels.numbers[labels.numbers >= 0])) < 2:
         raise UsageError(
             "labels are told wrong by those of other clips, and there are not two of them"
@@ -53,7 +53,26 @@ def label_issues(part: Part, column: str | None, progress: Progress) -> pa.Table
     )
 
 
-def _labels(part: Part, column: str | None) -> GivenLabels:
+def label_counts(part: Part, column: str | None) -> pa.Table:
+    """How many clips have each label, as `Reviews.label_counts` says.
+
+    Raises:
+        UsageError: There is no such column.
+    """
+    labels = labels_of(part, column)
+    counts = np.bincount(labels.numbers[labels.numbers >= 0], minlength=len(labels.names))
+    order = np.argsort(-counts, kind="stable")
+    order = order[counts[order] > 0]
+    names = [labels.names[number] for number in order.tolist()]
+    return table_of_columns({"label": np.array(names, str), "num_clips": counts[order]})
+
+
+def labels_of(part: Part, column: str | None) -> GivenLabels:
+    """The label of each clip: in a column of metadata, or the most probable one by the model.
+
+    Raises:
+        UsageError: There is no such column.
+    """
     if column is not None:
         return given_labels(part.catalogue, column, part.clip_ids, part.videos)
     numbers, names = best_labels(part.catalogue, part.clip_ids)

@@ -25,12 +25,17 @@ def map_of(part: Part, method: str, seed: int) -> pa.Table:
     Raises:
         UsageError: There is no such method, its library is missing, or the clips are too few.
     """
+    x, y = placed(part, method, seed).T
+    return clips_told(part.catalogue, part.clip_ids, {}, {"x": x, "y": y})
+
+
+def placed(part: Part, method: str, seed: int) -> NDArray[np.float64]:
+    """The same as numbers alone, shape (n, 2)."""
     if method not in METHODS:
         raise UsageError(f"method={method!r}: there is none, but {', '.join(METHODS)}.")
     if seed < 0:
         raise UsageError(f"seed={seed}: 0 is the least.")
-    x, y = METHODS[method](part, seed).T
-    return clips_told(part.catalogue, part.clip_ids, {}, {"x": x, "y": y})
+    return METHODS[method](part, seed)
 
 
 def _pca(part: Part, _seed: int) -> NDArray[np.float64]:

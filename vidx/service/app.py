@@ -16,7 +16,10 @@ from vidx.service import (
     listing,
     media,
     problems,
+    proposing,
+    questions,
     searching,
+    snapshots,
     status,
 )
 from vidx.service.bounds import Bounds
@@ -33,6 +36,9 @@ ROUTERS = (
     listing.router,
     media.router,
     knowing.router,
+    questions.router,
+    snapshots.router,
+    proposing.router,
     job_routes.router,
     status.router,
 )

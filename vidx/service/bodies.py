@@ -23,6 +23,9 @@ VideoId = Annotated[str, Field(pattern="^[0-9a-f]{64}$", description="SHA-256 of
 Vector = Annotated[list[FiniteFloat], Field(min_length=1, max_length=65536)]
 Seconds = Annotated[float, Field(ge=0, le=MOST_SECONDS, allow_inf_nan=False)]
 Expression = Annotated[str, Field(min_length=1, max_length=10_000)]
+SnapshotName = Annotated[
+    str, Field(min_length=1, max_length=200, description="A snapshot: its clips alone.")
+]
 Name = Annotated[str, Field(max_length=1000)]
 LabelName = Annotated[str, Field(max_length=200)]
 
@@ -61,6 +64,7 @@ class Filters(BaseModel):
     k: Annotated[int, Field(ge=1, le=MOST_HITS, description="Hits wanted.")] = 10
     by: Literal["clip", "video", "segment"] = "clip"
     where: Expression | None = None
+    selection: SnapshotName | None = None
     labels: Annotated[list[LabelName], Field(max_length=50)] | None = None
     path_glob: Annotated[str, Field(min_length=1, max_length=1000)] | None = None
     exclude_self: bool = False

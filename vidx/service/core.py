@@ -13,10 +13,12 @@ from vidx.collection import Collection
 from vidx.errors import VidxError
 from vidx.options import SearchOptions
 from vidx.records import Hit
+from vidx.service.answers import Answers
 from vidx.service.bounds import RateLimit
 from vidx.service.jobs import Jobs
 from vidx.service.lanes import Desk, Lane
 from vidx.service.pictures import PROCESSES, Pictures
+from vidx.service.proposals import Proposals
 from vidx.service.settings import Settings
 from vidx.service.uploads import Uploads
 from vidx.together import Question
@@ -46,6 +48,8 @@ class Core:
         uploads: What clients want searched for.
         pictures: Of clips.
         jobs: Embedding jobs.
+        answers: To questions of curation.
+        proposals: That clients had made.
         upload_rate: How often one address may upload.
         login_rate: How often one address may show a wrong token.
         model: `loading`, `ready`, or why it is not to be had.
@@ -62,6 +66,8 @@ class Core:
         self.uploads = Uploads(limits)
         self.pictures = Pictures(collection, limits)
         self.jobs = Jobs(collection.path, settings.roots)
+        self.answers = Answers(collection.path, limits)
+        self.proposals = Proposals()
         self.upload_rate = RateLimit(limits.uploads_a_minute)
         self.login_rate = RateLimit(limits.logins_a_minute)
         self.model = "loading"
@@ -91,6 +97,7 @@ class Core:
     def close(self) -> None:
         """Finish what runs, and let go of everything."""
         self.jobs.close()
+        self.answers.close()
         for lane in (self._quick, self._files):
             lane.close()
         self.desk.close()

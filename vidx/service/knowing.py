@@ -9,11 +9,10 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel
 
-from vidx.errors import VidxError
 from vidx.records import CollectionInfo, MetadataColumn, MetadataReport
 from vidx.service.bodies import Metadata
 from vidx.service.core import Given
-from vidx.service.problems import Refused
+from vidx.service.problems import refusing
 
 router = APIRouter(prefix="/v1", tags=["collection"])
 
@@ -57,12 +56,8 @@ async def set_metadata(core: Given, body: Metadata) -> Response:
 
     def write() -> dict[str, Any]:
         given: dict[str, Any] = dict(body.columns)
-        try:
+        with refusing(422):  # what goes wrong is nearly always about the table
             report = core.collection.set_metadata(given, on=body.on, clear_empty=body.clear_empty)
-        except VidxError as error:
-            if type(error) is VidxError:  # nearly always about the table
-                raise Refused(422, "VidxError", error.problem, error.next_step) from None
-            raise
         return asdict(report)
 
     return JSONResponse(await core.desk.ask(write))

@@ -17,12 +17,14 @@ from vidx.service.bodies import (
     ClipPage,
     Expression,
     FailurePage,
+    SnapshotName,
     VideoBody,
     VideoId,
     VideoPage,
 )
 from vidx.service.core import Core, Given
 from vidx.service.cursors import cursor, place
+from vidx.service.parts import part_of
 from vidx.service.problems import not_found
 from vidx.store.wire import ARROW_TYPE, as_stream, plain_rows
 
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
 router = APIRouter(prefix="/v1", tags=["lists"])
 
 NEXT = "x-next-cursor"
-_ARROW: dict[int | str, dict[str, Any]] = {
+ARROW: dict[int | str, dict[str, Any]] = {
     200: {"content": {ARROW_TYPE: {"schema": {"type": "string", "format": "binary"}}}}
 }
 
@@ -47,9 +49,10 @@ class Page(BaseModel):
 
 
 class Filtered(Page):
-    """Which part of a list, of what an expression leaves."""
+    """Which part of a list, of what an expression and a snapshot leave."""
 
     where: Expression | None = None
+    selection: SnapshotName | None = None
 
 
 class OfVideos(Filtered):
@@ -61,27 +64,28 @@ class OfVideos(Filtered):
 Accept = Annotated[str, Header(include_in_schema=False)]
 
 
-@router.get("/clips", response_model=ClipPage, responses=_ARROW)
+@router.get("/clips", response_model=ClipPage, responses=ARROW)
 async def clips(core: Given, page: Annotated[Filtered, Query()], accept: Accept = "") -> Response:
     """The clips by clip_id."""
 
     def rows(after: Any) -> pa.Table:
-        return _of(core, page.where).clips(page.limit, after=after)
+        return part_of(core.collection, page.where, page.selection).clips(page.limit, after=after)
 
     return await _page(core, page, ("clips", "clip_id", int), rows, accept)
 
 
-@router.get("/videos", response_model=VideoPage, responses=_ARROW)
+@router.get("/videos", response_model=VideoPage, responses=ARROW)
 async def videos(core: Given, page: Annotated[OfVideos, Query()], accept: Accept = "") -> Response:
     """The videos by path."""
 
     def rows(after: Any) -> pa.Table:
-        return _of(core, page.where).videos(page.limit, after=after, remarked=page.remarked)
+        part = part_of(core.collection, page.where, page.selection)
+        return part.videos(page.limit, after=after, remarked=page.remarked)
 
     return await _page(core, page, ("videos", "path", str), rows, accept)
 
 
-@router.get("/failures", response_model=FailurePage, responses=_ARROW)
+@router.get("/failures", response_model=FailurePage, responses=ARROW)
 async def failures(core: Given, page: Annotated[Page, Query()], accept: Accept = "") -> Response:
     """The files that could not be embedded, by path."""
 
@@ -110,7 +114,7 @@ async def video(core: Given, video_id: Annotated[VideoId, Path()]) -> Response:
     return JSONResponse(found[0])
 
 
-@router.get("/videos/{video_id}/clips", response_model=ClipPage, responses=_ARROW)
+@router.get("/videos/{video_id}/clips", response_model=ClipPage, responses=ARROW)
 async def clips_of_video(
     core: Given,
     video_id: Annotated[VideoId, Path()],
@@ -124,11 +128,6 @@ async def clips_of_video(
         return this.clips(page.limit, after=after)
 
     return await _page(core, page, ("clips", "clip_id", int), rows, accept)
-
-
-def _of(core: Core, where: str | None) -> Any:
-    """The collection, or what an expression leaves of it; both have the same lists."""
-    return core.collection if where is None else core.collection.where(where)
 
 
 async def _page(
@@ -149,6 +148,13 @@ async def _page(
         return table, cursor(name, uuid, table.column(key)[-1].as_py())
 
     table, following = await core.desk.ask(ask)
+    return await page_told(core, name, table, following, accept)
+
+
+async def page_told(
+    core: Core, name: str, table: pa.Table, following: str | None, accept: str
+) -> Response:
+    """Rows with the cursor of those behind them, as JSON or as Arrow."""
     if ARROW_TYPE in accept:
         content = await core.desk.ask(lambda: as_stream(table))
         headers = {NEXT: following} if following else {}

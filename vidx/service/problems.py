@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any
 
@@ -69,6 +71,17 @@ class Refused(HTTPException):
     ) -> None:
         super().__init__(status, detail, headers)
         self.name, self.next_step = name, next_step
+
+
+@contextmanager
+def refusing(status: int) -> Iterator[None]:
+    """Let what a client asked be at fault, where an error does not say more than that it is one."""
+    try:
+        yield
+    except errors.VidxError as error:
+        if type(error) is errors.VidxError:
+            raise Refused(status, "VidxError", error.problem, error.next_step) from None
+        raise
 
 
 def not_found(what: str) -> Refused:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import JSONResponse, Response
 
+from vidx.options import SearchOptions
 from vidx.records import Hit
+from vidx.selection import Selection
 from vidx.service.bodies import MOST_ID, Example, Filters, Hits, Search, Uploaded
 from vidx.service.core import Core, Given
 from vidx.service.lanes import in_time
+from vidx.service.parts import part_of
 from vidx.together import Example as Wanted
 from vidx.together import Question
 
@@ -22,7 +25,7 @@ router = APIRouter(prefix="/v1", tags=["search"])
 @router.post("/search", response_model=Hits)
 async def search(core: Given, body: Search) -> Response:
     """Find the clips that are most similar to an upload, a stored clip, vectors or examples."""
-    options = core.options(body.options())
+    options = await _options(core, body)
     like = _wanted(core, [body.query] if body.query else body.like or [])
     unlike = _wanted(core, body.unlike)
     is_mixture = body.query is None
@@ -36,7 +39,7 @@ async def similar(
     asked: Annotated[Filters, Query()],
 ) -> Response:
     """Find the clips that are most similar to a stored clip."""
-    options = core.options(asked.options())
+    options = await _options(core, asked)
     return await _hits(core, Question((clip_id,), k=asked.k, options=options))
 
 
@@ -59,6 +62,17 @@ async def drop_upload(core: Given, upload_id: str) -> Response:
     """Delete an upload."""
     core.uploads.remove(upload_id)
     return Response(status_code=204)
+
+
+async def _options(core: Core, asked: Filters) -> SearchOptions:
+    """What is asked, within a snapshot where one is named."""
+    options = core.options(asked.options())
+    if asked.selection is None:
+        return options
+    name, where = asked.selection, asked.where
+    part = await core.desk.ask(lambda: part_of(core.collection, where, name))
+    assert isinstance(part, Selection)  # noqa: S101 - a snapshot is one
+    return replace(options, where=part)
 
 
 def _wanted(core: Core, examples: Sequence[Example]) -> tuple[Wanted, ...]:

@@ -23,6 +23,9 @@ class Limits:
         search_seconds: For one answer that takes no decoding.
         decode_seconds: For one file to be decoded.
         file_seconds: For one search that takes decoding, its wait included.
+        question_seconds: For one question of curation.
+        questions_waiting: Of these that wait for their turn.
+        answer_bytes: Of their answers that are kept in memory.
         body_seconds: For a whole body to arrive, upload or not.
         stall_seconds: Longest silence of a client, in the middle of a request or an answer.
         head_seconds: For the head of a request to arrive.
@@ -40,6 +43,9 @@ class Limits:
     search_seconds: float = 30.0
     decode_seconds: float = 60.0
     file_seconds: float = 180.0
+    question_seconds: float = 3600.0
+    questions_waiting: int = 16
+    answer_bytes: int = 256 << 20
     body_seconds: float = 600.0
     stall_seconds: float = 20.0
     head_seconds: float = 10.0

@@ -1,0 +1,205 @@
+"""The questions of curation, asked of a collection that is served, or of a part of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urlencode
+
+from vidx.errors import UsageError
+from vidx.from_json import record
+from vidx.records import ApplyReport, SnapshotReport
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+class Service(Protocol):
+    """What asks a service."""
+
+    def _table(self, name: str, limit: int | None, asked: dict[str, Any]) -> pa.Table: ...
+
+    def _json(self, method: str, path: str, body: Any = None) -> Any: ...
+
+
+class Served:
+    """What is asked of all clips of a served collection and of a part of them alike.
+
+    Each verb gives what that of `vidx.Collection` gives.
+    """
+
+    def _service(self) -> Service:
+        """Whom to ask."""
+        raise NotImplementedError
+
+    def _which(self) -> dict[str, str]:
+        """Which clips are meant, as the service takes it."""
+        raise NotImplementedError
+
+    def clips(self, limit: int | None = None) -> pa.Table:
+        """The clips by clip_id; as `Collection.clips`."""
+        return self._service()._table("clips", limit, self._which())
+
+    def videos(self, limit: int | None = None, *, remarked: bool = False) -> pa.Table:
+        """The videos by path; as `Collection.videos`."""
+        return self._service()._table("videos", limit, {**self._which(), "remarked": remarked})
+
+    def duplicates(
+        self, threshold: float | None = None, *, by: str = "clip", within_videos: bool = False
+    ) -> pa.Table:
+        """Find the same footage, more than once; as `Collection.duplicates`."""
+        return self._found("duplicates", threshold=threshold, by=by, within_videos=within_videos)
+
+    def leakage(self, column: str | None = None, *, threshold: float | None = None) -> pa.Table:
+        """Find the same footage in several splits; as `Collection.leakage`, by a column."""
+        return self._found("leakage", column=column, threshold=threshold)
+
+    def clusters(self, k: int | None = None, *, seed: int = 0) -> pa.Table:
+        """Part the clips into clusters; as `Collection.clusters`."""
+        return self._found("clusters", k=k, seed=seed)
+
+    def outliers(self, limit: int | None = None) -> pa.Table:
+        """Find the least typical clips; as `Collection.outliers`."""
+        return self._found("outliers", top=limit)
+
+    def quality(
+        self,
+        *,
+        black: float = 0.5,
+        frozen: float = 0.5,
+        static: float | None = None,
+        blurred: float | None = None,
+        short: float | None = None,
+    ) -> pa.Table:
+        """Find clips that are poor to look at; as `Collection.quality`."""
+        return self._found(
+            "quality", black=black, frozen=frozen, static=static, blurred=blurred, short=short
+        )
+
+    def label_issues(self, column: str | None = None) -> pa.Table:
+        """Find labels that disagree with those of the clips around.
+
+        As `Collection.label_issues`.
+        """
+        return self._found("label-issues", column=column)
+
+    def label_counts(self, column: str | None = None) -> pa.Table:
+        """Count the clips of each label; as `Collection.label_counts`."""
+        return self._found("labels/counts", column=column)
+
+    def map(self, method: str = "pca", *, seed: int = 0) -> pa.Table:
+        """Lay clips out in two dimensions; as `Collection.map`."""
+        return self._found("map", method=method, seed=seed)
+
+    def propose(self, groups: pa.Table, keep: str = "longest") -> ServedProposal:
+        """Choose of each group of duplicates the file to keep; as `Collection.propose`.
+
+        Args:
+            groups: As there.
+            keep: As there.
+
+        Returns:
+            What to keep and drop, and why. The service remembers it while it runs.
+        """
+        names = getattr(groups, "column_names", ())
+        if lacking := [name for name in _NEEDED if name not in names]:
+            raise UsageError(
+                f"groups without the column {lacking[0]!r}",
+                "Give what duplicates(by='video') answers.",
+            )
+        _check_files(groups)
+        told = [name for name in (*_NEEDED, *_TOLD) if name in names]
+        columns = {name: groups[name].to_pylist() for name in told}
+        body = {"groups": columns, "keep": keep}
+        return ServedProposal(self._service(), self._service()._json("POST", _PROPOSALS, body))
+
+    def _found(self, question: str, **given: Any) -> pa.Table:
+        return self._service()._table(question, None, {**self._which(), **given})
+
+
+_PROPOSALS = "/v1/proposals"
+_NEEDED = ("group", "path", "video_id")
+_TOLD = ("score", "share")
+
+
+def _check_files(groups: pa.Table) -> None:
+    """Refuse groups of clips or spans here: the service is told of files alone."""
+    rows = groups.to_pylist()
+    is_near = any(row.get("rank") == 0 and row.get("match", "exact") != "exact" for row in rows)
+    if is_near or any(row.get("clip_id") is not None for row in rows):
+        raise UsageError(
+            "these are groups of clips or spans, and a proposal drops whole files",
+            "Give what duplicates(by='video') answers.",
+        )
+
+
+class ServedSelection(Served):
+    """A part of a served collection; as `vidx.Selection`.
+
+    Made by `Client.where` and `Client.selection`.
+
+    Args:
+        service: Whom to ask.
+        which: Which clips, as the service takes it.
+    """
+
+    def __init__(self, service: Service, which: dict[str, str]) -> None:
+        self._asked = service
+        self._clips = which
+
+    def __repr__(self) -> str:
+        return f"ServedSelection({self._asked!r}: {self._clips})"
+
+    def where(self, expression: str) -> ServedSelection:
+        """Those of its clips of which an expression is true; as `Selection.where`."""
+        before = self._clips.get("where")
+        both = expression if before is None else f"({before}) and ({expression})"
+        return ServedSelection(self._asked, {**self._clips, "where": both})
+
+    def save(self, name: str) -> SnapshotReport:
+        """Keep its clips of now by a name; as `Selection.save`."""
+        body = {"name": name, **self._clips}
+        return record(SnapshotReport, self._asked._json("POST", "/v1/snapshots", body))
+
+    def _service(self) -> Service:
+        return self._asked
+
+    def _which(self) -> dict[str, str]:
+        return self._clips
+
+
+class ServedProposal:
+    """What to keep and drop; as `vidx.Proposal`, made by `Client.propose`.
+
+    Attributes:
+        proposal_id: Its name at the service.
+        table: A row a file, as that of a proposal; only to be looked at.
+    """
+
+    def __init__(self, service: Service, told: dict[str, Any]) -> None:
+        self._service = service
+        self.proposal_id = str(told["proposal_id"])
+        self.table = service._table(f"proposals/{self.proposal_id}/rows", None, {})
+
+    def apply(self, files: str | None = None) -> ApplyReport:
+        """Drop files from the collection; the files themselves stay as they are.
+
+        Raises:
+            UsageError: `files` says what is to be done to them, which a service does not.
+        """
+        if files is not None:
+            raise UsageError(
+                f"files={files!r}: a service leaves files as they are",
+                "Use `vidx propose` and `vidx apply --files` where they are.",
+            )
+        told = self._service._json("POST", f"{_PROPOSALS}/{self.proposal_id}/apply")
+        return record(ApplyReport, told)
+
+
+def asked_of(path: str, asked: dict[str, Any]) -> str:
+    """A path with what is asked, without what is None."""
+    given = {
+        name: str(value).lower() if isinstance(value, bool) else value
+        for name, value in asked.items()
+        if value is not None
+    }
+    return f"{path}?{urlencode(given)}"
