@@ -12,15 +12,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.client import HTTPException
 from typing import TYPE_CHECKING, Any, SupportsIndex
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 
 from vidx import errors
 from vidx.errors import UsageError, VideoError, VidxError
 from vidx.from_json import record
 from vidx.options import SearchOptions, check_limit
-from vidx.records import CollectionInfo, Hit, MetadataReport, Segment, UndoReport
+from vidx.records import CollectionInfo, Hit, MetadataReport, Segment
 from vidx.remote.urls import is_url
-from vidx.served import Served, ServedSelection, asked_of
+from vidx.served import ServedWhole, asked_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -34,7 +34,7 @@ UNFINISHED = 202
 _HERE = ("localhost", "127.0.0.1", "[::1]", "::1")
 
 
-class Client(Served):
+class Client(ServedWhole):
     """A collection behind a service; its verbs give what those of `vidx.Collection` give.
 
     Args:
@@ -101,38 +101,6 @@ class Client(Served):
     def failures(self, limit: int | None = None) -> pa.Table:
         """The files that could not be embedded, by path; as `Collection.failures`."""
         return self._table("failures", limit, {})
-
-    def where(self, expression: str) -> ServedSelection:
-        """The clips of which an expression is true; as `Collection.where`.
-
-        What is wrong with it is told when something is asked of them.
-        """
-        return ServedSelection(self, {"where": expression})
-
-    def selection(self, name: str) -> ServedSelection:
-        """The clips of a snapshot that are still there; as `Collection.selection`.
-
-        That there is none of this name is told when something is asked of it.
-        """
-        return ServedSelection(self, {"selection": name})
-
-    def snapshots(self) -> pa.Table:
-        """The snapshots, the oldest first; as `Collection.snapshots`."""
-        return self._table("snapshots", None, {})
-
-    def diff(self, before: str, after: str) -> pa.Table:
-        """What two snapshots do not have in common; as `Collection.diff`."""
-        return self._table("snapshots/diff", None, {"before": before, "after": after})
-
-    def delete_snapshot(self, name: str) -> int:
-        """Forget a snapshot; as `Collection.delete_snapshot`."""
-        told = self._json("DELETE", f"/v1/snapshots?{urlencode({'name': name})}")
-        return int(told["commit"])
-
-    def undo(self, commit: SupportsIndex) -> UndoReport:
-        """Take a proposal back that was applied; as `Collection.undo`."""
-        path = f"/v1/commits/{operator.index(commit)}/undo"
-        return record(UndoReport, self._json("POST", path))
 
     def info(self) -> CollectionInfo:
         """How much the collection holds; as `Collection.info`."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+import operator
+from typing import TYPE_CHECKING, Any, Protocol, SupportsIndex
 from urllib.parse import urlencode
 
 from vidx.errors import UsageError
 from vidx.from_json import record
-from vidx.records import ApplyReport, SnapshotReport
+from vidx.records import ApplyReport, SnapshotReport, UndoReport
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -165,6 +166,42 @@ class ServedSelection(Served):
 
     def _which(self) -> dict[str, str]:
         return self._clips
+
+
+class ServedWhole(Served):
+    """What is asked of a served collection as a whole besides."""
+
+    def where(self, expression: str) -> ServedSelection:
+        """The clips of which an expression is true; as `Collection.where`.
+
+        What is wrong with it is told when something is asked of them.
+        """
+        return ServedSelection(self._service(), {"where": expression})
+
+    def selection(self, name: str) -> ServedSelection:
+        """The clips of a snapshot that are still there; as `Collection.selection`.
+
+        That there is none of this name is told when something is asked of it.
+        """
+        return ServedSelection(self._service(), {"selection": name})
+
+    def snapshots(self) -> pa.Table:
+        """The snapshots, the oldest first; as `Collection.snapshots`."""
+        return self._service()._table("snapshots", None, {})
+
+    def diff(self, before: str, after: str) -> pa.Table:
+        """What two snapshots do not have in common; as `Collection.diff`."""
+        return self._service()._table("snapshots/diff", None, {"before": before, "after": after})
+
+    def delete_snapshot(self, name: str) -> int:
+        """Forget a snapshot; as `Collection.delete_snapshot`."""
+        told = self._service()._json("DELETE", f"/v1/snapshots?{urlencode({'name': name})}")
+        return int(told["commit"])
+
+    def undo(self, commit: SupportsIndex) -> UndoReport:
+        """Take a proposal back that was applied; as `Collection.undo`."""
+        path = f"/v1/commits/{operator.index(commit)}/undo"
+        return record(UndoReport, self._service()._json("POST", path))
 
 
 class ServedProposal:

@@ -147,6 +147,7 @@ async def _is_there(core: Core, answer: Answer) -> bool:
         VidxError: What came of it.
     """
     found = asyncio.wrap_future(answer.content)
+    found.add_done_callback(lambda late: late.exception())  # nobody may wait for it any more
     done, _ = await asyncio.wait([found], timeout=WAIT_SECONDS)
     if done and found.exception():
         core.answers.forget(answer)

@@ -4,7 +4,13 @@ import { preview } from "./api.js";
 import { button, fileName, make, span } from "./dom.js";
 import { drop, player } from "./player.js";
 
+/** The least width of a card, in pixels. */
+export const CARD_PIXELS = 232;
+const CAPTION_PIXELS = 96;
 const HOVER_MILLISECONDS = 120; // a pointer that passes over plays nothing
+
+/** The height that a card of a width has. */
+export const cardHeight = (width) => Math.round(((width - 16) * 9) / 16) + CAPTION_PIXELS;
 
 /**
  * A card of a clip, a hit or a segment.
@@ -74,7 +80,7 @@ function scoreTitle({ score, background_share: share }) {
 }
 
 /** Play while the pointer is over it, or the keyboard is at it. */
-function playOn(shown, clip) {
+export function playOn(shown, clip) {
   let timer, video;
   const stop = () => {
     clearTimeout(timer);

@@ -1,9 +1,10 @@
 // The clips that are selected, and the bar with what can be done with all of them.
 
-import { ask, setMetadata } from "./api.js";
+import { ask, clipsOf, saveSnapshot, setMetadata } from "./api.js";
 import { button, count, make, notice } from "./dom.js";
 
-const clips = new Map(); // clip_id to the clip
+const AT_A_TIME = 200; // clips that are asked for by their ids
+const clips = new Map(); // clip_id to the clip, or to {clip_id} where no more is known
 let last = null;
 
 export const chosen = {
@@ -18,6 +19,15 @@ export const chosen = {
     last = clip;
     changed(Boolean(rows));
   },
+
+  /** Select clips of which the ids are known; the others stay if they are to be added to. */
+  putIds(ids, isMore) {
+    if (!isMore) clips.clear();
+    for (const id of ids) if (!clips.has(id)) clips.set(id, { clip_id: id });
+    changed(true);
+  },
+
+  ids: () => [...clips.keys()],
 
   clear() {
     clips.clear();
@@ -54,11 +64,24 @@ function drawBar() {
     value,
     make("button.main", {}, "Tag"),
   );
+  const called = make("input", { required: true, placeholder: "name", "aria-label": "Name of the snapshot", maxLength: 200 });
+  const saving = make(
+    "form",
+    {
+      onsubmit: (event) => {
+        event.preventDefault();
+        keep(called.value.trim());
+      },
+    },
+    called,
+    make("button.main", {}, "Save snapshot"),
+  );
   return make(
     "section",
     { "aria-label": "Selected clips" },
     make("output", {}, count(clips.size, "clip")),
     tagging,
+    saving,
     button("Save as CSV", saveTable),
     button("Clear", () => chosen.clear()),
   );
@@ -77,6 +100,16 @@ async function tag(column, text) {
   }
 }
 
+async function keep(name) {
+  try {
+    const report = await saveSnapshot(name, [...clips.keys()]);
+    notice(`Saved ${count(report.num_clips, "clip")} as ${report.name}.`);
+    dispatchEvent(new Event("saved"));
+  } catch (problem) {
+    notice(problem.message, true);
+  }
+}
+
 /** What is typed, as its column has it; of a new column a number where it is one. */
 function typed(text, type) {
   if (type === "text" || type === "timestamp") return text;
@@ -84,7 +117,13 @@ function typed(text, type) {
   return /^-?\d+(\.\d+)?$/.test(text) ? Number(text) : text;
 }
 
-function saveTable() {
+async function saveTable() {
+  try {
+    await fillIn();
+  } catch (problem) {
+    notice(problem.message, true);
+    return;
+  }
   const cell = (value) => `"${String(value ?? "").replaceAll('"', '""')}"`;
   const columns = ["clip_id", "path", "start_seconds", "end_seconds"];
   const lines = [...clips.values()].map((clip) => columns.map((name) => cell(clip[name])).join(","));
@@ -92,4 +131,12 @@ function saveTable() {
   const link = make("a", { href: URL.createObjectURL(file), download: "clips.csv" });
   link.click();
   URL.revokeObjectURL(link.href);
+}
+
+/** Ask for the clips of which only the ids are known. */
+async function fillIn() {
+  const unknown = [...clips.values()].filter((one) => one.path === undefined).map((one) => one.clip_id);
+  for (let first = 0; first < unknown.length; first += AT_A_TIME) {
+    for (const clip of await clipsOf(unknown.slice(first, first + AT_A_TIME))) clips.set(clip.clip_id, clip);
+  }
 }

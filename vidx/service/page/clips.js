@@ -2,7 +2,7 @@
 
 import * as api from "./api.js";
 import { askingForm } from "./asking.js";
-import { card } from "./card.js";
+import { CARD_PIXELS, card, cardHeight } from "./card.js";
 import { chosen } from "./chosen.js";
 import { openClip } from "./clip.js";
 import { count, make, notice } from "./dom.js";
@@ -10,8 +10,6 @@ import { Grid } from "./grid.js";
 import { FIRST_HITS, answers, compares, fromHash, toHash } from "./question.js";
 
 const uploads = new Map(); // upload_id to the name of its file
-const CARD_PIXELS = 232;
-const CAPTION_PIXELS = 96;
 
 let known; // labels and columns, read once
 
@@ -38,13 +36,13 @@ export async function searchFile(file) {
 /** Show the clips that an address asks for. */
 export async function showClips(view, hash) {
   question = fromHash(hash);
-  known ??= await readKnown();
+  await readKnown();
   const leaving = new AbortController();
   const told = make("p.told", { role: "status" }, compares(question) ? "Searching" : "");
   const grid = new Grid({
     cell: (clip) => card(clip, acts(grid)),
     width: CARD_PIXELS,
-    height: (width) => Math.round(((width - 16) * 9) / 16) + CAPTION_PIXELS,
+    height: cardHeight,
     next: answers(question, leaving.signal),
     label: compares(question) ? "Hits" : "Clips",
     failed: (problem) => problem.name !== "AbortError" && refuse(told, problem),
@@ -85,9 +83,13 @@ function judge(clip, side, other) {
   });
 }
 
-async function readKnown() {
-  const [labels, info] = await Promise.all([api.labels(), api.info()]);
-  return { labels, columns: info.metadata };
+/** The labels that clips may have, and the columns of metadata. */
+export async function readKnown() {
+  if (!known) {
+    const [labels, info] = await Promise.all([api.labels(), api.info()]);
+    known = { labels, columns: info.metadata };
+  }
+  return known;
 }
 
 /** The columns have become more. */

@@ -62,6 +62,12 @@ export function notice(text, isProblem = false) {
   if (!isProblem) setTimeout(() => said.remove(), 4000);
 }
 
+/** How far an answer is that takes long, in words. */
+export function far({ stage, done, total }) {
+  const share = total > 1 ? ` ${Math.floor((100 * done) / total)} %` : "";
+  return stage ? `Comparing clips:${share || " begun"}` : "Looking";
+}
+
 /** A function that runs once nothing has called it for a while. */
 export function settled(run, milliseconds) {
   let timer;

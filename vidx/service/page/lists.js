@@ -18,7 +18,8 @@ export function showFailures(view) {
   return showList(view, "Failures", pages("/failures"), failureLine, "All files could be embedded.");
 }
 
-function showList(view, title, next, cell, emptyText) {
+/** Show a list, a line a row. */
+export function showList(view, title, next, cell, emptyText) {
   const told = make("p.told", { role: "status" });
   const grid = new Grid({
     cell,

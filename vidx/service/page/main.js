@@ -3,11 +3,22 @@
 import { info } from "./api.js";
 import { forgetKnown, question, searchFile, showClips } from "./clips.js";
 import { count, fileName, notice } from "./dom.js";
+import { showDuplicates } from "./duplicates.js";
 import { showJobs } from "./jobs.js";
 import { showFailures, showVideos } from "./lists.js";
+import { showMap } from "./map.js";
 import { toHash } from "./question.js";
+import { showSnapshots } from "./snapshots.js";
 
-const VIEWS = { clips: showClips, videos: showVideos, failures: showFailures, jobs: showJobs };
+const VIEWS = {
+  clips: showClips,
+  videos: showVideos,
+  map: showMap,
+  duplicates: showDuplicates,
+  snapshots: showSnapshots,
+  failures: showFailures,
+  jobs: showJobs,
+};
 const view = document.getElementById("view");
 let leave = () => {};
 let turn = 0;
@@ -21,8 +32,10 @@ async function show() {
   leave();
   leave = () => {};
   for (const link of document.querySelectorAll("nav a")) {
-    if (link.dataset.view === shown) link.setAttribute("aria-current", "page");
-    else link.removeAttribute("aria-current");
+    if (link.dataset.view === shown) {
+      link.setAttribute("aria-current", "page");
+      link.scrollIntoView({ block: "nearest", inline: "nearest" });
+    } else link.removeAttribute("aria-current");
   }
   const link = document.querySelector('nav a[data-view="clips"]');
   scrollTo(0, 0);
@@ -79,6 +92,7 @@ function takeKeys() {
 addEventListener("hashchange", show);
 addEventListener("tagged", forgetKnown);
 addEventListener("embedded", tellCollection);
+addEventListener("curated", tellCollection);
 document.querySelector(".skip").addEventListener("click", (event) => {
   event.preventDefault();
   (view.querySelector(".grid button") ?? view).focus();
