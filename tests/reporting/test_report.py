@@ -201,6 +201,20 @@ def test_nothing_is_found_twice(drawn, tmp_path: Path, monkeypatch) -> None:
     assert graphs == {("copy", True): 1, ("similar", False): 1}
 
 
+def test_pictures_that_embed_has_stored_are_shown_without_the_videos(
+    library: Path, tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    videos = shutil.copytree(library, tmp_path / "videos")
+    collection = vidx.open(tmp_path / "collection", create=True)
+    collection.embed(videos, vidx.EmbedOptions(model=tiny_checkpoint, workers=0, previews=True))
+    shutil.rmtree(videos)
+    written = collection.report(tmp_path / "page.html")
+    assert (written.num_pictures > 0, written.num_missing) == (True, 0)
+    shown = Read(tmp_path / "page.html").pictures
+    assert all(one["src"].startswith("data:image/jpeg;base64,") for one in shown)
+    assert "data:image/jpeg" in collection.show(collection.outliers())._repr_html_()
+
+
 def test_progress_is_told_by_chapter_and_picture(made: Made) -> None:
     assert [step.stage for step in made.steps if step.stage in CHAPTERS] == CHAPTERS
     assert [step.done for step in made.steps if step.stage == "pictures"] == list(range(1, 9))

@@ -60,7 +60,7 @@ def test_rows_about_videos_and_hits_have_pictures_too(collection: vidx.Collectio
 def test_the_clip_of_a_span_is_the_one_in_its_middle(drawn: vidx.Collection) -> None:
     [video] = drawn.videos(1).to_pylist()
     row = {"video_id": [video["video_id"]], "path": ["x"], "start_seconds": [4.0]}
-    table = drawn.videos(0).from_pydict({**row, "end_seconds": [5.0]})
+    table = drawn.videos(1).from_pydict({**row, "end_seconds": [5.0]})
     shown = drawn.show(table)
     own = drawn.where(f"video_id = '{video['video_id']}'").clips().to_pylist()
     assert shown._clip_ids == {"": [own[2]["clip_id"]]}
@@ -87,7 +87,7 @@ def test_clips_of_another_collection_or_gone_are_not_taken_for_others(drawn, tmp
 
 
 def test_names_are_text_whatever_is_in_them(drawn: vidx.Collection) -> None:
-    table = drawn.videos(0).from_pydict({"path": ["<script>alert(1)</script>"]})
+    table = drawn.videos(1).from_pydict({"path": ["<script>alert(1)</script>"]})
     page = drawn.show(table)._repr_html_()
     assert "<script" not in page
     assert "&lt;script&gt;" in page

@@ -1,4 +1,4 @@
-"""Pictures of clips as data URIs: from their videos, in processes of their own, up to a size."""
+"""Pictures of clips as data URIs: stored ones, else made of their videos, up to a size."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from vidx.embedder.viewing.making import PICTURE_TYPE, wanted_of
 from vidx.embedder.viewing.viewers import Viewers
@@ -15,10 +16,23 @@ from vidx.errors import VideoError
 from vidx.records import Footage
 from vidx.store.catalogue import Catalogue
 from vidx.store.footage import footage
+from vidx.store.previews import PREVIEW_TYPE, previews
 
 PROCESSES = 2
 LONGER_SIDE = 320  # pixels
 MOST_MESSAGE = 80  # characters of why there is no picture
+
+
+class Source(NamedTuple):
+    """Where the picture of a clip is to be had.
+
+    Attributes:
+        footage: Its video.
+        preview: What `embed` has stored, if it has.
+    """
+
+    footage: Footage
+    preview: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,18 +50,20 @@ class Pictures:
     num_left_out: int = 0
 
 
-def footage_of(catalogue: Catalogue, clip_ids: Iterable[int]) -> list[Footage]:
+def sources_of(catalogue: Catalogue, clip_ids: Iterable[int]) -> list[Source]:
     """Where the pictures of some clips are to be had; each clip comes once, in this order."""
-    return [footage(catalogue, clip_id) for clip_id in dict.fromkeys(clip_ids)]
+    once = list(dict.fromkeys(clip_ids))
+    stored = previews(catalogue, once)
+    return [Source(footage(catalogue, clip_id), stored.get(clip_id)) for clip_id in once]
 
 
 def pictures(
-    clips: list[Footage],
+    clips: list[Source],
     uses: Counter[int],
     most_characters: int,
     progress: Callable[[int, int], None],
 ) -> Pictures:
-    """Make a picture of the middle of each clip, as long as there is room.
+    """Have a picture of each clip, as long as there is room.
 
     Args:
         clips: Which, and where their pictures are to be had.
@@ -56,12 +72,11 @@ def pictures(
         progress: Called with how many clips are done, and of how many.
     """
     made, room = Pictures(), most_characters
-    for number, (clip_id, answer) in enumerate(_in_order(clips), start=1):
+    for number, (clip_id, uri) in enumerate(_in_order(clips), start=1):
         progress(number, len(clips))
-        if isinstance(answer, VideoError):
-            made.problems[clip_id] = answer.message[:MOST_MESSAGE]
+        if isinstance(uri, VideoError):
+            made.problems[clip_id] = uri.message[:MOST_MESSAGE]
             continue
-        uri = f"data:{PICTURE_TYPE};base64,{b64encode(answer).decode()}"
         room -= len(uri) * uses[clip_id]
         if room < 0:
             left = len(clips) - number + 1
@@ -70,11 +85,11 @@ def pictures(
     return made
 
 
-def _in_order(clips: list[Footage]) -> Iterator[tuple[int, bytes | VideoError]]:
+def _in_order(clips: list[Source]) -> Iterator[tuple[int, str | VideoError]]:
     """The picture of each clip, or why there is none, made a few at a time."""
     with closing(Viewers(PROCESSES)) as viewers, ThreadPoolExecutor(PROCESSES) as threads:
-        asked: list[tuple[int, Future[bytes | VideoError]]] = [
-            (clip.clip_id, threads.submit(_picture, viewers, clip)) for clip in clips
+        asked: list[tuple[int, Future[str | VideoError]]] = [
+            (clip.footage.clip_id, threads.submit(_picture, viewers, clip)) for clip in clips
         ]
         try:
             for clip_id, future in asked:
@@ -84,9 +99,15 @@ def _in_order(clips: list[Footage]) -> Iterator[tuple[int, bytes | VideoError]]:
                 future.cancel()
 
 
-def _picture(viewers: Viewers, clip: Footage) -> bytes | VideoError:
-    """A picture as WebP; the one place that says where pictures come from."""
+def _picture(viewers: Viewers, clip: Source) -> str | VideoError:
+    """A picture's URI; the one place that says where pictures come from."""
+    if clip.preview:
+        return _uri(PREVIEW_TYPE, clip.preview)
     try:
-        return viewers.make(wanted_of(clip, "picture", LONGER_SIDE))
+        return _uri(PICTURE_TYPE, viewers.make(wanted_of(clip.footage, "picture", LONGER_SIDE)))
     except VideoError as error:
         return error
+
+
+def _uri(media_type: str, picture: bytes) -> str:
+    return f"data:{media_type};base64,{b64encode(picture).decode()}"

@@ -18,12 +18,11 @@ from vidx.reporting import findings, whole
 from vidx.reporting.document import Chapter, Page
 from vidx.reporting.matter import Matter
 from vidx.reporting.page import rendered
-from vidx.reporting.pictures import MOST_MESSAGE, Pictures, footage_of, pictures
+from vidx.reporting.pictures import MOST_MESSAGE, Pictures, Source, pictures, sources_of
 from vidx.store.staging import now
 
 if TYPE_CHECKING:
     from vidx.curating.part import Part
-    from vidx.records import Footage
 
 MOST_BYTES = 10_000_000  # of a page: what most mail takes
 
@@ -84,7 +83,7 @@ def report(
     with look() as part:
         page = _page(Matter(part, asked.column, partial(_heard, progress)), asked, progress)
         uses = Counter(shot.clip_id for shot in page.shots() if shot.clip_id is not None)
-        clips = footage_of(part.catalogue, uses)
+        clips = sources_of(part.catalogue, uses)
     made = _pictures(page, clips, uses, progress)
     content = rendered(page, made).encode("utf-8", "replace")
     _write(asked.path, content)
@@ -118,9 +117,9 @@ def _chapter(matter: Matter, name: str, title: str, make: Callable[[Matter], Cha
         return Chapter(name, title, f"Nothing to tell: {error.problem}.")
 
 
-def _pictures(page: Page, clips: list[Footage], uses: Counter[int], progress: Progress) -> Pictures:
+def _pictures(page: Page, clips: list[Source], uses: Counter[int], progress: Progress) -> Pictures:
     """As many as there is room for beside the text."""
-    nothing = Pictures({}, {clip.clip_id: "&" * MOST_MESSAGE for clip in clips})
+    nothing = Pictures({}, {clip.footage.clip_id: "&" * MOST_MESSAGE for clip in clips})
     room = MOST_BYTES - len(rendered(page, nothing).encode("utf-8", "replace"))
     return pictures(
         clips, uses, room, lambda done, total: progress(ReportProgress("pictures", done, total))

@@ -11,7 +11,8 @@ from vidx.embedder.viewing.making import FILM_TYPE, PICTURE_TYPE
 from vidx.errors import VideoError
 from vidx.service.bodies import MOST_ID, VideoId
 from vidx.service.core import Given
-from vidx.service.pictures import STORED_TYPE, plain_picture
+from vidx.service.pictures import plain_picture
+from vidx.store.previews import PREVIEW_TYPE
 
 router = APIRouter(prefix="/v1", tags=["media"])
 
@@ -24,7 +25,7 @@ ClipPath = Annotated[int, Path(ge=0, le=MOST_ID)]
     "/clips/{clip_id}/preview",
     response_class=Response,
     responses={
-        200: {"content": {STORED_TYPE: _BINARY, PICTURE_TYPE: _BINARY, "image/svg+xml": _BINARY}}
+        200: {"content": {PREVIEW_TYPE: _BINARY, PICTURE_TYPE: _BINARY, "image/svg+xml": _BINARY}}
     },
 )
 async def preview(core: Given, clip_id: ClipPath) -> Response:
@@ -40,7 +41,7 @@ async def preview(core: Given, clip_id: ClipPath) -> Response:
             plain_picture(text), media_type="image/svg+xml", headers={"x-vidx-reason": error.reason}
         )
     if isinstance(found, bytes):
-        return Response(found, headers=KEPT, media_type=STORED_TYPE)
+        return Response(found, headers=KEPT, media_type=PREVIEW_TYPE)
     return FileResponse(found, headers=KEPT, media_type=PICTURE_TYPE)
 
 

@@ -18,7 +18,6 @@ from vidx.service.problems import Refused, not_found
 from vidx.service.settings import Limits
 
 PROCESSES = 2
-STORED_TYPE = "image/jpeg"
 LONGER_SIDES = {"picture": 480, "film": 640}
 # What browsers play, as far as the catalogue tells; a page tries, and has the film else.
 _PLAYED = {

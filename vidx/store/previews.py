@@ -14,6 +14,8 @@ from vidx.store.catalogue import Catalogue, ShardRow
 from vidx.store.sql import SOME, among
 from vidx.store.tables import clips
 
+PREVIEW_TYPE = "image/jpeg"
+
 _LIVING = select(clips.c.clip_id).where(clips.c.clip_id.in_(SOME), clips.c.removed.is_(None))
 
 
