@@ -45,7 +45,8 @@ class Showing:
             limit: How many rows, the first ones.
 
         Returns:
-            What a notebook shows as HTML; pictures come from the videos, when they are seen.
+            What a notebook shows as HTML; pictures are previews that were kept, or come from the
+            videos when they are seen.
 
         Raises:
             UsageError: It is no such answer, or the limit is below 1.
@@ -66,7 +67,8 @@ class Showing:
 
         It needs nothing but itself: how much there is, failures, duplicates, leakage, labels,
         clusters, quality and unusual clips, with pictures, and how the collection was made. What
-        does not apply is told as such. It has 10 MB at most; pictures come from the videos.
+        does not apply is told as such. It has 10 MB at most; pictures are previews that were
+        kept, or come from the videos.
 
         Args:
             path: The HTML file; one that is there is replaced.
