@@ -81,7 +81,7 @@ def _changed(
     before: InputContainer, stream: VideoStream, kind: str, rate: Fraction, seconds: float
 ) -> Iterator[VideoFrame]:
     """The pictures of a copy, numbered from 0."""
-    frames = before.decode(stream)
+    frames = frames_as_shown(before, stream)
     first = next(frames)
     graph = _graph(stream, _chain(kind, rate, orientation_of(first), seconds))
     enough = first.time + TRIMMED_SECONDS + seconds + 1
@@ -96,6 +96,16 @@ def _changed(
             picture.pts, picture.time_base, number = number, 1 / rate, number + 1
             picture.pict_type = PictureType.NONE  # the encoder is to choose its key frames
             yield picture
+
+
+def frames_as_shown(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
+    """Decode a video; the times of its pictures are those at which they are shown."""
+    next_pts = 0
+    for frame in container.decode(stream):
+        if container.format.name == "avi":  # it has times of decoding alone, and pts step back
+            frame.pts = next_pts if frame.dts is None else max(frame.dts, next_pts)
+            next_pts = frame.pts + 1
+        yield frame
 
 
 def _ready(graph: Graph) -> Iterator[VideoFrame]:

@@ -13,6 +13,7 @@ import av
 import numpy as np
 from av.video.frame import PictureType, VideoFrame
 from av.video.stream import VideoStream
+from changes import frames_as_shown
 
 from vidx.embedder.decoding.container import opened
 
@@ -122,7 +123,7 @@ def _frames(cut: Cut, rate: Fraction) -> Iterator[VideoFrame]:
         stream = media.container.streams.video[0]
         stream.thread_type = "AUTO"
         first, shown, number = None, None, 0
-        for frame in media.container.decode(stream):
+        for frame in frames_as_shown(media.container, stream):
             first = frame.time if first is None else first
             seconds = frame.time - first - cut.start_seconds
             while shown and number < count and seconds > number / rate:

@@ -9,11 +9,12 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import av
 import numpy as np
 import pytest
+from numbered_videos import Numbered, make, number_in
 
 
 @pytest.fixture(scope="module")
@@ -376,3 +377,13 @@ def test_copies_are_searched_among_all_videos(
     for likeness in ("similar", "copy"):
         missed = round(23 * (1 - result["overall"][likeness]["found"]))
         assert len(result["missed"][likeness]) == missed
+
+
+def test_copies_of_an_avi_show_its_pictures_in_order(benchmark, tmp_path) -> None:
+    source = make(tmp_path / "source.avi", Numbered(seconds=3.0, b_frames=2))
+    info = SimpleNamespace(frame_rate=30.0, codec="h264")
+    copy = tmp_path / "copy.mkv"
+    benchmark("changes").write_copy(source, info, "trimmed", copy)
+    with av.open(str(copy)) as container:
+        shown = [number_in(one.to_ndarray(format="rgb24")) for one in container.decode(video=0)]
+    assert shown == list(range(12, 90))  # from 0.4 s on
