@@ -194,6 +194,16 @@ def test_who_reads_while_shards_are_compacted_gets_them(
     assert compacted == [6]
 
 
+def test_who_holds_on_to_a_state_gets_what_is_still_there(
+    mixed: Layout, open_catalogue: Open
+) -> None:
+    with open_catalogue().now() as still:
+        with open_writer(mixed) as writer:
+            writer.remove([path_of("b")])
+        run(mixed)
+        assert previews(still, list(KEPT)) == drawn("c", 6) | drawn("e", 12)
+
+
 def test_damage_to_a_picture_is_found_and_told(
     layout: Layout, findings: Findings, open_catalogue: Open
 ) -> None:

@@ -27,27 +27,34 @@ def previews(catalogue: Catalogue, clip_ids: Sequence[int]) -> dict[int, bytes]:
         clip_ids: The clips, in any order.
 
     Returns:
-        JPEG files by clip_id, in that order; clips without a preview are left out.
+        JPEG files by clip_id, in that order; clips without a preview are left out, and those that
+        are removed and compacted while they are read.
 
     Raises:
         UnknownId: One of them is no live clip.
         CollectionDamaged: A shard is missing, broken or not the one it should be.
     """
-    try:
-        return _now(catalogue, clip_ids)
-    except CollectionDamaged:  # `compact` may have put another shard in the place of one meanwhile
-        return _now(catalogue, clip_ids)
-
-
-def _now(catalogue: Catalogue, clip_ids: Sequence[int]) -> dict[int, bytes]:
     with catalogue.now() as still:
         ids = _living(still, clip_ids)
-        found: dict[int, bytes] = {}
-        for shard in still.shards():
-            low, high = np.searchsorted(ids, [shard.first_clip_id, shard.end_clip_id])
-            if low < high:
-                found |= _of_shard(still, shard, ids[low:high])
+        try:
+            found = _stored(still, ids)
+        except CollectionDamaged:  # `compact` may have put another shard in the place of one
+            newer = Catalogue(catalogue.layout, catalogue.manifest)
+            try:
+                found = _stored(newer, ids)
+            finally:
+                newer.close()
     return {clip_id: found[clip_id] for clip_id in clip_ids if clip_id in found}
+
+
+def _stored(catalogue: Catalogue, ids: NDArray[np.int64]) -> dict[int, bytes]:
+    """The previews that the shards have of some clips, ids ascending."""
+    found: dict[int, bytes] = {}
+    for shard in catalogue.shards():
+        low, high = np.searchsorted(ids, [shard.first_clip_id, shard.end_clip_id])
+        if low < high:
+            found |= _of_shard(catalogue, shard, ids[low:high])
+    return found
 
 
 def _living(catalogue: Catalogue, clip_ids: Sequence[int]) -> NDArray[np.int64]:
@@ -74,6 +81,7 @@ def _of_shard(catalogue: Catalogue, shard: ShardRow, ids: NDArray[np.int64]) -> 
         rows = ids - shard.first_clip_id
         if shards.CLIP_ID in names:
             stored = shards.clip_ids(path, file.read([shards.CLIP_ID]))
+            ids = ids[np.isin(ids, stored)]  # what is gone by now may be dropped
             rows = np.searchsorted(stored, ids)
         groups, places = rows // shards.ROWS_TOGETHER, rows % shards.ROWS_TOGETHER
         found: dict[int, bytes] = {}
