@@ -209,6 +209,7 @@ def test_a_clip_is_shown_large(opened: Callable[..., Page]) -> None:
     page.locator(".picture").first.click()
     dialog = page.get_by_role("dialog")
     dialog.locator(".neighbours .card").first.wait_for()
+    dialog.locator(".strip button.matches").first.wait_for()
     assert "matches what is asked" in dialog.inner_text()
     thumbs = dialog.locator(".strip button.matches")
     assert thumbs.count() >= 3

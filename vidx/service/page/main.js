@@ -34,7 +34,9 @@ async function show() {
   for (const link of document.querySelectorAll("nav a")) {
     if (link.dataset.view === shown) {
       link.setAttribute("aria-current", "page");
-      link.scrollIntoView({ block: "nearest", inline: "nearest" });
+      // Not by scrollIntoView, which has the Tab key go on from there.
+      const { parentElement: all, offsetLeft: left } = link;
+      all.scrollLeft = left - all.offsetLeft - (all.clientWidth - link.offsetWidth) / 2;
     } else link.removeAttribute("aria-current");
   }
   const link = document.querySelector('nav a[data-view="clips"]');
