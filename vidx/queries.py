@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from vidx.embedder.decoding.cuts import holds_cut
 from vidx.embedder.decoding.pool import ClipDecoded, ClipRepeated, Job
-from vidx.embedder.decoding.sampling import BEYOND_END, Plan
+from vidx.embedder.decoding.sampling import BEYOND_END, READ_WHOLE, Plan
 from vidx.embedder.pipeline import embed_videos
 from vidx.errors import CollectionDamaged, UnknownId, UsageError, VideoError
 from vidx.examples import direction, middle
@@ -135,7 +135,10 @@ def file_query(encoder: Encoder, file: str, plan: Plan, options: SearchOptions) 
 def embedded_query(
     job: Job, video: EmbeddedVideo, options: SearchOptions, cuts: CutFinder
 ) -> Query:
-    """An embedded file as a query; the log tells of one that is damaged."""
+    """An embedded file as a query; the log tells of one that is damaged, or was read in vain."""
+    for note in video.info.notes:
+        if note.startswith(READ_WHOLE):
+            logger.warning("%r was %s.", job.path, note)
     if problem := video.problem:  # told here, as there may be no hit to tell it
         message = "%r is damaged and was searched for in part: %s: %s."
         logger.warning(message, job.path, problem.reason, problem.message)

@@ -11,6 +11,7 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from vidx.records import Problem
+from vidx.remote.holes import NO_HOLES, Holes
 from vidx.remote.objects import RemoteFile, look
 from vidx.remote.reading import Reading
 from vidx.remote.troubles import NoRanges, Tick, no_tick
@@ -85,11 +86,16 @@ class PartialCopy:
 
     Args:
         file: The object.
+
+    Attributes:
+        fetched_bytes: What has travelled.
+        has_ranges: Whether the server gives parts, as far as that was asked.
     """
 
     def __init__(self, file: RemoteFile) -> None:
         self.file = file
         self.fetched_bytes = 0
+        self.has_ranges = True
         self._disk = tempfile.TemporaryFile()  # noqa: SIM115 - it goes with this object
         self._there = bytearray(-(-(file.size_bytes or 0) // BLOCK_BYTES))
         self._reading = Reading(file, no_tick)
@@ -107,8 +113,14 @@ class PartialCopy:
             self._size = self._fetch_all()
         return self._size
 
-    def read_at(self, position: int, size: int, tick: Tick) -> bytes:
+    def read_at(self, position: int, size: int, tick: Tick, holes: Holes = NO_HOLES) -> bytes:
         """Bytes from a place on: as many as are asked for, or as there are.
+
+        Args:
+            position: The first one's place.
+            size: How many.
+            tick: Called before each request.
+            holes: What is not fetched; of that, what is not there is zeros.
 
         Raises:
             VideoError: They cannot be had.
@@ -117,18 +129,25 @@ class PartialCopy:
         end = min(position + size, whole)
         block = position // BLOCK_BYTES
         while block * BLOCK_BYTES < end:
-            if not self._there[block]:
-                self._fetch(block, whole)
+            if not (self._there[block] or holes.cover(*self._bounds(block, block + 1, whole))):
+                self._fetch(block, whole, holes)
             block += 1
-        return os.pread(self._disk.fileno(), max(end - position, 0), position)
+        content = os.pread(self._disk.fileno(), max(end - position, 0), position)
+        return content.ljust(end - position, b"\0")  # the copy may end with a hole
 
-    def _fetch(self, block: int, size: int) -> None:
+    def _bounds(self, block: int, stop: int, size: int) -> tuple[int, int]:
+        return block * BLOCK_BYTES, min(stop * BLOCK_BYTES, size)
+
+    def _fetch(self, block: int, size: int, holes: Holes) -> None:
         """Fetch a block, and after it more, the longer reading goes on in order."""
         expected, length = self._run
         length = min(2 * length, MOST_BLOCKS) if block == expected else 1
         last = self._there.find(1, block, block + length)
-        stop = last if last >= 0 else min(block + length, len(self._there))
-        start, end = block * BLOCK_BYTES, min(stop * BLOCK_BYTES, size)
+        most = last if last >= 0 else min(block + length, len(self._there))
+        stop = block + 1
+        while stop < most and not holes.cover(*self._bounds(stop, stop + 1, size)):
+            stop += 1
+        start, end = self._bounds(block, stop, size)
         try:
             content = self._reading.range(start, end - start)
         except NoRanges:
@@ -139,6 +158,7 @@ class PartialCopy:
         self._run = (stop, length)
 
     def _fetch_all(self) -> int:
+        self.has_ranges = False
         position = 0
         for piece in self._reading.whole():
             self._keep(position, piece)

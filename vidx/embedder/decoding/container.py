@@ -43,6 +43,7 @@ from vidx.embedder.decoding.signatures import PICTURE_BRANDS
 from vidx.embedder.decoding.source import RemoteSource, Source
 from vidx.embedder.decoding.structure import is_animated_webp, lacks_index
 from vidx.errors import VideoError
+from vidx.remote.holes import NO_HOLES, Holes
 from vidx.remote.urls import is_url
 
 MAX_SIDE = 16384
@@ -149,16 +150,24 @@ class Media:
     def is_seekable(self) -> bool:
         """Whether one can go to a key frame, and the packets from there on are those there are."""
         is_listed = self.is_indexed or self.format == "matroska,webm"
-        return is_listed and not isinstance(self.source, RemoteSource)
+        return is_listed and (self.is_hollow or not isinstance(self.source, RemoteSource))
+
+    @property
+    def is_hollow(self) -> bool:
+        """Whether packets may be zeros, as they were not fetched."""
+        return isinstance(self.source, RemoteSource) and self.source.holes is not NO_HOLES
 
 
 @contextlib.contextmanager
-def opened(path: str, tick: Callable[[], None] = lambda: None) -> Iterator[Media]:
+def opened(
+    path: str, tick: Callable[[], None] = lambda: None, holes: Holes = NO_HOLES
+) -> Iterator[Media]:
     """Open a file as media; nothing that it refers to is opened.
 
     Args:
         path: The file or URL, already looked at by `file_state`.
         tick: Called while a server is waited for.
+        holes: Of an object, what nobody needs once it is open.
 
     Raises:
         VideoError: It is not media that holds its own pictures, or cannot be read.
@@ -173,6 +182,8 @@ def opened(path: str, tick: Callable[[], None] = lambda: None) -> Iterator[Media
             media = Media(container, source, listening.lines, source.tell())
             if media.format in NOT_MEDIA:
                 raise VideoError("not_a_video", f"{media.format} holds no pictures itself")
+            if isinstance(source, RemoteSource):
+                source.holes = holes
             yield media
 
 

@@ -69,7 +69,7 @@ class PassByTimetable:
         due = np.flatnonzero(needed[timetable.packets])  # places of the frames that are to come
         cutter, scaler = Cutter(clips, sampling), Scaler(self.geometry)
         num_shown = 0
-        with opened(self.path, self.tick) as media:
+        with opened(self.path, self.tick, timetable.found.holes) as media:
             for frame in self.frames(media, needed):
                 if num_shown == len(due):
                     raise Surprise

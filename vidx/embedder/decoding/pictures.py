@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from av.codec.context import CodecContext
     from av.packet import Packet
     from av.video.stream import VideoStream
 
@@ -39,12 +40,21 @@ def picture(packet: Packet[VideoStream]) -> Picture:
     Args:
         packet: As demuxed.
     """
-    context = packet.stream.codec_context
+    found = picture_of(bytes(packet), packet.stream.codec_context)
+    return found._replace(is_reference=False) if packet.is_disposable else found
+
+
+def picture_of(content: bytes, context: CodecContext) -> Picture:
+    """Read what the content of a packet says of its picture.
+
+    Args:
+        content: As it lies in the file.
+        context: Of the packet's stream.
+    """
     if context.codec.properties & INTRA_ONLY:
         return Picture(is_start=True, is_reference=False)
     read = _READERS.get(context.name)
-    found = read(bytes(packet), context.extradata or b"") if read else Picture()
-    return found._replace(is_reference=False) if packet.is_disposable else found
+    return read(content, context.extradata or b"") if read else Picture()
 
 
 def _h264(content: bytes, extradata: bytes) -> Picture:

@@ -30,6 +30,7 @@ SHOTS = "shots-1"  # stored in digests: another number for another way to find s
 LEAST_SHOT_SECONDS = 0.5  # what is shorter is of the shot beside it
 
 BEYOND_END = "span_beyond_end"  # the reason of a video that ends before a span begins
+READ_WHOLE = "read whole, though a span of it was asked for"  # begins the note of an object
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +109,11 @@ class Plan:
     def spans(self) -> tuple[Span, ...]:
         """What is cut, in time order."""
         return (Span(self.start_seconds, self.end_seconds), *self.more_spans)
+
+    @property
+    def is_of_whole(self) -> bool:
+        """Whether all of a video is cut."""
+        return self.spans == (Span(0.0, None),)
 
     def digest(self, sampling: Sampling) -> str:
         """Name the cut: with the content hash it decides whether a video is unchanged.

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 
 from vidx.errors import VideoError
+from vidx.remote.holes import NO_HOLES
 
 
 class Source:
@@ -78,6 +79,9 @@ class RemoteSource(Source):
         url: Where.
         tick: Called while the server is waited for.
 
+    Attributes:
+        holes: What is read as zeros, unless it is at hand.
+
     Raises:
         VideoError: The server does not tell of it, or gives it neither in parts nor as a whole.
     """
@@ -89,6 +93,7 @@ class RemoteSource(Source):
         self._failure: str | None = None
         self._tick = tick
         self._position = 0
+        self.holes = NO_HOLES
         self._copy = partial_copy(url, tick)
         self.size = self._copy.full_size(tick)
 
@@ -113,13 +118,18 @@ class RemoteSource(Source):
     def read_at(self, position: int, size: int) -> bytes:
         """Read from a place, and leave reading where it is."""
         try:
-            return self._copy.read_at(position, size, self._tick)
+            return self._copy.read_at(position, size, self._tick, self.holes)
         except VideoError as error:
             self._failure = error.message
             raise
         except OSError as error:  # of the disk that the copy lies on
             self._failure = error.strerror or str(error)
             raise VideoError("unreadable", self._failure) from None
+
+    @property
+    def has_ranges(self) -> bool:
+        """Whether the server gives parts of the object."""
+        return self._copy.has_ranges
 
     def close(self) -> None:
         """Let go of the object; what was read stays at hand for the next pass."""

@@ -75,6 +75,13 @@ def is_animated_webp(source: Source) -> bool:
     return is_extended and len(head) == 21 and bool(head[20] & 2)
 
 
+def media_data(source: Source) -> tuple[tuple[int, int], ...]:
+    """Where an MP4 or QuickTime file keeps pictures and sound: first byte and end of each part."""
+    size = source.size
+    boxes = _boxes(source)
+    return tuple((start + 16, min(end, size)) for name, start, end in boxes if name == b"mdat")
+
+
 def _of_boxes(source: Source) -> Structure:
     boxes = _boxes(source)
     if len(boxes) == MOST_BOXES:

@@ -21,6 +21,7 @@ from vidx.embedder.decoding.sampling import exact
 from vidx.embedder.decoding.structure import structure
 from vidx.embedder.decoding.tally import NO_TIME, REORDERED, Tally
 from vidx.records import Problem
+from vidx.remote.holes import NO_HOLES, Holes
 
 # Formats whose demuxers step over damage without a word; more than this between packets is damage.
 SILENT_FORMATS, PADDING = frozenset({"avi", "nut"}), 1024
@@ -46,12 +47,13 @@ class Survey:
             there is none, or where the packet is not to be shown.
         time_base: Seconds a unit.
         longest_step: A longer step forward from picture to picture, in seconds, is a seam.
-        starts: Whether decoding can begin with a packet, shape (packets,).
-        references: Whether other pictures may refer to a packet's, shape (packets,).
+        starts: Whether decoding can begin with a packet, shape (packets,); empty of a hollow file.
+        references: Whether other pictures may refer to a packet's, likewise.
         is_foreseeable: Whether it is known of each picture when it is shown: nothing is lost, and
             there is no doubt about the times.
         is_seekable: Whether one can go to a key frame without reading what is before it.
         notes: What else there is in the file, and is not read.
+        holes: Of an object, what the spans that are asked for do not take.
     """
 
     index: int
@@ -71,6 +73,7 @@ class Survey:
     is_foreseeable: bool
     is_seekable: bool
     notes: tuple[str, ...]
+    holes: Holes = NO_HOLES
 
     def goes_on(self, packet: int, time: int, until: int) -> bool:
         """Whether a packet soon after this one shows a picture after a time, up to another."""

@@ -73,7 +73,8 @@ class Tally:
         self._corrupt: set[int] = set()
         self._corrupt_times = self._told_corrupt(media.said)
         self._ending_in_zeros: set[int] = set()
-        self._has_pictures = stream.type == "video" and stream.codec_context is not None
+        is_video = stream.type == "video" and stream.codec_context is not None
+        self._has_pictures = is_video and not media.is_hollow
         self._starts, self._references, self._layers = bytearray(), bytearray(), bytearray()
 
     def hear(self, lines: list[Line], *, is_stepped_over: bool) -> None:

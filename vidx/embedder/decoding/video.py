@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vidx.embedder.decoding.container import FileState, file_state, opened
+from vidx.embedder.decoding.container import FileState, file_state
 from vidx.embedder.decoding.handout import (
     DecodedClip,
     DecodedVideo,
@@ -48,8 +48,9 @@ from vidx.embedder.decoding.sampling import (
     clips_within,
     num_clips_until,
 )
+from vidx.embedder.decoding.span_survey import survey_for, without_holes
 from vidx.embedder.decoding.stretches import Divider
-from vidx.embedder.decoding.survey import Survey, survey
+from vidx.embedder.decoding.survey import Survey
 from vidx.embedder.decoding.timetable import Surprise, Timetable
 from vidx.errors import VideoError
 from vidx.records import Begun, Clip
@@ -99,8 +100,7 @@ def decode_clips(
         raise VideoError("empty_file", "0 bytes")
     handout = Handout(room)
     with errors_told(path, before):
-        with opened(path, tick) as media:
-            found = survey(media, tick)
+        found = survey_for(path, plan, sampling, tick)
         if plan.segment == "shots":
             plan = plan_of_shots(path, found, plan, tick)
         if given:
@@ -187,7 +187,7 @@ def _decode(
             yield from clips_on_time(on_time, clips, sampling, handout, divider)
             yield DecodedVideo(on_time.info(), handout.verdict(None, ""))
             return
-    first = PassByClock(path, found, geometry, tick)
+    first = PassByClock(path, without_holes(found), geometry, tick)
     yield from _decode_by_clock(first, sampling, plan, handout, begun)
 
 
