@@ -87,6 +87,7 @@ class Questions(Reviews, Showing):
         n: int,
         strategy: str = "diverse",
         *,
+        column: str | None = None,
         seed: int = 0,
         progress: Callable[[IndexProgress], None] | None = None,
     ) -> Selection:
@@ -99,6 +100,8 @@ class Questions(Reviews, Showing):
                 probable one, at random. `representative`: of each cluster by its size, the most
                 typical ones. `uncertain`: those of whose label the model is least sure, by the
                 entropy of its head. `random`.
+            column: Of metadata: `balanced` by its values instead of labels, text, whole numbers or
+                booleans; clips without one are a kind of their own.
             seed: Of what is random; the same gives the same clips.
             progress: Called with an `IndexProgress` while clips are chosen, where that takes long.
 
@@ -106,14 +109,14 @@ class Questions(Reviews, Showing):
             Those clips; what is removed later is no longer among them.
 
         Raises:
-            UsageError: There is no such strategy, there are fewer clips, or the model has no head
-                and the strategy needs one.
+            UsageError: There is no such strategy or column, there are fewer clips, or the model
+                has no head and the strategy needs one.
         """
         from vidx.curating import samples
         from vidx.curating.part import unheard
 
         with self._part() as part:
-            rule = samples.sample(part, n, strategy, seed, progress or unheard)
+            rule = samples.sample(part, n, strategy, column, seed, progress or unheard)
         return self._selection(rule)
 
     def clusters(self, k: int | None = None, *, seed: int = 0) -> pa.Table:

@@ -42,6 +42,35 @@ def test_of_equal_vectors_each_is_chosen_once() -> None:
     assert len(set(found.tolist())) == 250
 
 
+def test_many_equal_vectors_take_few_passes() -> None:
+    random = np.random.default_rng(2)
+    vectors = random.standard_normal((30, 12)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    many, taken = vectors[random.integers(30, size=3000)], []
+
+    def take(places: np.ndarray) -> np.ndarray:
+        taken.append(len(places))
+        return many[places]
+
+    found = samples.farthest(take, 3000, 2000, seed=0)
+    assert len(set(found.tolist())) == 2000
+    assert len(np.unique(many[found[:30]], axis=0)) == 30  # each kind before any comes again
+    assert sum(size == 3000 for size in taken) <= 40
+
+
+def test_balanced_by_a_column_has_as_many_of_each_value(collection) -> None:
+    ids = np.arange(160)
+    cameras = np.where(ids % 4 > 0, np.where(ids % 8 > 3, "a", "b"), "c").tolist()
+    collection.set_metadata({"clip_id": ids.tolist(), "camera": cameras}, on="clip_id")
+    chosen = collection.sample(60, "balanced", column="camera")
+    assert sorted(cameras[one] for one in chosen.clip_ids()) == ["a"] * 20 + ["b"] * 20 + ["c"] * 20
+    assert str(chosen.rule) == "sample(60, 'balanced', column='camera', seed=0)"
+    with pytest.raises(UsageError, match="'diverse' has no column"):
+        collection.sample(5, column="camera")
+    with pytest.raises(UsageError, match="there is no column of metadata 'lens'"):
+        collection.sample(5, "balanced", column="lens")
+
+
 @pytest.fixture(scope="module")
 def collection(tmp_path_factory):
     return collection_of(tmp_path_factory.mktemp("samples"), kinds(40, spread=0.6))

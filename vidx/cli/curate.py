@@ -133,12 +133,13 @@ def outliers(limit: int | None, quiet: bool, **asked: Any) -> None:
     help="diverse: far from each other; balanced: as many of each label; representative: of each "
     "cluster by its size; uncertain: those of whose label the model is least sure; random.",
 )
+@click.option("--column", metavar="NAME", help="Of metadata, to balance by. Default: labels.")
 @seed_option
 @question_options
-def sample(n: int, strategy: str, seed: int, quiet: bool, **asked: Any) -> None:
+def sample(n: int, strategy: str, column: str | None, seed: int, quiet: bool, **asked: Any) -> None:
     """Choose N clips."""
     with showing_index(quiet=quiet or asked["as_json"]) as progress:
-        chosen = part_of(asked).sample(n, strategy, seed=seed, progress=progress)
+        chosen = part_of(asked).sample(n, strategy, column=column, seed=seed, progress=progress)
     give(chosen.clips(), asked, quiet=quiet, columns={}, none="No clips.")
 
 

@@ -13,18 +13,21 @@ from vidx.curation import samples as computing
 from vidx.errors import UsageError
 from vidx.masks import Chosen
 from vidx.records import IndexProgress
+from vidx.store.given_labels import given_labels
 from vidx.store.told import best_labels
 from vidx.store.vectors import live_vectors
 
 Places = NDArray[np.int64]
 
 
-def sample(part: Part, count: int, strategy: str, seed: int, progress: Progress) -> Chosen:
+def sample(
+    part: Part, count: int, strategy: str, column: str | None, seed: int, progress: Progress
+) -> Chosen:
     """Choose clips, as `Questions.sample` says.
 
     Raises:
-        UsageError: There is no such strategy, fewer clips than are asked for, or no labels where
-            the strategy needs them.
+        UsageError: There is no such strategy or column, fewer clips than are asked for, or no
+            labels where the strategy needs them.
     """
     if strategy not in STRATEGIES:
         known = ", ".join(STRATEGIES)
@@ -33,8 +36,15 @@ def sample(part: Part, count: int, strategy: str, seed: int, progress: Progress)
         raise UsageError(f"n={count}: between 1 and {len(part)}, the number of clips there are.")
     if seed < 0:
         raise UsageError(f"seed={seed}: 0 is the least.")
-    places = STRATEGIES[strategy](part, count, seed, progress)
-    told = f"sample({count}, {strategy!r}, seed={seed})"
+    if column is None:
+        places = STRATEGIES[strategy](part, count, seed, progress)
+        told = f"sample({count}, {strategy!r}, seed={seed})"
+    elif strategy == "balanced":
+        values = given_labels(part.catalogue, column, part.clip_ids, part.videos).numbers
+        places = _evenly(values, count, seed)
+        told = f"sample({count}, {strategy!r}, column={column!r}, seed={seed})"
+    else:
+        raise UsageError(f"strategy={strategy!r} has no column: 'balanced' has.")
     return Chosen(np.sort(part.clip_ids[places]), told)
 
 
@@ -51,9 +61,14 @@ def _balanced(part: Part, count: int, seed: int, _progress: Progress) -> Places:
     """As many of each best label as there are, at random."""
     labels, _ = best_labels(part.catalogue, part.clip_ids)
     _need_labels(there=bool((labels >= 0).any()))
+    return _evenly(labels, count, seed)
+
+
+def _evenly(labels: Places, count: int, seed: int) -> Places:
+    """As many of each label as there are, at random; what has none is a kind of its own."""
     _, groups = np.unique(labels, return_inverse=True)
     parts = computing.even(np.bincount(groups), count)
-    return computing.of_groups(groups, parts, np.random.default_rng(seed).random(len(part)))
+    return computing.of_groups(groups, parts, np.random.default_rng(seed).random(len(labels)))
 
 
 def _representative(part: Part, count: int, seed: int, _progress: Progress) -> Places:

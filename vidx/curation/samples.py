@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 CANDIDATES = 1024  # looked at between two passes over all vectors
 BLOCK_ROWS = 16_384  # vectors in memory at a time
+SAME = 1 - 1e-6  # from this similarity on vectors are equal: products are rounded
 
 Places: TypeAlias = NDArray[np.int64]
 Take: TypeAlias = Callable[[Places], NDArray[np.float32]]
@@ -43,10 +44,13 @@ def farthest(
     while len(chosen) < count:
         _come_closer(take, nearest, new)
         nearest[chosen] = np.inf  # never again
-        new = _next(take, nearest, count - len(chosen))
-        chosen = np.concatenate([chosen, new])
+        if nearest.min() >= 1:  # all others are equal to one that is chosen
+            new = np.flatnonzero(np.isfinite(nearest))
+        else:
+            new = _next(take, nearest, count - len(chosen))
+        chosen = np.concatenate([chosen, new])[:count]
         told(len(chosen), count)
-    return chosen[:count]
+    return chosen
 
 
 def _come_closer(take: Take, nearest: NDArray[np.float32], new: Places) -> None:
@@ -55,7 +59,7 @@ def _come_closer(take: Take, nearest: NDArray[np.float32], new: Places) -> None:
     for start in range(0, len(nearest), BLOCK_ROWS):
         places = np.arange(start, min(start + BLOCK_ROWS, len(nearest)))
         products = take(places) @ centres
-        nearest[places] = np.maximum(nearest[places], products.max(axis=1))
+        nearest[places] = np.maximum(nearest[places], _rounded(products.max(axis=1)))
 
 
 def _next(take: Take, nearest: NDArray[np.float32], most: int) -> Places:
@@ -67,7 +71,7 @@ def _next(take: Take, nearest: NDArray[np.float32], most: int) -> Places:
     others[places] = False
     bound = float(nearest[others].min()) if size < len(nearest) else np.inf
     vectors, similar = take(places), nearest[places].copy()
-    products = vectors @ vectors.T
+    products = _rounded(vectors @ vectors.T)
     chosen: list[int] = []
     while len(chosen) < most:
         best = int(similar.argmin())
@@ -78,6 +82,11 @@ def _next(take: Take, nearest: NDArray[np.float32], most: int) -> Places:
         similar = np.maximum(similar, products[best])
         similar[best] = np.inf
     return places[chosen]
+
+
+def _rounded(similarities: NDArray[np.float32]) -> NDArray[np.float32]:
+    """1 where vectors are equal, which rounding would put in some order."""
+    return np.where(similarities >= SAME, np.float32(1), similarities)
 
 
 def at_random(num_places: int, count: int, seed: int) -> Places:
