@@ -61,12 +61,13 @@ class Reviews:
     ) -> pa.Table:
         """Find labels that disagree with those of the clips around: a row a clip, the surest first.
 
-        A clip is compared with its 20 nearest ones of other videos. Where a label was given to a
-        video, all its clips speak for it together, and all are rows.
+        A clip is compared with its 20 nearest ones of other videos, and judged by a linear head
+        that learned from other videos. Where a label was given to a video, all its clips speak for
+        it together, and all are rows.
 
         Columns: `rank` (from 0; clips of one video share it where it has the label), `clip_id`,
-        `video_id`, `path`, `start_seconds`, `end_seconds`, `given` (the label), `suggested` (that
-        which its neighbours speak for), `score` (how probable that is) and `given_score` (how
+        `video_id`, `path`, `start_seconds`, `end_seconds`, `given` (the label), `suggested` (the
+        more probable one), `score` (how probable that is) and `given_score` (how
         probable the given one is).
 
         Args:

@@ -45,6 +45,28 @@ def test_few_examples_tell_more_than_the_nearest_of_them(collection) -> None:
     assert np.mean(gains) > 0.02
 
 
+@pytest.mark.parametrize("shared", [1, 3])  # how far all vectors lean one way, as a model's do
+def test_few_examples_tell_no_less_than_a_search_for_their_mean(shared: int) -> None:
+    random = np.random.default_rng(0)
+    kind = np.arange(600) % 30
+    vectors = random.standard_normal((30, 60))[kind] + 2 * random.standard_normal((600, 60))
+    vectors = (vectors + shared * random.standard_normal(60)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    gains = []
+    for one in range(30):
+        is_like = kind == one
+        some = [random.choice(np.flatnonzero(way), 5, replace=False) for way in (is_like, ~is_like)]
+        places = np.concatenate(some)
+        rest = np.setdiff1d(np.arange(600), places)
+        owners = places.astype(np.int32)
+        probe = learn(Examples(vectors[places], is_like[places], owners))
+        mean = (vectors[rest] @ vectors[some[0]].mean(axis=0)).astype(np.float64)
+        ways = probe.scores(vectors[rest]), mean
+        found, searched = (average_precision(way, is_like[rest]) for way in ways)
+        gains.append(found - searched)
+    assert np.mean(gains) > -0.02
+
+
 def test_a_concept_is_asked_for_in_where_and_joined_with_all_else(collection) -> None:
     found = collection.concept("first's", LIKE, UNLIKE)
     ids = found.clip_ids()

@@ -5,9 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vidx.curating.part import Part, Progress
-from vidx.curation.labels import Votes, suspects
+from vidx.curation.heads import Heads, Take
+from vidx.curation.labels import suspects
+from vidx.curation.members import Members, Numbers
+from vidx.curation.votes import Votes
 from vidx.errors import UsageError
 from vidx.store.given_labels import GivenLabels, given_labels
 from vidx.store.told import best_labels, clips_told, table_of_columns
@@ -31,10 +35,13 @@ def label_issues(part: Part, column: str | None, progress: Progress) -> pa.Table
     if len(videos) < 2:
         raise UsageError("clips are compared with those of other videos, and there is one video.")
     units = back.astype(np.int64) if labels.of == "video" else np.arange(len(part))
-    of_units = np.empty(int(units.max()) + 1, np.int64)
-    of_units[units] = labels.numbers
-    graph = part.graph("similar", progress, apart=True)
-    found = suspects(Votes(graph.places, graph.scores, units, of_units, len(labels.names)))
+    of_units, owners = np.empty(int(units.max()) + 1, np.int64), np.empty(units.max() + 1, np.int32)
+    of_units[units], owners[units] = labels.numbers, back
+    of_units = _shared(of_units, owners)
+    members, graph = Members(units), part.graph("similar", progress, apart=True)
+    heads = Heads(_taken(part, members), owners, of_units, len(labels.names))
+    votes = Votes(graph.places, graph.scores, units, of_units, len(labels.names))
+    found = suspects(heads, votes, members, of_units)
     rank_of = np.full(len(of_units), -1)
     rank_of[found.units] = np.arange(len(found.units))
     clips = np.flatnonzero(rank_of[units] >= 0)
@@ -65,6 +72,26 @@ def label_counts(part: Part, column: str | None) -> pa.Table:
     order = order[counts[order] > 0]
     names = [labels.names[number] for number in order.tolist()]
     return table_of_columns({"label": np.array(names, str), "num_clips": counts[order]})
+
+
+def _shared(labels: Numbers, owners: NDArray[np.int32]) -> Numbers:
+    """Labels without those of one video alone, which no other video can speak for: -1."""
+    known = labels >= 0
+    pairs = np.unique(np.stack([labels[known], owners[known]]), axis=1)
+    found = np.bincount(pairs[0], minlength=int(labels.max()) + 1)
+    return np.where(known & (found[labels] > 1), labels, -1)
+
+
+def _taken(part: Part, members: Members) -> Take:
+    """What gives vectors of things: the mean of their clips'."""
+
+    def take(block: Numbers) -> NDArray[np.float32]:
+        rows, clips = members.places(block)
+        first = np.flatnonzero(np.diff(rows, prepend=-1))
+        sums = np.add.reduceat(part.vectors(clips, "similar"), first, axis=0)
+        return np.asarray(sums / np.bincount(rows)[:, None], np.float32)
+
+    return take
 
 
 def labels_of(part: Part, column: str | None) -> GivenLabels:

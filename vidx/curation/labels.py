@@ -1,22 +1,27 @@
-"""Which given labels disagree with what lies around them, by confident learning."""
+"""Which given labels are likely wrong, by what vectors and neighbours say, and by Bayes' rule."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-MOST_CELLS = 4_000_000  # of a table of things and classes in memory at a time
-MOST_FITTED = 5_000  # things that the sharpness of votes is fitted with
-SHARPNESSES = np.geomspace(0.25, 8, 21)
-FADING = 2.0  # e-foldings from the weight of the nearest to that of the farthest neighbour
-LEEWAY = 0.85  # of what is usual for a label, for it to be suggested: with 1 a fifth more is missed
-LEAST_SHARE = 1e-3  # of the votes: no label is impossible
+from vidx.curation.heads import Heads
+from vidx.curation.members import Members, Numbers
+from vidx.curation.votes import Votes
 
-Numbers = NDArray[np.int64]
-Shares = NDArray[np.float64]
+MOST_FITTED = 5_000  # things that a belief is fitted with
+MOST_FITTED_CELLS = 500_000  # of a table of them and labels
+ROUNDS = 2  # what is doubted in the first teaches less in the next
+SHRINKAGES = (0.1, 0.3, 0.6, 0.9)
+POWERS = (0.0, *np.geomspace(0.03, 6, 12).tolist())
+NOISES = np.array([0.001, 0.003, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.12, 0.15, 0.2, 0.25, 0.3])
+UNSEEN = 8.0  # things of each label that are taken to have been given any other one
+
+Floats = NDArray[np.float64]
 
 
 class Suspects(NamedTuple):
@@ -24,140 +29,136 @@ class Suspects(NamedTuple):
 
     Attributes:
         units: Which, int64.
-        suggested: The label that their neighbours speak for, int64.
+        suggested: The label that is more probable, int64.
         scores: How probable that is, float64.
         given_scores: How probable the given one is, float64.
     """
 
     units: Numbers
     suggested: Numbers
-    scores: Shares
-    given_scores: Shares
+    scores: Floats
+    given_scores: Floats
 
 
-class Votes:
-    """What the neighbours of things say of their labels.
+class Belief(NamedTuple):
+    """How far heads and votes are to be believed.
 
-    Args:
-        places: Of each place its closest others, shape (n, k); -1 where there are no more. None is
-            of the place's own unit.
-        scores: How similar they are, shape (n, k).
-        units: The thing that each place is a part of, from 0 without a gap, shape (n,).
-        labels: Of each unit, from 0; -1 where none was given.
-        num_labels: How many there are.
+    Attributes:
+        likelihood: The mean logarithm of how probable given labels are by it.
+        shrinkage: Of the heads.
+        by_heads, by_votes: The powers of what either says.
+        noise: The share of wrong labels.
+        mistaken: How often each label is given in place of each other: (labels, labels), the rows
+            those that would be right.
     """
 
-    def __init__(
-        self,
-        places: NDArray[np.int32],
-        scores: NDArray[np.float32],
-        units: Numbers,
-        labels: Numbers,
-        num_labels: int,
-    ) -> None:
-        self.labels, self.num_labels = labels, num_labels
-        self._order = np.argsort(units, kind="stable")
-        self._starts = np.searchsorted(units[self._order], np.arange(len(labels) + 1))
-        self._speakers = np.where(places < 0, 0, units[places])[self._order]  # (n, k)
-        weights = _weights(places >= 0, scores)[self._order]
-        self._weights = np.where(labels[self._speakers] < 0, 0, weights)
-        self._trust = np.ones(len(labels))
+    likelihood: float
+    shrinkage: float
+    by_heads: float
+    by_votes: float
+    noise: float
+    mistaken: Floats
 
-    def trust(self, shares: Shares) -> None:
-        """Let each unit's word weigh as much as its own neighbours agree with its label."""
-        self._trust = shares
-
-    def blocks(self, units: Numbers | None = None) -> Iterator[tuple[Numbers, Shares]]:
-        """Units, some at a time, and the shares of their votes for each label: (m, labels)."""
-        some = np.arange(len(self.labels)) if units is None else units
-        step = max(1, MOST_CELLS // self.num_labels)
-        for start in range(0, len(some), step):
-            block = some[start : start + step]
-            yield block, self._shares(block)
-
-    def _shares(self, block: Numbers) -> Shares:
-        """Votes of each unit's places added up; where nobody votes, all labels are alike."""
-        counts = self._starts[block + 1] - self._starts[block]
-        rows = np.repeat(np.arange(len(block)), counts)
-        within = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
-        places = np.repeat(self._starts[block], counts) + within
-        speakers = self._speakers[places]
-        cells = rows[:, None] * self.num_labels + np.maximum(self.labels[speakers], 0)
-        weights = self._weights[places] * self._trust[speakers]
-        size = len(block) * self.num_labels
-        table = np.bincount(cells.ravel(), weights.ravel(), size).reshape(len(block), -1)
-        total = table.sum(axis=1, keepdims=True)
-        even = 1 / self.num_labels
-        shares = np.divide(table, total, out=np.full_like(table, even), where=total > 0)
-        return np.asarray((1 - LEAST_SHARE) * shares + LEAST_SHARE * even)
+    def probable(self, told: Floats, said: Floats, given: Numbers) -> Floats:
+        """How probable labels are by Bayes' rule, knowing which was given, (m, labels)."""
+        rows = np.arange(len(given))
+        before = _probable(self.by_heads * told + self.by_votes * said)
+        found = self.noise * before * self.mistaken[:, given].T
+        found[rows, given] += (1 - self.noise) * before[rows, given]
+        return np.asarray(found / found.sum(axis=1, keepdims=True))
 
 
-def _weights(there: NDArray[np.bool_], scores: NDArray[np.float32]) -> Shares:
-    """The nearest weighs 1, the farthest exp(-`FADING`)."""
-    known = np.where(there, scores, 0).astype(np.float64)
-    best = known[:, :1]
-    farthest = np.where(there, known, best).min(axis=1, keepdims=True)
-    reach = np.maximum(best - farthest, 1e-9)
-    return np.asarray(np.where(there, np.exp(FADING * (known - best) / reach), 0))
-
-
-def suspects(votes: Votes) -> Suspects:
+def suspects(heads: Heads, votes: Votes, members: Members, labels: Numbers) -> Suspects:
     """Find given labels that are likely wrong.
 
-    Shares of votes become probabilities by the sharpness that makes the given labels most likely.
-    A label is doubted where another is the most probable one, and about as probable as that one is
-    of those that were given it, on average (Northcutt, Jiang and Chuang, "Confident learning:
-    estimating uncertainty in dataset labels", JAIR 2021). Those that are doubted say less of the
-    others' labels.
+    What heads and votes say of a label makes one probability, a product of powers of both. As often
+    as the noise says, another label is given than the right one: which, is learned from those that
+    are given to what looks otherwise (as in Northcutt, Jiang and Chuang, "Confident learning:
+    estimating uncertainty in dataset labels", JAIR 2021). Powers and noise are those that make the
+    given labels most likely, so what tells little is believed little. By Bayes' rule follows how
+    probable each label is, the given one included; one that is less probable than another is told.
+
+    Args:
+        heads: Of the same things, and labels.
+        votes: Likewise.
+        members: The clips of each.
+        labels: Of each thing, from 0; -1 where none was given.
     """
-    own = _own(votes, 1.0)
-    votes.trust(np.where(votes.labels < 0, 0, own))
-    sharpness = _sharpness(votes)
-    own = _own(votes, sharpness)
-    known = votes.labels >= 0
-    sums = np.bincount(votes.labels[known], own[known], votes.num_labels)
-    counts = np.bincount(votes.labels[known], minlength=votes.num_labels)
-    usual = np.divide(sums, counts, out=np.ones(votes.num_labels), where=counts > 0)
-    found = [_doubted(votes, block, shares, sharpness, usual) for block, shares in votes.blocks()]
-    units, suggested, scores, given = (np.concatenate(one) for one in zip(*found, strict=True))
-    order = np.lexsort((units, given - scores))
-    return Suspects(units[order], suggested[order], scores[order], given[order])
+    known = np.flatnonzero(labels >= 0)
+    if not len(known):
+        return Suspects(known, known, np.empty(0), np.empty(0))
+    trust = np.where(labels < 0, 0.0, 1.0)
+    votes.learn(trust)
+    for block in members.blocks(known):
+        trust[block] = np.exp(votes.logs(block))[np.arange(len(block)), labels[block]]
+    for _ in range(ROUNDS):
+        votes.learn(trust)
+        heads.learn(members.blocks(known), trust)
+        belief = _fitted(heads, votes, members, labels)
+        heads.shrink(belief.shrinkage)
+        found = [
+            _judged(belief, heads, votes, block, labels[block]) for block in members.blocks(known)
+        ]
+        judged = Suspects._make(np.concatenate(one) for one in zip(*found, strict=True))
+        trust[judged.units] = judged.given_scores
+    margins = judged.scores - judged.given_scores
+    order = np.lexsort((judged.units, -margins))[: (margins > 0).sum()]
+    return Suspects._make(column[order] for column in judged)
 
 
-def _probable(shares: Shares, sharpness: float) -> Shares:
-    powers = shares**sharpness
-    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+def _fitted(heads: Heads, votes: Votes, members: Members, labels: Numbers) -> Belief:
+    """The belief that makes the given labels most likely, tried with some of them."""
+    known = np.flatnonzero(labels >= 0)
+    often = np.bincount(labels[known]) / len(known)
+    most = max(1, min(MOST_FITTED, MOST_FITTED_CELLS // len(often)))
+    some = known[:: -(-len(known) // most)]
+    said = np.concatenate([votes.logs(block) for block in members.blocks(some)])
+
+    def tried() -> Iterator[Belief]:
+        for shrinkage in SHRINKAGES:
+            heads.shrink(shrinkage)
+            told = np.concatenate([heads.logs(block) for block in members.blocks(some)])
+            yield from _beliefs(shrinkage, told, said, labels[some], often)
+
+    return max(tried(), key=lambda belief: belief.likelihood)
 
 
-def _own(votes: Votes, sharpness: float) -> Shares:
-    """How probable the given label of each unit is; 0 where none was given."""
-    parts = []
-    for block, shares in votes.blocks():
-        labels = votes.labels[block]
-        found = _probable(shares, sharpness)[np.arange(len(block)), np.maximum(labels, 0)]
-        parts.append(np.where(labels < 0, 0, found))
-    return np.concatenate(parts)
+def _beliefs(
+    shrinkage: float, told: Floats, said: Floats, given: Numbers, often: Floats
+) -> Iterator[Belief]:
+    """Of each pair of powers the belief with the likeliest noise."""
+    rows = np.arange(len(given))
+    for by_heads, by_votes in product(POWERS, POWERS):
+        probable = _probable(by_heads * told + by_votes * said)
+        mistaken = _mistaken(probable, given, often)
+        by_mistake = np.einsum("mc,cm->m", probable, mistaken[:, given])
+        right = probable[rows, given]
+        likely = np.log(right[:, None] * (1 - NOISES) + by_mistake[:, None] * NOISES).mean(axis=0)
+        best = int(likely.argmax())
+        noise = float(NOISES[best])
+        yield Belief(float(likely[best]), shrinkage, by_heads, by_votes, noise, mistaken)
 
 
-def _sharpness(votes: Votes) -> float:
-    """The power of shares that gives the given labels the largest likelihood."""
-    known = np.flatnonzero(votes.labels >= 0)
-    some = known[:: -(-len(known) // MOST_FITTED)]
-    losses = np.zeros(len(SHARPNESSES))
-    for block, shares in votes.blocks(some):
-        own = np.arange(len(block)), votes.labels[block]
-        losses += [-np.log(_probable(shares, one)[own]).sum() for one in SHARPNESSES]
-    return float(SHARPNESSES[losses.argmin()])
-
-
-def _doubted(
-    votes: Votes, block: Numbers, shares: Shares, sharpness: float, usual: Shares
-) -> Suspects:
-    """The units of a block whose label is doubted."""
-    probable = _probable(shares, sharpness)
-    rows, labels = np.arange(len(block)), votes.labels[block]
-    given = np.where(labels < 0, np.inf, probable[rows, np.maximum(labels, 0)])
+def _mistaken(probable: Floats, given: Numbers, often: Floats) -> Floats:
+    """Which labels are given to what looks most like another one, shape (labels, labels)."""
     best = probable.argmax(axis=1)
-    scores = probable[rows, best]
-    wrong = (scores >= LEEWAY * usual[best]) & (scores > given)
-    return Suspects(block[wrong], best[wrong], scores[wrong], given[wrong])
+    other = best != given
+    size = len(often)
+    counts = np.bincount(best[other] * size + given[other], minlength=size**2).reshape(size, size)
+    shares = counts + UNSEEN * often
+    return np.asarray(shares / shares.sum(axis=1, keepdims=True))
+
+
+def _judged(belief: Belief, heads: Heads, votes: Votes, block: Numbers, given: Numbers) -> Suspects:
+    """Of each thing the most probable label but the given one, in the order of the block."""
+    rows = np.arange(len(given))
+    probable = belief.probable(heads.logs(block), votes.logs(block), given)
+    own = probable[rows, given].copy()
+    probable[rows, given] = -1
+    best = probable.argmax(axis=1)
+    return Suspects(block, best, probable[rows, best], own)
+
+
+def _probable(logs: Floats) -> Floats:
+    powers = np.exp(logs - logs.max(axis=1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True))

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 RIDGE = 1.0  # beside the mean square of the examples: few of them need much
+UNLIKE = 0.5  # of the mean of what is not like, taken from the mean of what is
+ENOUGH = 30  # examples, for the ridge regression to weigh half of what the means do
 FOLDS = 10
 STEPS = 50
 LEAST_SLOPE = 1e-3  # a concept that examples contradict still ranks as they say
@@ -68,9 +70,10 @@ class Judged(NamedTuple):
 def learn(examples: Examples) -> Probe:
     """Learn to tell what is like from what is not.
 
-    The plane is that of a ridge regression through the middle between both kinds. Probabilities
-    come from the sums of examples that were left out (Platt, "Probabilistic outputs for support
-    vector machines", 1999), as if both kinds were equally frequent.
+    The plane's normal is what the means of both kinds say, which few examples tell best, and that
+    of a ridge regression, which counts for more the more there are. Probabilities come from the
+    sums of examples that were left out (Platt, "Probabilistic outputs for support vector machines",
+    1999), as if both kinds were equally frequent.
     """
     normal, offset = _plane(examples.vectors, examples.is_like)
     slope, shift = _calibrated(_left_out(examples)[0], examples.is_like)
@@ -97,7 +100,7 @@ def average_precision(scores: Floats, is_like: NDArray[np.bool_]) -> float:
 
 
 def _plane(vectors: NDArray[np.floating], is_like: NDArray[np.bool_]) -> tuple[Floats, float]:
-    """Its normal and offset, found within the examples' own span."""
+    """Its normal and offset; the regression is solved within the examples' own span."""
     wide = vectors.astype(np.float64)
     middle = (wide[is_like].mean(axis=0) + wide[~is_like].mean(axis=0)) / 2
     moved = wide - middle
@@ -105,8 +108,13 @@ def _plane(vectors: NDArray[np.floating], is_like: NDArray[np.bool_]) -> tuple[F
     ridge = RIDGE * max(float(np.trace(products)) / len(products), 1e-12)
     signs = np.where(is_like, 1.0, -1.0)
     weights = np.linalg.solve(products + ridge * np.eye(len(products)), signs)
-    normal = moved.T @ weights
+    normal = _unit(wide[is_like].mean(axis=0) - UNLIKE * wide[~is_like].mean(axis=0))
+    normal += _unit(moved.T @ weights) * len(wide) / (len(wide) + ENOUGH)
     return normal, -float(middle @ normal)
+
+
+def _unit(vector: Floats) -> Floats:
+    return vector / max(float(np.linalg.norm(vector)), 1e-12)
 
 
 def _left_out(examples: Examples) -> tuple[Floats, Floats]:
