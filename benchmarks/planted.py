@@ -30,7 +30,7 @@ import av.error
 import numpy as np
 from av.video.frame import PictureType, VideoFrame
 from av.video.stream import VideoStream
-from changes import MIRRORED, write_copy
+from changes import MIRRORED, frames_as_shown, write_copy
 from command import run
 from copies import find_originals
 
@@ -134,7 +134,7 @@ def _pictures(parts: Sequence[Path]) -> Iterator[VideoFrame]:
     for path in parts:
         with opened(str(path)) as media:
             shown, number = None, 0
-            for frame in media.container.decode(video=0):
+            for frame in frames_as_shown(media.container, media.container.streams.video[0]):
                 while shown is not None and number / RATE < frame.time:
                     yield shown
                     number += 1

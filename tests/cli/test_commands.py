@@ -27,7 +27,8 @@ EMBED_KEYS = [
     "num_files", "embedded", "partial", "unchanged", "duplicate", "moved", "failed",
     "failed_before", "num_passed_over", "gone", "num_clips", "seconds", "clips_per_second",
     "video_seconds", "video_hours_per_hour", "busy", "bottleneck",
-    "collection", "commit", "removal", "num_values", "refused_rows", "dry_run",
+    "collection", "commit", "removal", "num_values", "num_without_preview", "refused_rows",
+    "dry_run",
 ]  # fmt: skip
 HIT_KEYS = [
     "rank", "clip_id", "video_id", "score", "path", "locations", "start_seconds", "end_seconds",

@@ -14,7 +14,12 @@ import pytest
 
 import vidx
 
-COMMAND = "import sys; from vidx.cli import main; main(sys.argv[1:])"
+COMMAND = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever the tests' parent ignores
+from vidx.cli import main
+main(sys.argv[1:])
+"""
 Watch = Callable[..., "subprocess.Popen[str]"]
 
 
@@ -81,6 +86,7 @@ def test_what_comes_and_goes_is_embedded_and_pruned_until_an_interrupt(
         assert collection.verify() == []
 
 
+@pytest.mark.long
 def test_another_writer_is_waited_for(folder: Path, watch: Watch, sources: list[Path]) -> None:
     shutil.copy(sources[0], folder / "a.mp4")
     process = watch()

@@ -117,6 +117,7 @@ def test_several_spans_take_no_more_than_they_need(
     assert web.sent_bytes < 0.75 * path.stat().st_size
 
 
+@pytest.mark.long
 def test_the_bitstream_says_where_decoding_begins_whatever_the_index_says(
     web: WebServer, film: Callable[[str], Path], tmp_path: Path
 ) -> None:
@@ -137,7 +138,10 @@ def test_a_span_that_begins_after_the_end_costs_the_index_alone(
     assert web.sent_bytes < 0.5 * path.stat().st_size
 
 
-@pytest.mark.parametrize("trouble", ["no list of pictures", "no ranges", "damage"])
+SELDOM = [pytest.param(name, marks=pytest.mark.long) for name in ("no list of pictures", "damage")]
+
+
+@pytest.mark.parametrize("trouble", ["no ranges", *SELDOM])
 def test_what_cannot_be_read_by_ranges_is_read_whole_with_a_word_of_it(
     web: WebServer, film: Callable[[str], Path], tmp_path: Path, trouble: str
 ) -> None:
@@ -167,6 +171,7 @@ def damaged(path: Path, copy: Path) -> Path:
     return copy
 
 
+@pytest.mark.long
 def test_a_whole_video_is_read_without_a_word(web: WebServer, film: Callable[[str], Path]) -> None:
     path = film("index-in-front.mp4")
     clips, end = decoded(serve(web, path), Plan())
@@ -201,6 +206,7 @@ def test_a_server_that_stops_in_the_middle_is_told(
         decoded(url, SPAN)
 
 
+@pytest.mark.long
 def test_an_object_that_changes_meanwhile_is_told(
     web: WebServer, film: Callable[[str], Path]
 ) -> None:
@@ -237,6 +243,7 @@ def test_a_search_for_a_span_reads_a_part_and_finds_what_its_file_finds(
     assert web.sent_bytes < 0.5 * path.stat().st_size
 
 
+@pytest.mark.long
 def test_a_search_that_reads_an_object_whole_for_a_span_says_so(
     web: WebServer,
     large_film: Sequence[Path],

@@ -38,6 +38,7 @@ for number in range(15):
 """
 
 
+@pytest.mark.long
 def test_an_export_beside_a_writer_holds_each_video_once_and_whole(
     layout: Layout, child: Child, open_catalogue: Open, tmp_path: Path
 ) -> None:

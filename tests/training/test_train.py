@@ -135,6 +135,7 @@ def assert_same_weights(one: Path, other: Path) -> None:
         torch.testing.assert_close(value, models[1][name], rtol=1e-2, atol=1e-3)
 
 
+@pytest.mark.long
 def test_a_finished_run_is_left_as_it_is(tmp_path: Path) -> None:
     first = run_through(BRIEF, tmp_path / "run")
     state = (tmp_path / "run" / STATE_FILE).read_bytes()
