@@ -49,6 +49,13 @@ def test_a_proposal_is_made_applied_and_undone(vidx, collection, tmp_path: Path)
     assert collection.clips().equals(before)
 
 
+def test_where_nothing_is_to_be_dropped_no_older_commit_is_offered(vidx, collection) -> None:
+    collection.remove(["lib/copy.mp4", "lib/other.mp4"])
+    _, out, _ = vidx("propose", "p.parquet", "--threshold", "0.9999", "--keep", "first")
+    assert "0 files to drop" in out
+    assert vidx("apply", "p.parquet") == (0, "Dropped 0 paths.\n", "")
+
+
 def test_what_is_passed_over_or_lost_ends_with_three(vidx, collection, tmp_path: Path) -> None:
     vidx("propose", "p.parquet", "--threshold", "0.999", "--keep", "first", "--quiet")
     table = library.Proposal.load("p.parquet", collection).table.to_pylist()

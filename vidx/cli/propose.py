@@ -102,7 +102,8 @@ def apply(
         if not quiet:
             touched = f", {count(report.num_files, 'file')} touched" if files else ""
             click.echo(f"Dropped {count(len(report.paths), 'path')}{touched}.")
-            click.echo(f"`vidx undo {report.commit}` takes it back, until `vidx compact`.")
+            if report.paths or report.num_files:
+                click.echo(f"`vidx undo {report.commit}` takes it back, until `vidx compact`.")
         _print_left(report.left_alone, "passed over")
     context.exit(3 if report.left_alone else 0)
 
