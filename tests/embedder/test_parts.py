@@ -102,6 +102,21 @@ def begun_with(parts: list[EmbeddedVideo]) -> Begun:
     return Begun("take", len(parts), len(clips), start, has_non_finite=problem is not None)
 
 
+def test_memory_for_frames_is_used_again(
+    encoder: Encoder, video: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rooms, room = [], Encoder.room
+
+    def counted(self: Encoder, batch_size: int) -> np.ndarray:
+        rooms.append(batch_size)
+        return room(self, batch_size)
+
+    monkeypatch.setattr(Encoder, "room", counted)
+    [whole] = run(encoder, video, batch_size=1)
+    assert len(whole.clips) == 11
+    assert len(rooms) <= 2 + encoder.ahead
+
+
 @pytest.mark.parametrize("plan", PLANS)
 @pytest.mark.parametrize("which", ["video", "damaged"])
 def test_parts_are_the_whole_wherever_a_run_ends(

@@ -22,6 +22,9 @@ from vidx.embedder.decoding.sampling import Sampling
 from vidx.embedder.work import Work
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from vidx.embedder.encoder import Encoder
     from vidx.embedder.inference.engine import Pending
 
@@ -119,7 +122,10 @@ class _Batcher:
         # The batch in the making: whose clips, and their frames.
         self.waiting: list[Attempt] = []
         self.frames = encoder.room(batch_size)
-        self.started: deque[tuple[list[Attempt], Pending]] = deque()
+        self.started: deque[tuple[list[Attempt], NDArray[np.uint8], Pending]] = deque()
+        # Used again: were there a new one for each batch, the vectors that are kept would lie
+        # between them, so that none fits where another was, and memory would grow by all frames.
+        self.rooms: list[NDArray[np.uint8]] = []
 
     def add(self, event: ClipDecoded | ClipRepeated) -> Iterator[Result]:
         """Take a clip; yields what is complete by now."""
@@ -163,8 +169,8 @@ class _Batcher:
         batch, self.waiting, self.flushed = self.waiting, [], time.monotonic()
         if batch:
             pending = self.encoder.start(self.frames[: len(batch)], lasting=self.lasting)
-            self.started.append((batch, pending))
-            self.frames = self.encoder.room(self.batch_size)
+            self.started.append((batch, self.frames, pending))
+            self.frames = self.rooms.pop() if self.rooms else self.encoder.room(self.batch_size)
             self._count()
         yield from self.collect(ahead=self.encoder.ahead)
 
@@ -177,9 +183,10 @@ class _Batcher:
         Yields:
             The videos, and parts of them, that this completes.
         """
-        while self.started and (len(self.started) > ahead or self.started[0][1].done()):
-            batch, pending = self.started.popleft()
+        while self.started and (len(self.started) > ahead or self.started[0][-1].done()):
+            batch, room, pending = self.started.popleft()
             embeddings, logits = pending.result()
+            self.rooms.append(room)
             self._count()
             for row, attempt in enumerate(batch):
                 attempt.take(embeddings[row], None if logits is None else logits[row])
