@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -44,11 +45,13 @@ def watch(folder: Path, tiny_checkpoint: Path) -> Iterator[Watch]:
     """Watches the folder, in which the collection lies too, until the test ends."""
     with ExitStack() as stack:
 
-        def start(*options: str) -> subprocess.Popen[str]:
-            command = [sys.executable, "-u", "-c", COMMAND, "watch", str(folder), "--json"]
+        def start(*options: str, path: object = folder) -> subprocess.Popen[str]:
+            command = [sys.executable, "-u", "-c", COMMAND, "watch", str(path), "--json"]
             command += ["--collection", str(folder / ".vidx"), "--model", str(tiny_checkpoint)]
             pipe = subprocess.PIPE
-            process = subprocess.Popen([*command, *options], stdout=pipe, stderr=pipe, text=True)
+            process = subprocess.Popen(
+                [*command, *options], stdout=pipe, stderr=pipe, text=True, cwd=folder
+            )
             stack.enter_context(process)
             stack.callback(process.kill)
             return process
@@ -97,6 +100,22 @@ def test_another_writer_is_waited_for(folder: Path, watch: Watch, sources: list[
         while not (line := process.stderr.readline()).startswith("Waiting: "):
             assert line, "it has ended"
     assert next_report(process)["embedded"] == 1
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("named", [".", "a link"])
+def test_what_it_writes_itself_is_no_change(
+    named: str, folder: Path, watch: Watch, sources: list[Path], tmp_path: Path
+) -> None:
+    shutil.copy(sources[0], folder / "a.mp4")
+    link = tmp_path / "link"
+    link.symlink_to(folder)
+    process = watch(path=link if named == "a link" else named)
+    assert next_report(process)["embedded"] == 1
+    time.sleep(8)
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=60)
+    assert len([line for line in told.splitlines() if " files, " in line]) == 1
 
 
 def test_what_tells_of_no_changes_is_refused(vidx: Callable[..., tuple[int, str, str]]) -> None:

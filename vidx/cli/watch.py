@@ -84,10 +84,10 @@ def _changes(paths: tuple[str, ...], collection: Collection) -> Iterator[bool]:
     """At first, and then every two seconds: whether there is anything to look at."""
     from watchfiles import Change, watch
 
-    own = f"{collection.path}{os.sep}"
+    own = f"{os.path.realpath(collection.path)}{os.sep}"
 
-    def is_not_ours(_change: Change, path: str) -> bool:
-        return not path.startswith(own)
+    def is_not_ours(_change: Change, path: str) -> bool:  # as it was named to us, maybe by a link
+        return not f"{os.path.realpath(path)}{os.sep}".startswith(own)
 
     is_first = True
     for changes in watch(
