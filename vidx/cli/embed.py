@@ -19,12 +19,14 @@ from vidx.cli.estimate import (
     tell_refused,
 )
 from vidx.cli.options import (
+    any_option,
     batch_size_option,
     collection_option,
     json_option,
     limit_option,
     model_options,
     previews_option,
+    prune_option,
     quiet_option,
     workers_option,
 )
@@ -71,23 +73,14 @@ if TYPE_CHECKING:
 @batch_size_option
 @workers_option
 @limit_option("Look only at the first N files, in sorted order.")
-@click.option(
-    "--any",
-    "any_ending",
-    is_flag=True,
-    help="Also take files with other endings that hold a video, by their first bytes.",
-)
+@any_option
 @previews_option
 @click.option(
     "--retry-failed",
     is_flag=True,
     help="Try files again that failed before, or of which only a part could be embedded.",
 )
-@click.option(
-    "--prune",
-    is_flag=True,
-    help="Take out what the collection has from these folders and is no longer there.",
-)
+@prune_option
 @click.option(
     "--dry-run",
     is_flag=True,

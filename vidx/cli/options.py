@@ -48,6 +48,25 @@ def batch_size_option(command: Command) -> Command:
     )(command)
 
 
+def any_option(command: Command) -> Command:
+    """Whether files of folders are taken by what is in them."""
+    return click.option(
+        "--any",
+        "any_ending",
+        is_flag=True,
+        help="Also take files with other endings that hold a video, by their first bytes.",
+    )(command)
+
+
+def prune_option(command: Command) -> Command:
+    """Whether what is gone is taken out."""
+    return click.option(
+        "--prune",
+        is_flag=True,
+        help="Take out what the collection has from these folders and is no longer there.",
+    )(command)
+
+
 def previews_option(command: Command) -> Command:
     """Whether pictures are kept."""
     return click.option(

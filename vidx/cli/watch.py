@@ -11,11 +11,13 @@ import click
 
 from vidx.cli.embed import print_report, report_as_json, tell_licence
 from vidx.cli.options import (
+    any_option,
     batch_size_option,
     collection_option,
     json_option,
     model_options,
     previews_option,
+    prune_option,
     quiet_option,
     workers_option,
 )
@@ -35,18 +37,9 @@ LONGEST_MS = 60_000  # that changes are waited out
 @model_options
 @batch_size_option
 @workers_option
-@click.option(
-    "--any",
-    "any_ending",
-    is_flag=True,
-    help="Also take files with other endings that hold a video, by their first bytes.",
-)
+@any_option
 @previews_option
-@click.option(
-    "--prune",
-    is_flag=True,
-    help="Take out what the collection has from these folders and is no longer there.",
-)
+@prune_option
 @json_option
 @quiet_option
 def watch(

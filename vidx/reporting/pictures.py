@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -15,7 +15,6 @@ from vidx.embedder.viewing.viewers import Viewers
 from vidx.errors import VideoError
 from vidx.records import Footage
 from vidx.store.catalogue import Catalogue
-from vidx.store.footage import footage
 from vidx.store.previews import PREVIEW_TYPE, previews
 
 PROCESSES = 2
@@ -23,7 +22,7 @@ LONGER_SIDE = 320  # pixels
 MOST_MESSAGE = 80  # characters of why there is no picture
 
 
-class Source(NamedTuple):
+class PictureSource(NamedTuple):
     """Where the picture of a clip is to be had.
 
     Attributes:
@@ -50,15 +49,14 @@ class Pictures:
     num_left_out: int = 0
 
 
-def sources_of(catalogue: Catalogue, clip_ids: Iterable[int]) -> list[Source]:
-    """Where the pictures of some clips are to be had; each clip comes once, in this order."""
-    once = list(dict.fromkeys(clip_ids))
-    stored = previews(catalogue, once)
-    return [Source(footage(catalogue, clip_id), stored.get(clip_id)) for clip_id in once]
+def sources_of(catalogue: Catalogue, clips: Sequence[Footage]) -> list[PictureSource]:
+    """Where the pictures of some clips are to be had, in this order."""
+    stored = previews(catalogue, [clip.clip_id for clip in clips])
+    return [PictureSource(clip, stored.get(clip.clip_id)) for clip in clips]
 
 
 def pictures(
-    clips: list[Source],
+    clips: list[PictureSource],
     uses: Counter[int],
     most_characters: int,
     progress: Callable[[int, int], None],
@@ -85,7 +83,7 @@ def pictures(
     return made
 
 
-def _in_order(clips: list[Source]) -> Iterator[tuple[int, str | VideoError]]:
+def _in_order(clips: list[PictureSource]) -> Iterator[tuple[int, str | VideoError]]:
     """The picture of each clip, or why there is none, made a few at a time."""
     with closing(Viewers(PROCESSES)) as viewers, ThreadPoolExecutor(PROCESSES) as threads:
         asked: list[tuple[int, Future[str | VideoError]]] = [
@@ -99,7 +97,7 @@ def _in_order(clips: list[Source]) -> Iterator[tuple[int, str | VideoError]]:
                 future.cancel()
 
 
-def _picture(viewers: Viewers, clip: Source) -> str | VideoError:
+def _picture(viewers: Viewers, clip: PictureSource) -> str | VideoError:
     """A picture's URI; the one place that says where pictures come from."""
     if clip.preview:
         return _uri(PREVIEW_TYPE, clip.preview)

@@ -18,7 +18,8 @@ from vidx.reporting import findings, whole
 from vidx.reporting.document import Chapter, Page
 from vidx.reporting.matter import Matter
 from vidx.reporting.page import rendered
-from vidx.reporting.pictures import MOST_MESSAGE, Pictures, Source, pictures, sources_of
+from vidx.reporting.pictures import MOST_MESSAGE, Pictures, PictureSource, pictures, sources_of
+from vidx.store.footage import footage
 from vidx.store.staging import now
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def report(
     with look() as part:
         page = _page(Matter(part, asked.column, partial(_heard, progress)), asked, progress)
         uses = Counter(shot.clip_id for shot in page.shots() if shot.clip_id is not None)
-        clips = sources_of(part.catalogue, uses)
+        clips = sources_of(part.catalogue, [footage(part.catalogue, one) for one in uses])
     made = _pictures(page, clips, uses, progress)
     content = rendered(page, made).encode("utf-8", "replace")
     _write(asked.path, content)
@@ -117,7 +118,9 @@ def _chapter(matter: Matter, name: str, title: str, make: Callable[[Matter], Cha
         return Chapter(name, title, f"Nothing to tell: {error.problem}.")
 
 
-def _pictures(page: Page, clips: list[Source], uses: Counter[int], progress: Progress) -> Pictures:
+def _pictures(
+    page: Page, clips: list[PictureSource], uses: Counter[int], progress: Progress
+) -> Pictures:
     """As many as there is room for beside the text."""
     nothing = Pictures({}, {clip.footage.clip_id: "&" * MOST_MESSAGE for clip in clips})
     room = MOST_BYTES - len(rendered(page, nothing).encode("utf-8", "replace"))

@@ -14,7 +14,7 @@ from vidx.errors import UnknownId, UsageError
 from vidx.records import Footage, Hit
 from vidx.reporting import elements
 from vidx.reporting.matter import Rows, clips_at, shown_end
-from vidx.reporting.pictures import Pictures, Source, pictures, sources_of
+from vidx.reporting.pictures import Pictures, PictureSource, pictures, sources_of
 from vidx.store.footage import footage
 from vidx.words import printable, span
 
@@ -42,7 +42,7 @@ class Shown:
         rows: Rows,
         num_rows: int,
         clip_ids: Mapping[str, list[int | None]],
-        clips: list[Source],
+        clips: list[PictureSource],
     ) -> None:
         self._rows = rows
         self._num_rows = num_rows
@@ -93,9 +93,9 @@ def shown(whole: Part, answer: object, limit: int) -> Shown:
     rows, num_rows = _rows(answer, limit)
     found = {side: _clips(whole, rows, side) for side in SIDES}
     seen = {side: clips for side, clips in found.items() if any(clips)}
+    where = {one.clip_id: one for clips in seen.values() for one in clips if one}
     ids = {side: [one.clip_id if one else None for one in some] for side, some in seen.items()}
-    every = [clip_id for some in ids.values() for clip_id in some if clip_id is not None]
-    return Shown(rows, num_rows, ids, sources_of(whole.catalogue, every))
+    return Shown(rows, num_rows, ids, sources_of(whole.catalogue, list(where.values())))
 
 
 def _rows(answer: Any, limit: int) -> tuple[Rows, int]:
