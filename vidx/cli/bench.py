@@ -16,7 +16,8 @@ from vidx.cli.options import (
     workers_option,
 )
 from vidx.cli.progress import showing
-from vidx.cli.render import count, in_words, print_json, print_table, printable
+from vidx.cli.render import print_json, print_table
+from vidx.words import count, in_words, printable
 
 if TYPE_CHECKING:
     from vidx.model_records import BenchReport, LibraryRates

@@ -8,8 +8,9 @@ import click
 
 from vidx.cli.curate import give, output_option
 from vidx.cli.options import collection_option, json_option, quiet_option
-from vidx.cli.render import count, print_json, print_table, printable
+from vidx.cli.render import print_json, print_table
 from vidx.collection import open_collection
+from vidx.words import count, printable
 
 
 class ClipIds(click.ParamType[list[int]]):

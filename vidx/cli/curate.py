@@ -15,9 +15,10 @@ from vidx.cli.options import (
     where_option,
 )
 from vidx.cli.progress import showing_index
-from vidx.cli.render import count, print_json, print_table, printable, shown_path, span
+from vidx.cli.render import print_json, print_table, shown_path
 from vidx.collection import open_collection
 from vidx.questions import Questions, table_file
+from vidx.words import count, printable, span
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -32,10 +32,11 @@ from vidx.cli.options import (
 )
 from vidx.cli.path_lists import with_listed
 from vidx.cli.progress import showing_files
-from vidx.cli.render import count, print_json, print_table, shown_path
+from vidx.cli.render import print_json, print_table, shown_path
 from vidx.collection import Collection, open_collection
 from vidx.models import licence_of
 from vidx.options import EmbedOptions
+from vidx.words import count
 
 if TYPE_CHECKING:
     from vidx.records import EmbedReport

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vidx.cli.render import count, in_words, print_table, printable, shown_path
+from vidx.cli.render import print_table, shown_path
 from vidx.collection import Collection
 from vidx.estimates import EmbedEstimate
+from vidx.words import count, in_words, printable
 
 if TYPE_CHECKING:
     from vidx.records import PassedOver, RefusedRow

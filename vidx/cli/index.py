@@ -11,9 +11,10 @@ from click.core import ParameterSource
 
 from vidx.cli.options import collection_option, json_option, quiet_option
 from vidx.cli.progress import showing_index
-from vidx.cli.render import count, print_json, print_table
+from vidx.cli.render import print_json, print_table
 from vidx.collection import open_collection
 from vidx.options import IndexOptions
+from vidx.words import count
 
 if TYPE_CHECKING:
     from vidx.records import IndexReport

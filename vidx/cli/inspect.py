@@ -10,8 +10,9 @@ import click
 from vidx.cli.embed import print_failures
 from vidx.cli.index import described
 from vidx.cli.options import collection_option, json_option, limit_option, where_option
-from vidx.cli.render import clock, count, print_json, print_table, printable, shown_path
+from vidx.cli.render import print_json, print_table, shown_path
 from vidx.collection import open_collection
+from vidx.words import clock, count, printable
 
 if TYPE_CHECKING:
     from vidx.records import CollectionInfo, MetadataColumn, Origin

@@ -14,8 +14,9 @@ from vidx.cli.options import (
     quiet_option,
     where_option,
 )
-from vidx.cli.render import count, print_json, print_table, printable, shown_path
+from vidx.cli.render import print_json, print_table, shown_path
 from vidx.collection import open_collection
+from vidx.words import count, printable
 
 if TYPE_CHECKING:
     from vidx.records import ExportReport

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from vidx.cli.options import collection_option, json_option, quiet_option
-from vidx.cli.render import count, print_json, printable
+from vidx.cli.render import print_json
 from vidx.collection import open_collection
+from vidx.words import count, printable
 
 if TYPE_CHECKING:
     from vidx.records import MetadataReport

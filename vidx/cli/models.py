@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from vidx.cli.options import json_option
-from vidx.cli.render import count, print_json, print_table, printable
+from vidx.cli.render import print_json, print_table
 from vidx.models import check_model, list_models
+from vidx.words import count, printable
 
 if TYPE_CHECKING:
     from vidx.model_records import ModelList

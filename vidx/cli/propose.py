@@ -10,10 +10,11 @@ import click
 from vidx.cli.curate import SHOWN_ROWS
 from vidx.cli.options import collection_option, json_option, quiet_option, where_option
 from vidx.cli.progress import showing_index
-from vidx.cli.render import count, print_json, print_table, printable, shown_path
+from vidx.cli.render import print_json, print_table, shown_path
 from vidx.cli.splits import threshold_option
 from vidx.collection import open_collection
 from vidx.proposal import Proposal
+from vidx.words import count, printable
 
 if TYPE_CHECKING:
     from vidx.records import LeftAlone

@@ -11,11 +11,7 @@ from typing import Any
 
 import click
 
-from vidx.words import clock, count, in_words, printable, span
-
-__all__ = [
-    "clock", "count", "in_words", "print_json", "print_table", "printable", "shown_path", "span",
-]  # fmt: skip
+from vidx.words import printable
 
 
 def print_json(value: Any, *, on_one_line: bool = False) -> None:

@@ -8,8 +8,9 @@ import click
 
 from vidx.cli.options import collection_option, json_option, quiet_option, where_option
 from vidx.cli.progress import showing_report
-from vidx.cli.render import count, print_json, shown_path
+from vidx.cli.render import print_json, shown_path
 from vidx.collection import open_collection
+from vidx.words import count
 
 
 @click.command()

@@ -9,9 +9,10 @@ import click
 from vidx.cli.curate import give, output_option, part_of, question_options, seed_option
 from vidx.cli.options import collection_option, json_option, quiet_option
 from vidx.cli.progress import showing_index
-from vidx.cli.render import count, print_json, print_table
+from vidx.cli.render import print_json, print_table
 from vidx.collection import open_collection
 from vidx.questions import table_file
+from vidx.words import count
 
 
 @click.command()

@@ -18,9 +18,10 @@ from vidx.cli.options import (
     where_option,
 )
 from vidx.cli.progress import showing_files
-from vidx.cli.render import count, print_json, print_table, shown_path, span
+from vidx.cli.render import print_json, print_table, shown_path
 from vidx.collection import Collection, open_collection
 from vidx.options import SearchOptions
+from vidx.words import count, span
 
 if TYPE_CHECKING:
     from vidx.records import Hit

@@ -7,8 +7,9 @@ from dataclasses import asdict
 import click
 
 from vidx.cli.options import collection_option, json_option, quiet_option, where_option
-from vidx.cli.render import count, print_json, print_table, printable
+from vidx.cli.render import print_json, print_table
 from vidx.collection import open_collection
+from vidx.words import count, printable
 
 EVERYTHING = "true"
 

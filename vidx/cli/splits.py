@@ -8,9 +8,10 @@ import click
 
 from vidx.cli.curate import give, part_of, question_options, seed_option
 from vidx.cli.progress import showing_index
-from vidx.cli.render import count, print_json, print_table, printable, shown_path
+from vidx.cli.render import print_json, print_table, shown_path
 from vidx.collection import open_collection
 from vidx.questions import table_file
+from vidx.words import count, printable
 
 if TYPE_CHECKING:
     from vidx.records import SplitReport

@@ -10,11 +10,12 @@ import click
 from vidx.cli.embed import print_failures
 from vidx.cli.options import collection_option, json_option, quiet_option
 from vidx.cli.progress import losses, showing_steps
-from vidx.cli.render import count, print_json, shown_path
+from vidx.cli.render import print_json, shown_path
 from vidx.collection import open_collection
 from vidx.training.verbs import DEFAULT_RECIPE, AdaptReport
 from vidx.training.verbs import adapt as adapt_encoder
 from vidx.training.verbs import train as train_encoder
+from vidx.words import count
 
 # Of vidx.training.recipe, which needs torch.
 RECIPES = ("minute", "cpu", "gpu")

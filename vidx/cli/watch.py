@@ -22,10 +22,11 @@ from vidx.cli.options import (
     workers_option,
 )
 from vidx.cli.progress import showing_files
-from vidx.cli.render import count, print_json
+from vidx.cli.render import print_json
 from vidx.collection import Collection, open_collection
 from vidx.errors import CollectionLocked, NoVideos, UsageError, VidxError
 from vidx.options import EmbedOptions
+from vidx.words import count
 
 QUIET_MS = 2_000  # without a change, until the files are looked at: one is copied for a while
 LONGEST_MS = 60_000  # that changes are waited out
