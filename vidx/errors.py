@@ -22,6 +22,11 @@ A message states the value, the rule it breaks, and the next step. Errors of lib
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Self, SupportsInt
+
 
 class VidxError(Exception):
     """Base of all errors that vidx raises on purpose.
@@ -47,6 +52,13 @@ class UsageError(VidxError):
 
 class UnknownId(UsageError):
     """No live clip of the collection has this id."""
+
+    @classmethod
+    def of(cls, clip_id: SupportsInt) -> Self:
+        """The error that names the id."""
+        return cls(
+            f"no clip {clip_id} in the collection", "Searches and `vidx export` tell the ids."
+        )
 
 
 class NoVideos(VidxError):

@@ -151,7 +151,7 @@ def chosen(view: View, clip_ids: NDArray[np.int64]) -> Chosen:
     rows = view.index.rows_of(wanted)
     living = view.index.of_rows(rows if view.live is None else rows[view.live[rows]]).ids
     if len(gone := np.setdiff1d(wanted, living)):
-        raise UnknownId(f"no clip {gone[0]} in the collection")
+        raise UnknownId.of(gone[0])
     return Chosen(wanted, f"choose({len(wanted)} clips)")
 
 

@@ -173,9 +173,7 @@ def stored_queries(catalogue: Catalogue, view: View, clip_ids: Sequence[int]) ->
     known = catalogue.clip_rows(asked)
     for clip_id in clip_ids:
         if clip_id not in known:
-            raise UnknownId(
-                f"no clip {clip_id} in the collection", "Searches and `vidx export` tell the ids."
-            )
+            raise UnknownId.of(clip_id)
     rows = view.index.rows_of(np.array(sorted(known), np.int64))
     ids, vectors = view.index.of_rows(rows).ids.tolist(), view.index.vectors_of(rows)
     place = {clip_id: number for number, clip_id in enumerate(ids)}

@@ -100,7 +100,7 @@ async def clip(core: Given, clip_id: Annotated[int, Path(ge=0, le=MOST_ID)]) -> 
     """One clip."""
     found = await core.desk.ask(lambda: plain_rows(core.collection.clips(1, after=clip_id - 1)))
     if not found or found[0]["clip_id"] != clip_id:
-        raise UnknownId(f"no clip {clip_id} in the collection")
+        raise UnknownId.of(clip_id)
     return JSONResponse(found[0])
 
 

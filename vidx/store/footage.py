@@ -36,9 +36,7 @@ def footage(catalogue: Catalogue, clip_id: int) -> Footage:
         known = 0 <= clip_id < still.state().next_clip_id
         row = connection.execute(_OF_CLIP, {"clip_id": clip_id}).first() if known else None
         if row is None:
-            raise UnknownId(
-                f"no clip {clip_id} in the collection", "Searches and `vidx export` tell the ids."
-            )
+            raise UnknownId.of(clip_id)
         places = places_of(still, [row.video_id]).get(row.video_id, [])
     return Footage(
         clip_id,

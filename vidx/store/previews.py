@@ -64,9 +64,7 @@ def _living(catalogue: Catalogue, clip_ids: Sequence[int]) -> NDArray[np.int64]:
         asked = {one for one in clip_ids if 0 <= one < end}
         living = {row.clip_id for row in among(connection, _LIVING, asked)}
     if unknown := [one for one in clip_ids if one not in living]:
-        raise UnknownId(
-            f"no clip {unknown[0]} in the collection", "Searches and `vidx export` tell the ids."
-        )
+        raise UnknownId.of(unknown[0])
     return np.array(sorted(living), np.int64)
 
 
