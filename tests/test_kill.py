@@ -136,12 +136,7 @@ def strays(folder: Path) -> list[str]:
 KILLS = [(("group", "parent", "worker")[seed % 3], seed) for seed in range(38)]
 
 
-@pytest.mark.parametrize(("how", "seed"), KILLS[:1])
-def test_a_killed_run_is_made_good(how, seed, videos, tmp_path, tiny_checkpoint, undisturbed):
-    check_kill(how, seed, videos, tmp_path / "collection", tiny_checkpoint, undisturbed)
-
-
 @pytest.mark.long
-@pytest.mark.parametrize(("how", "seed"), KILLS[1:])
+@pytest.mark.parametrize(("how", "seed"), KILLS)
 def test_every_killed_run_is_made_good(how, seed, videos, tmp_path, tiny_checkpoint, undisturbed):
     check_kill(how, seed, videos, tmp_path / "collection", tiny_checkpoint, undisturbed)

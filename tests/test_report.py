@@ -77,6 +77,7 @@ def test_a_slow_model_is_named_as_the_limit(embed, make_video, slow_checkpoint, 
     assert str(report.busy).startswith("The model is the limit: ")
 
 
+@pytest.mark.long
 def test_a_worker_that_waits_until_its_clips_are_taken_is_not_busy(make_video, tmp_path) -> None:
     path, work = make_video(tmp_path / "a.mp4", seconds=15), Work()
     geometry = FrameGeometry(resize_shortest_edge=32, crop=(32, 32))
@@ -90,6 +91,7 @@ def test_a_worker_that_waits_until_its_clips_are_taken_is_not_busy(make_video, t
     assert work.num_workers == 1
 
 
+@pytest.mark.long
 def test_several_devices_are_busy_on_average(embed, make_video, slow_checkpoint, tmp_path) -> None:
     small = make_video(tmp_path / "small.mp4", seconds=8)
     report = embed(small, slow_checkpoint, workers=1, device="cpu,cpu", batch_size=2)

@@ -59,6 +59,7 @@ def test_batch_size_and_precision_are_those_asked_for(bench) -> None:
     assert (rate["batch_size"], rate["dtype"]) == (3, "bfloat16")
 
 
+@pytest.mark.long
 def test_several_devices_are_measured_together(bench) -> None:
     rate = json.loads(bench("--json", "--device", "cpu,cpu")[1])
     assert rate["device"] == "cpu,cpu"

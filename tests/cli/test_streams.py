@@ -59,7 +59,10 @@ def test_names_that_the_output_cannot_show_are_escaped(shell: Shell) -> None:
     assert "n\\xe4me" in shell("PYTHONIOENCODING=ascii $vidx videos $it", 0).stdout
 
 
-@pytest.mark.parametrize("where", ["2>&-", "2>/dev/full", "2> >(true)"])
+@pytest.mark.parametrize(
+    "where",
+    ["2>/dev/full", *(pytest.param(one, marks=pytest.mark.long) for one in ("2>&-", "2> >(true)"))],
+)
 def test_progress_that_nobody_can_read_does_not_end_the_run(shell: Shell, where: str) -> None:
     done = shell(f"$vidx $embed {where}", 3)
     assert json.loads(done.stdout)["embedded"] == 4

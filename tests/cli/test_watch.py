@@ -65,6 +65,19 @@ def next_report(process: subprocess.Popen[str]) -> dict[str, Any]:
     return report
 
 
+def test_what_comes_is_embedded_until_an_interrupt(
+    folder: Path, watch: Watch, sources: list[Path]
+) -> None:
+    process = watch()
+    assert process.stderr
+    assert process.stderr.readline().startswith("Watching 1 path")
+    shutil.copy(sources[0], folder / "a.mp4")
+    assert next_report(process)["embedded"] == 1
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=60) == 130
+
+
+@pytest.mark.long
 def test_what_comes_and_goes_is_embedded_and_pruned_until_an_interrupt(
     folder: Path, watch: Watch, sources: list[Path], tmp_path: Path
 ) -> None:

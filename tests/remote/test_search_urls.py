@@ -59,6 +59,7 @@ def test_an_example_and_one_of_several_may_be_urls(
     assert report.failed[0].path == f"{web.url}/forbidden.mp4"
 
 
+@pytest.mark.long
 def test_a_trouble_of_the_server_is_told(
     web: WebServer, url: str, collection: vidx.Collection
 ) -> None:

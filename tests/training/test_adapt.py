@@ -192,6 +192,7 @@ def test_a_stopped_run_goes_on_to_the_same_losses(
         assert one == pytest.approx(other, rel=1e-5)
 
 
+@pytest.mark.long
 def test_a_finished_run_is_left_as_it_is(
     videos: list[Video], footage: Footage, encoder: Encoder, tmp_path: Path
 ) -> None:

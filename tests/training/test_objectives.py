@@ -93,6 +93,7 @@ def test_the_motion_of_a_tubelet_is_the_mean_of_its_pairs() -> None:
     torch.testing.assert_close(found.view(4, 4, 49, 3)[:, 1], (pairs[:, 2] + pairs[:, 3]) / 2)
 
 
+@pytest.mark.long
 def test_a_batch_depends_on_its_step_alone() -> None:
     def made() -> Batches:
         return Batches(CONFIG, 0, "test", 4, 2, 10.0, CPU, ahead=12)

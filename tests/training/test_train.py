@@ -223,6 +223,7 @@ def begun(tmp_path: Path) -> Run:
     return run_of(BRIEF, tmp_path / "run")
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("begun", "little_room")
 def test_a_disk_that_gets_full_leaves_the_last_state_and_model_whole(begun: Run) -> None:
     names = sorted(os.listdir(begun.folder))

@@ -51,6 +51,7 @@ def test_the_clips_are_the_same_whenever_they_are_drawn(validation: Validation) 
         assert not torch.equal(*one)
 
 
+@pytest.mark.long
 def test_copies_find_their_source_by_what_they_look_like(validation: Validation) -> None:
     found = validation.measure(Thumbnails())
     assert min(found["trimmed"], found["cropped"], found["brightened"]) > 0.8

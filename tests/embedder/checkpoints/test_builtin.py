@@ -180,7 +180,9 @@ def test_damage_to_any_file_is_found(tmp_path, file, damage) -> None:
     assert "Install it again" in caught.value.next_step
 
 
-@pytest.mark.parametrize("damaged", ["tiny/model.safetensors", "digests.json"])
+@pytest.mark.parametrize(
+    "damaged", ["tiny/model.safetensors", pytest.param("digests.json", marks=pytest.mark.long)]
+)
 def test_a_damaged_package_loads_nothing(tmp_path, installed_elsewhere, run, damaged) -> None:
     place = shutil.copytree(installed_elsewhere, tmp_path / "damaged")
     cut(place / "vidx/embedder/checkpoints/builtin" / damaged)
@@ -259,6 +261,7 @@ def test_models_lists_it_with_its_own_licence(run) -> None:
     assert f" {NAME} " in run("-m", "vidx", "models").stdout
 
 
+@pytest.mark.long
 def test_a_check_of_it_accounts_for_every_tensor(run, installed_elsewhere) -> None:
     report = check(NAME)
     assert (report.name, report.ignored) == (NAME, ())
@@ -306,7 +309,7 @@ def contents(folder: Path) -> dict[Path, bytes]:
     ("checkpoint", "words"),
     [
         ({"hidden_size": 512, "num_hidden_layers": 8}, "the package has room for 12000000"),
-        ({"head": False}, "missing: classifier"),
+        pytest.param({"head": False}, "missing: classifier", marks=pytest.mark.long),
     ],
 )
 def test_what_cannot_be_shipped_changes_nothing(

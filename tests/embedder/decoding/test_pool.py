@@ -144,6 +144,7 @@ def test_a_worker_that_hangs_costs_its_video_alone(videos: list[Path]) -> None:
     assert 1.5 < time.monotonic() - began < 10
 
 
+@pytest.mark.long
 def test_one_hanging_worker_does_not_hold_up_the_other(videos: list[Path]) -> None:
     events = start(videos, workers=2, limits=Limits(deadline_seconds=3))
     first = next(events)
@@ -153,6 +154,7 @@ def test_one_hanging_worker_does_not_hold_up_the_other(videos: list[Path]) -> No
     assert sorted(ends.values()) == [("", 4), ("decode_timeout", 0)]
 
 
+@pytest.mark.long
 def test_a_video_that_takes_too_long_fails_alone_however_well_it_gets_on(
     videos: list[Path], make_video: MakeVideo, tmp_path: Path
 ) -> None:
@@ -165,6 +167,7 @@ def test_a_video_that_takes_too_long_fails_alone_however_well_it_gets_on(
     assert ends == {"long.mp4": ("decode_timeout", 0), "a.mp4": ("", 4), "b.mp4": ("", 4)}
 
 
+@pytest.mark.long
 def test_a_slow_consumer_is_not_held_against_a_worker(videos: list[Path]) -> None:
     events = start(videos, workers=2, limits=Limits(deadline_seconds=3))
     first = next(events)

@@ -94,6 +94,7 @@ def test_a_device_error_of_one_device_costs_that_device_only(team, clips, caplog
     assert caplog.messages == ["cpu failed: ECC error; going on with cpu"]
 
 
+@pytest.mark.long
 def test_a_device_that_stops_is_left_out_after_a_while(team, clips, caplog, monkeypatch) -> None:
     from vidx.embedder.inference import team as module
 

@@ -239,7 +239,12 @@ def test_a_pretrained_original_checkpoint_loads(original, tmp_path) -> None:
 
 @pytest.mark.parametrize(
     ("dim", "heads", "decoder_dim", "decoder_heads"),
-    [(384, 6, 192, 3), (768, 12, 384, 6), (1024, 16, 512, 8), (1280, 16, 640, 8)],
+    [
+        (384, 6, 192, 3),
+        (768, 12, 384, 6),
+        pytest.param(1024, 16, 512, 8, marks=pytest.mark.long),
+        pytest.param(1280, 16, 640, 8, marks=pytest.mark.long),
+    ],
     ids=["small", "base", "large", "huge"],
 )
 def test_published_shapes_are_told_from_their_tensors(

@@ -178,6 +178,7 @@ def test_difficult_clips_have_more_in_them_than_easy_ones() -> None:
     assert detail[1] > 1.5 * detail[0]
 
 
+@pytest.mark.long
 def test_a_view_of_more_strength_differs_more_from_the_usual_one() -> None:
     labels = torch.full((8,), LABELS.index("orbits"))
     usual, same, far = views(
