@@ -49,3 +49,11 @@ def test_rows_are_drawn_from_those_that_live_and_always_the_same() -> None:
     assert live[rows].all()
     assert (rows == draw_rows(10_000, live)).all()
     assert draw_rows(5, None).tolist() == [0, 1, 2, 3, 4]
+
+
+def test_copies_of_every_video_do_not_pass_for_chance() -> None:
+    vectors = np.tile(drawn(25), (8, 1))
+    found = Background(vectors, np.arange(200, dtype=np.int32))
+    assert found.share_above(np.array([0.999], np.float32))[0] > 0.02
+    alone = Background(drawn(25), np.arange(25, dtype=np.int32))
+    assert found.score_of(0.01, otherwise=7.0) < alone.scores[-1] + 0.2

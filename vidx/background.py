@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from statistics import NormalDist
+
 import numpy as np
 from numpy.typing import NDArray
 
 SAMPLE = 256  # clips, of which all pairs are compared: 32,640
 LEAST_PAIRS = 100  # fewer say nothing of a share
 SEED = 0
+LEEWAY = 0.15  # of the way from what chance gives to 1: some pairs are alike by what they show
+NORMAL = NormalDist()
 
 
 class Background:
@@ -32,7 +36,11 @@ class Background:
         return [float(share) for share in closer / pairs]
 
     def score_of(self, share: float, otherwise: float) -> float:
-        """The score that this share of pairs is above.
+        """The score that this share of pairs is above, if they are not alike for a reason.
+
+        Where each video is there several times, copies are a good share of all pairs: their scores
+        must not be taken for those of chance. So it is not far above what a normal distribution
+        with the quartiles of the pairs would give.
 
         Args:
             share: Such as .01.
@@ -40,7 +48,11 @@ class Background:
         """
         if len(self.scores) < LEAST_PAIRS:
             return otherwise
-        return float(np.quantile(self.scores, 1 - share))
+        low, middle, high = np.quantile(self.scores, (0.25, 0.5, 0.75))
+        deviation = (high - low) / (NORMAL.inv_cdf(0.75) - NORMAL.inv_cdf(0.25))
+        by_chance = middle + NORMAL.inv_cdf(1 - share) * deviation
+        most = by_chance + LEEWAY * (1 - by_chance)
+        return float(min(np.quantile(self.scores, 1 - share), most))
 
 
 def draw_rows(num_rows: int, live: NDArray[np.bool_] | None) -> NDArray[np.int64]:

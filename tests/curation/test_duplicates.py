@@ -183,3 +183,20 @@ def test_what_is_wrong_is_told(tmp_path: Path) -> None:
     for by in ("clip", "segment", "video"):
         assert collection.where("clip_id = 0").duplicates(by=by).num_rows == 0
     assert -1 < copy_threshold() < 1
+
+
+def test_a_small_library_of_hardly_anything_but_copies_has_its_groups(tmp_path: Path) -> None:
+    random = np.random.default_rng(3)
+    originals = {f"v{number}": random.standard_normal((4, 8)) for number in range(12)}
+    videos = {
+        f"{name}-{copy}": (own + 0.02 * random.standard_normal(own.shape)).astype(np.float32)
+        for name, own in originals.items()
+        for copy in range(4)
+    }
+    table = collection_of(tmp_path, videos).duplicates(0.95, by="video")
+    groups: dict[int, set[str]] = {}
+    for row in table.to_pylist():
+        groups.setdefault(row["group"], set()).add(Path(row["path"]).stem)
+        assert row["share"] == pytest.approx(1.0)
+    wanted = [{f"{name}-{copy}" for copy in range(4)} for name in originals]
+    assert sorted(map(sorted, groups.values())) == sorted(map(sorted, wanted))
