@@ -168,11 +168,16 @@ class Questions(Reviews, Showing):
             return outliers.outliers(part, limit, progress or unheard)
 
     def propose(self, groups: pa.Table, keep: str = "longest") -> Proposal:
-        """Choose of each group of duplicates the file to keep, and propose to drop the others.
+        """Choose of each group of duplicates the file to keep, and propose to drop what it shows.
+
+        What the kept file does not show, by where both are in the first of the group, is not
+        dropped beside it: of that the best is kept too, and so on.
 
         Args:
             groups: What `duplicates(by="video")` answers, or a part of it; any table with the
-                columns `group`, `path` and `video_id`, each path once.
+                columns `group`, `path` and `video_id`, each path once. Without `share`,
+                `start_seconds`, `end_seconds` and `offset_seconds` all of a group are taken to
+                show the same.
             keep: `longest`: to a tenth of a second, and of equals the one with most pixels, then
                 bytes; `highest-resolution`: most pixels, then longest, then bytes; `first`: the
                 first of the group; or a column of `videos()`, metadata included, whose highest

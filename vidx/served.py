@@ -119,7 +119,7 @@ class Served:
 
 _PROPOSALS = "/v1/proposals"
 _NEEDED = ("group", "path", "video_id")
-_TOLD = ("score", "share")
+_TOLD = ("score", "share", "start_seconds", "end_seconds", "offset_seconds")
 
 
 def _check_files(groups: pa.Table) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from curated_collections import kinds
+from curated_collections import collection_of, kinds
 from made_collections import commit, draw_video
 
 import vidx
@@ -95,6 +95,35 @@ def test_the_best_of_each_group_is_kept_and_why_is_told(collection) -> None:
     paths = [row["path"] for row in rows]
     collection.set_metadata({"path": paths[1:], "stars": [3, 1, None, 4, 9]})
     assert names(proposed(collection, "stars"), "keep") == ["0/c0.mp4", "1/c1.mp4"]
+
+
+@pytest.mark.parametrize("best", ["one", "two", "three", "joined"])
+def test_nothing_goes_that_what_is_kept_does_not_show(tmp_path: Path, best: str) -> None:
+    random = np.random.default_rng(5)
+    parts = {name: random.standard_normal((6, 8)).astype(np.float32) for name in ("X", "Y", "Z")}
+    shown = {"one": "X", "two": "Y", "three": "Z", "joined": "XYZ", "again": "Y"}
+    videos = {name: np.concatenate([parts[part] for part in own]) for name, own in shown.items()}
+    paths = {name: (f"/lib/{name}.mp4",) for name in videos}
+    collection = collection_of(tmp_path, {**videos, **kinds(10, spread=2.0)}, **paths)
+    collection.set_metadata({"path": [f"/lib/{best}.mp4"], "stars": [1]})
+    groups = collection.duplicates(0.99, by="video")
+    assert {row["group"] for row in groups.to_pylist()} == {0}
+    proposal = collection.propose(groups, "stars")
+    rows = [
+        (row["action"], Path(row["path"]).stem, row["beside"]) for row in proposal.table.to_pylist()
+    ]
+    assert rows[0] == ("keep", best, None)
+    for action, name, beside in rows:
+        if action == "drop":
+            assert set(shown[name]) <= set(shown[Path(beside).stem])
+    kept = {part for action, name, _ in rows if action == "keep" for part in shown[name]}
+    assert kept == {"X", "Y", "Z"}
+    dropped = {name for action, name, _ in rows if action == "drop"}
+    assert dropped == (
+        {"one", "two", "three", "again"}
+        if best == "joined"
+        else {"one", "two", "three", "again"} - {best}
+    )
 
 
 def test_applied_and_undone_is_as_if_nothing_had_been(collection, tmp_path: Path) -> None:

@@ -1,10 +1,11 @@
-"""`propose`: of each group of duplicate files one to keep, and the others to drop."""
+"""`propose`: of each group of duplicate files the best to keep, and to drop what it shows."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from vidx.curating.copies import HALF
 from vidx.errors import UsageError, VidxError
 from vidx.store.catalogue import Catalogue
 from vidx.store.proposals import facts_of, table_of
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 NEEDED = ("group", "path", "video_id")
+PLACE = ("start_seconds", "end_seconds", "offset_seconds", "share")
 SHOWN = 5  # paths that are named
 
 Row: TypeAlias = dict[str, Any]
@@ -97,18 +99,47 @@ WAYS: dict[str, Callable[[Row], Any]] = {
 
 
 def _of_group(members: list[Row], keep: str, worth: Callable[[Row], Any]) -> list[Row]:
+    """The best and those that it shows; and so on with what is left, for no footage is to go."""
+    rows, left = [], members
+    while left:
+        best = _best(left, keep, worth)
+        told = _told(best, keep)
+        rows.append({**best, "action": "keep", "beside": None, "why": f"{keep}: {told}"})
+        others, left = [one for one in left if one is not best], []
+        for one in others:
+            if _shows(best, one):
+                why = f"{_told(one, keep)}, beside {told}"
+                rows.append({**one, "action": "drop", "beside": best["path"], "why": why})
+            else:
+                left.append(one)
+    return rows
+
+
+def _best(members: list[Row], keep: str, worth: Callable[[Row], Any]) -> Row:
     try:
-        best = max(members, key=worth)
+        return max(members, key=worth)
     except TypeError as error:
         raise UsageError(f"keep={keep!r}: its values have no order: {error}") from error
-    rows = []
-    for row in [best, *(one for one in members if one is not best)]:
-        kept = row is best
-        told = _told(row, keep)
-        why = f"{keep}: {told}" if kept else f"{told}, beside {_told(best, keep)}"
-        beside = None if kept else best["path"]
-        rows.append({**row, "action": "keep" if kept else "drop", "beside": beside, "why": why})
-    return rows
+
+
+def _shows(kept: Row, other: Row) -> bool:
+    """Whether more than half of a member is in another one, by where both are in the first.
+
+    Both are like the first of their group, but that may show one behind the other. Where groups
+    do not tell the places, all members are taken to be alike.
+    """
+    if any(one.get(name) is None for one in (kept, other) for name in PLACE):
+        return True
+    start, end = _place(other)
+    kept_start, kept_end = _place(kept)
+    both = max(0.0, min(end, kept_end) - max(start, kept_start))
+    return bool(other["share"] * both > HALF * (end - start))
+
+
+def _place(row: Row) -> tuple[float, float]:
+    """Where a member is in the first of its group, in seconds."""
+    start, end, offset, _ = (row[name] for name in PLACE)
+    return start + offset, end + offset
 
 
 def _told(row: Row, keep: str) -> str:

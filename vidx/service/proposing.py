@@ -39,6 +39,9 @@ class GroupColumns(Strict):
     video_id: Annotated[list[VideoId], Field(max_length=MOST_FILES)]
     score: Annotated[list[float | None], Field(max_length=MOST_FILES)] | None = None
     share: Annotated[list[float | None], Field(max_length=MOST_FILES)] | None = None
+    start_seconds: Annotated[list[float | None], Field(max_length=MOST_FILES)] | None = None
+    end_seconds: Annotated[list[float | None], Field(max_length=MOST_FILES)] | None = None
+    offset_seconds: Annotated[list[float | None], Field(max_length=MOST_FILES)] | None = None
 
     @model_validator(mode="after")
     def _is_table(self) -> GroupColumns:
@@ -52,11 +55,12 @@ class GroupColumns(Strict):
 
 
 class Groups(Strict):
-    """Groups of equal files, and which of each is kept.
+    """Groups of files that show the same, and what of each is kept.
 
     Attributes:
         groups: Columns of one length: `group`, `path` and `video_id`, as `GET /v1/duplicates` with
-            `by=video` tells them, and `score` and `share` if you like.
+            `by=video` tells them, and if you like `score`, `share`, `start_seconds`, `end_seconds`
+            and `offset_seconds`: with these what the kept one does not show is kept too.
         keep: As for `Collection.propose`.
     """
 
@@ -125,7 +129,7 @@ class ProposalRow(BaseModel):
 
 @router.post("/proposals", response_model=ProposalBody, status_code=201)
 async def propose(core: Given, body: Groups) -> Response:
-    """Propose to keep one file of each group, and to drop the others; nothing is done yet."""
+    """Propose what to keep of each group and what to drop; nothing is done yet."""
 
     def make() -> ProposalBody:
         with refusing(409):

@@ -5,7 +5,7 @@ import { playOn } from "./card.js";
 import { acts } from "./clips.js";
 import { button, count, far, fileName, make, notice, span, time } from "./dom.js";
 import { Grid } from "./grid.js";
-import { Choices } from "./pairs.js";
+import { Choices, columns } from "./pairs.js";
 import { Proposals } from "./proposals.js";
 
 const PAIR_PIXELS = 292;
@@ -14,6 +14,7 @@ const NARROW_PAIR_PIXELS = 470;
 const WAYS = { longest: "the longest", "highest-resolution": "the highest resolution", first: "the left one" };
 const ABOUT =
   "Videos of which more than half is in another one. Nothing is done before a proposal is applied, and files stay as they are.";
+const PLACE = ["start_seconds", "end_seconds", "offset_seconds"]; // so that no footage is lost
 const SIDES = { left: "Keep left", both: "Keep both", right: "Keep right" };
 
 /** Show the groups that an address asks for, such as "#duplicates?threshold=0.6". */
@@ -117,8 +118,7 @@ function deciding(choices, redraw, asked, write) {
 async function decideAll(choices, asked, way) {
   const rows = await api.all("/duplicates", { by: "video", ...asked });
   if (!rows.length) return;
-  const columns = (name) => rows.map((row) => row[name]);
-  const groups = { group: columns("group"), path: columns("path"), video_id: columns("video_id") };
+  const groups = columns(rows, ["group", "path", "video_id", "score", "share", ...PLACE]);
   const { proposal_id: id } = await api.propose(groups, way);
   const decided = await api.proposalRows(id);
   await api.forgetProposal(id); // it was for looking only

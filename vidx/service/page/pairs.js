@@ -65,8 +65,7 @@ export class Choices {
       const kept = this.members.get(group).find((row) => !dropped.includes(row));
       return dropped.length ? [kept, ...dropped] : [];
     });
-    const column = (name) => rows.map((row) => row[name]);
-    return Object.fromEntries(["group", "path", "video_id", "score", "share"].map((name) => [name, column(name)]));
+    return columns(rows, ["group", "path", "video_id", "score", "share"]);
   }
 
   /** Of a pair that has one side kept, the other goes; the first goes where any right side is kept. */
@@ -76,4 +75,9 @@ export class Choices {
     const lost = others.filter((row) => side(row) === "left");
     return others.some((row) => side(row) === "right") ? [first, ...lost] : lost;
   }
+}
+
+/** Some columns of rows. */
+export function columns(rows, names) {
+  return Object.fromEntries(names.map((name) => [name, rows.map((row) => row[name])]));
 }
