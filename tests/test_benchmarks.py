@@ -219,3 +219,13 @@ def test_wrong_hits_beside_a_writer_are_counted(benchmark) -> None:
     assert writer.wrong([hit(3, video_id="a")], query, 8, 0)["wrong_videos"] == 1
     assert writer.wrong([hit(145)], query, 8, 100)["removed_hits"] == 0  # added after the removal
     assert writer.wrong([hit(145)], query, 8, 200)["removed_hits"] == 1
+
+
+@pytest.mark.long
+def test_an_index_in_parts_is_measured_beside_one_in_one_file(benchmark, tmp_path) -> None:
+    parts = benchmark("index_parts")
+    found = parts.measure(tmp_path, 4000, 8, 2)
+    assert found["made"]["parts"]["parameters"]["num_parts"] == 2
+    assert [builder["rows"] for builder in found["builders"]] == [2000, 2000]
+    assert min(side["recall_at_10"] for side in found["search"].values()) > 0.8
+    assert "2 parts" in parts.table({"clips": 4000, "dim": 8, "parts": 2, "index_parts": found})

@@ -17,6 +17,7 @@ from made_collections import DIM, commit, draw_video, path_of
 from numpy.typing import NDArray
 
 import vidx
+from vidx.index import normalized
 from vidx.store.layout import Layout
 from vidx.views import extend_index
 
@@ -92,6 +93,31 @@ def test_searches_through_codes_leave_out_what_was_removed_and_have_what_is_new(
             assert {hit.clip_id for hit in hits} <= live.keys()
 
 
+def test_an_index_in_parts_finds_what_comparing_all_finds_after_removals_and_additions(
+    layout: Layout, collection: vidx.Collection
+) -> None:
+    report = collection.index(vidx.IndexOptions(kind="ivf", target_recall=0.9, num_parts=4))
+    assert report.parameters["num_parts"] == report.copy.parameters["num_parts"] == 4
+    sides = ["odd" if number % 2 else "even" for number in range(100)]
+    collection.set_metadata({"path": [path_of(f"v{i}") for i in range(100)], "side": sides})
+    collection.remove([path_of(f"v{number}") for number in range(0, 100, 10)])
+    fill(layout, 100, 30)
+    commit(layout, *(draw_video(f"v{number}", 6) for number in range(130, 140)))  # not indexed
+    odd = vidx.SearchOptions(where="side = 'odd'")
+    for options in (vidx.SearchOptions(), odd):
+        asked = collection.where(options.where) if options.where else collection
+        ids, vectors = asked.vectors()
+        truth = normalized(vectors) @ normalized(vectors).T
+        right = 0
+        for row in range(0, len(ids), 20):
+            hits = collection.search_by_vector(vectors[row], 10, options)
+            assert {hit.clip_id for hit in hits} <= set(ids.tolist())
+            right += sum(hit.score >= np.sort(truth[row])[-10] - 1e-5 for hit in hits)
+        assert right >= 0.88 * 10 * len(range(0, len(ids), 20))
+    assert collection.check_index().recall_at_10 >= 0.88
+    assert collection.verify() == []
+
+
 def test_codes_survive_compact_and_rebuild_as_what_was_asked_for(
     collection: vidx.Collection,
 ) -> None:
@@ -115,7 +141,7 @@ def test_a_kill_while_indexing_costs_nothing(
     code = (
         "import sys, vidx\n"
         "collection = vidx.open(sys.argv[1])\n"
-        "collection.index(vidx.IndexOptions(kind='ivf', target_recall=.9),\n"
+        "collection.index(vidx.IndexOptions(kind='ivf', target_recall=.9, num_parts=3),\n"
         "                 progress=lambda step: print(step, flush=True))"
     )
     child = subprocess.Popen([sys.executable, "-c", code, str(layout.root)], stdout=subprocess.PIPE)

@@ -118,6 +118,9 @@ class IndexOptions:
             most 1; 1 is for `exact` alone.
         max_memory_bytes: What codes may take of memory, beside the vectors mapped from disk. None:
             what they need.
+        num_parts: Into how many files of about as many clips each they are divided, which are made
+            one after the other and searched side by side. None: one, or as many as keep each
+            below 2 GiB.
 
     Raises:
         UsageError: A value is out of range.
@@ -126,6 +129,7 @@ class IndexOptions:
     kind: Literal["auto", "exact", "ivf"] = "auto"
     target_recall: float = 0.95
     max_memory_bytes: int | None = None
+    num_parts: int | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in ("auto", "exact", "ivf"):
@@ -134,7 +138,7 @@ class IndexOptions:
             raise UsageError(
                 f"target_recall={self.target_recall}: it takes a number above 0, at most 1."
             )
-        _check(1, max_memory_bytes=self.max_memory_bytes)
+        _check(1, max_memory_bytes=self.max_memory_bytes, num_parts=self.num_parts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

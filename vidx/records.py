@@ -676,7 +676,8 @@ class IndexReport:
     Attributes:
         kind: `exact` compares every clip; `ivf` compares the best by codes in inverted lists.
         parameters: Of `ivf`: `num_lists`, `num_probes` (lists that are looked through) and
-            `refine` (candidates compared exactly for each clip asked for).
+            `refine` (candidates compared exactly for each clip asked for), of each part; and
+            `num_parts`, where there are several.
         clips: Vectors in the index, those of removed clips included.
         target_recall: Of the first ten, as asked for.
         recall_at_1, recall_at_10, recall_at_100: Share of the true neighbours that are found, by

@@ -47,12 +47,25 @@ def test_it_shows_what_was_made_and_check_shows_what_is(vidx, folder) -> None:
     assert "exact, 360 vectors" in vidx("info", *arguments)[1]
 
 
+def test_parts_are_made_as_asked_and_told(vidx, folder) -> None:
+    arguments = ("--collection", folder)
+    code, out, _ = vidx("index", *arguments, "--kind", "ivf", "--parts", "2")
+    assert code == 0
+    assert "num parts" in out
+    _, out, _ = vidx("index", *arguments, "--check", "--json")
+    assert json.loads(out)["parameters"]["num_parts"] == 2
+    assert "360 vectors in 2 parts" in vidx("info", *arguments)[1]
+
+
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
         (("--max-memory", "lots"), "write 500M or 2G"),
         (("--max-memory", "1k", "--kind", "ivf"), "more than the 0.001 MB allowed"),
         (("--target-recall", "1.5"), "1.5"),
+        (("--parts", "0"), "0"),
+        (("--parts", "4", "--kind", "ivf"), "num_parts=4"),
+        (("--check", "--parts", "2"), "takes no wishes"),
         (("--target-recall", "1", "--kind", "ivf"), "never surely all"),
         (("--kind", "hnsw"), "hnsw"),
         (("--check", "--kind", "ivf"), "takes no wishes"),

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from made_indexes import DIM, IVF, ROWS, VECTORS, clustered, make, part, true_scores
 from numpy.typing import NDArray
 
 from vidx import index as indexes
@@ -18,38 +19,6 @@ from vidx.index.codes import Codes
 from vidx.index.exact import normalized
 from vidx.options import IndexOptions
 from vidx.records import IndexProgress, Likeness
-
-DIM, ROWS, CLIPS_A_VIDEO = 40, 6000, 6
-IVF = IndexOptions(kind="ivf", target_recall=0.9)
-Part = tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int32]]
-
-
-def clustered(rows: int, seed: int = 0) -> NDArray[np.float32]:
-    """Clips of one video are alike, and videos of one kind are; some directions rule."""
-    random = np.random.default_rng(seed)
-    widths = np.arange(1, DIM + 1) ** -0.5
-    kinds = np.random.default_rng(9).standard_normal((30, DIM))
-    videos = kinds[random.integers(0, 30, rows // CLIPS_A_VIDEO + 1)]
-    videos = videos + 0.6 * random.standard_normal(videos.shape)
-    clips = np.repeat(videos, CLIPS_A_VIDEO, axis=0)[:rows]
-    return ((clips + 0.5 * random.standard_normal(clips.shape)) * widths).astype(np.float32)
-
-
-VECTORS = clustered(ROWS)
-
-
-def part(start: int, end: int) -> Part:
-    ids = np.arange(start, end)
-    return ids, VECTORS[start:end], (ids // CLIPS_A_VIDEO).astype(np.int32)
-
-
-def make(folder: Path, rows: int, asked: IndexOptions = IVF) -> Index:
-    """An index of the first rows, with codes of both likenesses."""
-    parts = [part(i, min(i + 1000, rows)) for i in range(0, rows, 1000)]
-    indexes.build(folder, "u", DIM, parts, end_clip_id=rows, commit=1, numbering="n")
-    index = Index(folder, "u", DIM)
-    index.make_codes(asked, lambda _step: None)
-    return Index(folder, "u", DIM)
 
 
 @pytest.fixture(scope="module")
@@ -64,20 +33,6 @@ def made(made_once: Path, request: pytest.FixtureRequest, monkeypatch: pytest.Mo
     """An index of which a search compares all of some lists, or what their codes choose."""
     monkeypatch.setattr(space, "FEW_ROWS", space.FEW_ROWS if request.param != "codes" else 0)
     return Index(made_once, "u", DIM)
-
-
-def true_scores(
-    index: Index,
-    queries: NDArray[np.float32],
-    k: int,
-    allowed: NDArray[np.bool_] | None,
-    likeness: Likeness,
-) -> NDArray[np.float64]:
-    """The best scores of all rows, by float64 and a full sort."""
-    rows = np.arange(len(index)) if allowed is None else np.flatnonzero(allowed)
-    asked = index.project(queries, likeness).astype(np.float64)
-    scores = asked @ index.vectors_of(rows, likeness).astype(np.float64).T
-    return -np.sort(-scores, axis=1)[:, :k]
 
 
 @pytest.mark.parametrize("likeness", ["similar", "copy"])
@@ -165,7 +120,7 @@ def test_all_of_short_lists_are_compared_and_of_long_ones_what_their_codes_choos
     first, _ = opened.search(VECTORS[:30], 10)
     assert chosen == []
     num_probes = opened.header.codes["similar"].settings.num_probes
-    codes = Codes.open(made_once / opened.header.codes["similar"].file)
+    codes = Codes.open(made_once / opened.header.codes["similar"].parts[0].file)
     lengths = [len(rows) for rows in codes.members(opened.project(VECTORS[:30]), num_probes)]
     monkeypatch.setattr(space, "LONG_ROWS", int(np.median(lengths)))
     second, _ = opened.search(VECTORS[:30], 10)
@@ -242,7 +197,7 @@ def test_damaged_codes_cost_time_and_one_warning(
     tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     index = make(tmp_path, 2000)
-    path = tmp_path / index.header.codes["similar"].file
+    path = tmp_path / index.header.codes["similar"].parts[0].file
     size = path.stat().st_size
     if damage == "lost":
         path.unlink()

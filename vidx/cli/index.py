@@ -61,6 +61,14 @@ class Size(click.ParamType[int]):
     help="exact compares every clip; ivf has codes find candidates first; auto chooses by the "
     "number of clips.",
 )
+@click.option(
+    "--parts",
+    "num_parts",
+    metavar="N",
+    type=click.IntRange(1),
+    help="Divide the index into so many files, made one after the other and searched side by side. "
+    "By itself it is divided where a file would have more than 2 GiB.",
+)
 @click.option("--check", is_flag=True, help="Change nothing: search, and compare with the truth.")
 @json_option
 @quiet_option
@@ -97,6 +105,8 @@ def described(report: IndexReport) -> str:
     vectors = count(report.clips, "vector")
     if report.kind == "exact":
         return f"exact, {vectors}"
+    if num_parts := report.parameters.get("num_parts"):
+        vectors = f"{vectors} in {num_parts} parts"
     found = f"recall {report.recall_at_10:.3f} of the ten closest, {report.p50_ms:.2g} ms a query"
     return f"{report.kind}, {vectors}, {found}"
 

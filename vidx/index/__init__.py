@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 
 from vidx.errors import CollectionDamaged
 from vidx.index import building, files, header, tuning
-from vidx.index.building import Progress
 from vidx.index.codes import Codes
 from vidx.index.exact import merge, normalized, search_exact
 from vidx.index.files import Matrix, Parts
 from vidx.index.header import CodesFile, Measured
-from vidx.index.space import Space
+from vidx.index.parted import Parted
+from vidx.index.parts import Progress, open_part
 from vidx.index.whitening import Whitening
 from vidx.options import IndexOptions
 from vidx.records import IndexReport, Likeness
@@ -73,7 +73,7 @@ class Index:
         self.newer = files.empty_matrix(dim)
         self._whitened = opened[2] if opened else None
         self._lock = threading.Lock()
-        self._parts: dict[Likeness, tuple[Space, NDArray[np.float32]]] = {}
+        self._parts: dict[Likeness, tuple[Parted, NDArray[np.float32]]] = {}
 
     @property
     def end_clip_id(self) -> int:
@@ -162,32 +162,29 @@ class Index:
         found[~late], found[late] = space.vectors[rows[~late]], newer[rows[late] - old]
         return found
 
-    def _part(self, likeness: Likeness) -> tuple[Space, NDArray[np.float32]]:
+    def _part(self, likeness: Likeness) -> tuple[Parted, NDArray[np.float32]]:
         """The rows on disk and the newer vectors, of one likeness; made when first asked for."""
         with self._lock:
             if likeness not in self._parts:
                 self._parts[likeness] = self._opened(likeness)
             return self._parts[likeness]
 
-    def _opened(self, likeness: Likeness) -> tuple[Space, NDArray[np.float32]]:
+    def _opened(self, likeness: Likeness) -> tuple[Parted, NDArray[np.float32]]:
         if likeness == "similar":
             vectors, newer = self.indexed.vectors, self.newer.vectors
         else:
             newer = self._whitening.apply(self.newer.vectors)
             vectors = self._whitened.vectors if self._whitened else newer[:0]
-        codes_file = self.header.codes.get(likeness) if self.header else None
-        if codes_file is None:
-            return Space(vectors), newer
-        return Space(vectors, self._codes(codes_file), codes_file.settings), newer
+        codes = self.header.codes.get(likeness) if self.header else None
+        if codes is None:
+            return Parted.of(vectors), newer
+        parts = [(part.rows, self._codes(part)) for part in codes.parts]
+        return Parted.of(vectors, parts, codes.settings), newer
 
-    def _codes(self, codes_file: CodesFile) -> Codes | None:
-        """The codes, mapped; None where they are gone, or damaged, which is told."""
-        path = self.folder / codes_file.file
+    def _codes(self, part: CodesFile) -> Codes | None:
+        """The codes of a part, mapped; None where they are gone, or damaged, which is told."""
         try:
-            codes = Codes.open(path)
-            if (codes.rows, path.stat().st_size) != (codes_file.rows, codes_file.num_bytes):
-                raise ValueError(f"{path.name} is not what index.json says")
-            return codes
+            return open_part(self.folder, part)
         except FileNotFoundError as error:
             if header.read_header(self.folder, self.collection) != self.header:
                 return None  # a writer has put others in their place: the next look finds them
@@ -195,8 +192,9 @@ class Index:
         except (OSError, ValueError) as error:
             problem = error
         logger.warning(
-            "codes of the index cannot be read, so every clip is compared: %s. `vidx index` makes "
-            "them anew.",
+            "codes of the index cannot be read, so each of their %d clips is compared: %s. "
+            "`vidx index` makes them anew.",
+            part.rows,
             problem,
         )
         return None
@@ -290,6 +288,8 @@ class Index:
             measured, parameters = Measured(1.0, 1.0, 1.0, None, None), {}
         else:
             measured, parameters = codes.measured, asdict(codes.settings)
+            if len(codes.parts) > 1:
+                parameters["num_parts"] = len(codes.parts)
         return IndexReport(
             kind="ivf" if codes else "exact",
             parameters=parameters,
@@ -319,7 +319,7 @@ class Index:
         """
         report, space = self.report(likeness), self._part(likeness)[0]
         mask = None if live is None else live[: len(self.indexed.ids)]
-        if space.codes is None:  # also where its file is damaged: every clip is compared
+        if not space.has_codes:  # also where their files are damaged: every clip is compared
             exact = Measured(1.0, 1.0, 1.0, *tuning.milliseconds(space, live=mask))
             report = replace(report, kind="exact", parameters={}, bytes_per_vector=0.0)
             return replace(report, **asdict(exact))

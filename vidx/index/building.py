@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from vidx.durable import sync_file
 from vidx.errors import UsageError
-from vidx.index.codes import BLOCK_ROWS, POINTS_A_LIST, Codes, expected_bytes, lists_for
-from vidx.index.files import Matrix, next_number, open_index, switch, writing
-from vidx.index.header import CodesFile, Header, Measured, Settings
-from vidx.index.space import Space
+from vidx.index.codes import Codes, expected_bytes
+from vidx.index.files import switch, writing
+from vidx.index.header import CodesFile, CodesOf, Header, Measured, Settings
+from vidx.index.parted import Parted
+from vidx.index.parts import (
+    PART_BYTES,
+    Progress,
+    blocks,
+    build_part,
+    divided,
+    next_names,
+    open_part,
+    rows_of,
+    write,
+)
 from vidx.index.tuning import NUM_MEASURED, NUM_TUNED, ask, measure, tuned
 from vidx.options import IndexOptions
 from vidx.records import IndexProgress, Likeness
@@ -27,7 +33,6 @@ TRAIN_AGAIN = 2  # when there are so many times as many rows
 LATE_SHARE = 0.02  # of rows without codes beside those that have some
 LATE_ROWS = 2000
 
-Progress = Callable[[IndexProgress], None]
 logger = logging.getLogger("vidx")
 
 
@@ -81,7 +86,11 @@ def _is_due(header: Header, likeness: Likeness) -> bool:
 def refusal(header: Header) -> str:
     """Why codes cannot be had as asked; empty where they can."""
     asked = header.asked
-    needed = sum(expected_bytes(header.rows, dim) for dim in header.dims().values())
+    needed = sum(
+        expected_bytes(len(rows), dim)
+        for dim in header.dims().values()
+        for rows in _ranges(header, dim)
+    )
     most = asked.max_memory_bytes
     if most is not None and needed > most:
         return (
@@ -90,6 +99,11 @@ def refusal(header: Header) -> str:
         )
     if asked.kind == "ivf" and header.rows < LEAST_ROWS:
         return f"codes are learned from {LEAST_ROWS} clips or more, and there are {header.rows}"
+    if asked.num_parts and header.rows < LEAST_ROWS * asked.num_parts:
+        return (
+            f"num_parts={asked.num_parts}: codes are learned from {LEAST_ROWS} clips or more each, "
+            f"and there are {header.rows} for all"
+        )
     if asked.target_recall >= 1:
         return "target_recall=1: codes find most neighbours, and never surely all"
     return ""
@@ -106,13 +120,13 @@ def _megabytes(size: int) -> str:
     return f"{size / 1e6:.3g} MB"
 
 
-def needs_rows(codes: CodesFile, rows: int) -> bool:
+def needs_rows(codes: CodesOf, rows: int) -> bool:
     """Whether so many rows have no codes that these are to be added."""
     return rows - codes.rows > max(LATE_ROWS, LATE_SHARE * codes.rows)
 
 
 def grow_codes(folder: Path, header: Header) -> Header:
-    """Give codes to the rows that lack them, where these are many; nothing is learned anew.
+    """Give codes to the rows that lack them, where these are many; older parts stay as they are.
 
     A file of codes that cannot be read is left as it is: searches tell of it.
 
@@ -121,23 +135,29 @@ def grow_codes(folder: Path, header: Header) -> Header:
     """
     if refusal(header):
         return header
-    for likeness, codes_file in header.codes.items():
-        if not needs_rows(codes_file, header.rows):
-            continue
-        try:
-            codes = Codes.open(folder / codes_file.file, to_grow=True)
-        except (OSError, ValueError):
-            continue
-        _, vectors = _rows_of(folder, header, likeness)
-        codes.add(blocks(vectors, codes.rows))
-        with writing(folder):
-            written = _write(folder, likeness, codes)
-            grown = replace(
-                codes_file, file=written.name, num_bytes=written.stat().st_size, rows=codes.rows
-            )
-            header = replace(header, codes=header.codes | {likeness: grown})
-            switch(folder, header)
+    for likeness, codes in header.codes.items():
+        if needs_rows(codes, header.rows) and (parts := _grown(folder, header, likeness)):
+            header = replace(header, codes=header.codes | {likeness: replace(codes, parts=parts)})
+            with writing(folder):
+                switch(folder, header)
     return header
+
+
+def _grown(folder: Path, header: Header, likeness: Likeness) -> tuple[CodesFile, ...]:
+    """Parts for all rows: the last one grows until it is full; empty where it cannot be read."""
+    *parts, last = header.codes[likeness].parts
+    late = range(header.codes[likeness].rows, header.rows)
+    dim = header.dims()[likeness]
+    if expected_bytes(last.rows + len(late), dim) > PART_BYTES:
+        return *parts, last, *_build_parts(folder, header, likeness, divided(late, dim, None))
+    try:
+        codes = Codes.open(folder / last.file, to_grow=True)
+    except (OSError, ValueError):
+        return ()
+    codes.add(blocks(rows_of(folder, header, likeness)[1], late.start))
+    with writing(folder):
+        [name] = next_names(folder, likeness, 1)
+        return *parts, write(folder / name, codes)
 
 
 def _with_codes(
@@ -149,11 +169,11 @@ def _with_codes(
         The new header, already on disk; without such codes as do not reach the recall that is
         asked for, which the log tells.
     """
-    made: dict[Likeness, CodesFile] = {}
+    made: dict[Likeness, CodesOf] = {}
     unreached: dict[Likeness, int] = {}
     for likeness in likenesses:
-        if codes_file := _make_codes(folder, header, likeness, progress):
-            made[likeness] = codes_file
+        if codes := _make_codes(folder, header, likeness, progress):
+            made[likeness] = codes
         else:
             unreached[likeness] = header.rows
     for likeness in likenesses:
@@ -166,61 +186,75 @@ def _with_codes(
 
 def _make_codes(
     folder: Path, header: Header, likeness: Likeness, progress: Progress
-) -> CodesFile | None:
-    """A file of codes from scratch; None where they do not reach what is asked."""
+) -> CodesOf | None:
+    """Codes from scratch; None where they do not reach what is asked."""
     began = time.perf_counter()
-    matrix, vectors = _rows_of(folder, header, likeness)
-    codes = _train(vectors, lists_for(len(vectors)), likeness, progress)
-    codes.add(_telling(blocks(vectors, 0), len(vectors), likeness, progress))
-    found = _tune(Space(vectors, codes), matrix, header.asked, likeness, progress)
-    if found is None:
-        return None
+    ranges = _ranges(header, header.dims()[likeness])
+    parts = _build_parts(folder, header, likeness, ranges, progress)
+    try:
+        found = _tune(folder, header, likeness, parts, progress)
+    except UsageError:
+        for part in parts:
+            (folder / part.file).unlink()
+        raise
+    return CodesOf(parts, header.rows, *found, time.perf_counter() - began) if found else None
+
+
+def _ranges(header: Header, dim: int) -> list[range]:
+    """The rows of each part, as asked."""
+    return divided(range(header.rows), dim, header.asked.num_parts)
+
+
+def _build_parts(
+    folder: Path,
+    header: Header,
+    likeness: Likeness,
+    ranges: list[range],
+    progress: Progress = lambda _step: None,
+) -> tuple[CodesFile, ...]:
+    """One part after the other; none stays where one cannot be written."""
+    made: list[CodesFile] = []
+    total = sum(map(len, ranges))
+
+    def tell(step: IndexProgress) -> None:
+        if step.stage == "adding":
+            done = sum(part.rows for part in made)
+            step = replace(step, done=done + step.done, total=total)
+        progress(step)
+
     with writing(folder):
-        path = _write(folder, likeness, codes)
-        return CodesFile(
-            path.name, path.stat().st_size, codes.rows, codes.rows, *found,
-            build_seconds=time.perf_counter() - began,
-        )  # fmt: skip
-
-
-def _rows_of(
-    folder: Path, header: Header, likeness: Likeness
-) -> tuple[Matrix, NDArray[np.float32]]:
-    """The rows on disk, and their vectors of this likeness."""
-    opened = open_index(folder, header.collection, header.dim)
-    assert opened  # noqa: S101 - its header is at hand
-    _, matrix, whitened = opened
-    if likeness == "copy":
-        assert whitened is not None  # noqa: S101 - there are rows
-        return matrix, whitened.vectors
-    return matrix, matrix.vectors
-
-
-def _train(
-    vectors: NDArray[np.float32], num_lists: int, likeness: Likeness, progress: Progress
-) -> Codes:
-    progress(IndexProgress(likeness, "training", 0, 1))
-    count = min(len(vectors), POINTS_A_LIST * num_lists)
-    some = np.sort(np.random.default_rng(0).permutation(len(vectors))[:count])
-    codes = Codes.train(vectors[some], num_lists)
-    progress(IndexProgress(likeness, "training", 1, 1))
-    return codes
+        names = next_names(folder, likeness, len(ranges))
+        try:
+            for rows, name in zip(ranges, names, strict=True):
+                made.append(build_part(folder, header, likeness, rows, name, tell))
+        except OSError:
+            for part in made:
+                (folder / part.file).unlink()
+            raise
+    return tuple(made)
 
 
 def _tune(
-    space: Space, matrix: Matrix, asked: IndexOptions, likeness: Likeness, progress: Progress
+    folder: Path,
+    header: Header,
+    likeness: Likeness,
+    parts: tuple[CodesFile, ...],
+    progress: Progress,
 ) -> tuple[Settings, Measured] | None:
-    """Settings that reach the target, and what other queries find with them."""
+    """Settings that reach the target with all parts, and what other queries find with them."""
     progress(IndexProgress(likeness, "tuning", 0, 1))
-    questions = ask(space.vectors, matrix.videos, NUM_TUNED + NUM_MEASURED)
-    settings = tuned(space, matrix.videos, questions.part(slice(NUM_TUNED)), asked.target_recall)
+    matrix, vectors = rows_of(folder, header, likeness)
+    space = Parted.of(vectors, [(part.rows, open_part(folder, part)) for part in parts])
+    questions = ask(vectors, matrix.videos, NUM_TUNED + NUM_MEASURED)
+    target = header.asked.target_recall
+    settings = tuned(space, matrix.videos, questions.part(slice(NUM_TUNED)), target)
     if isinstance(settings, float):
-        _tell_unreached(asked, likeness, settings)
+        _tell_unreached(header.asked, likeness, settings)
         return None
     held_out = questions.part(slice(NUM_TUNED, None))
     if not len(held_out.rows):  # so few clips that all were needed
         held_out = questions
-    measured = measure(replace(space, settings=settings), matrix.videos, held_out)
+    measured = measure(space.set(settings), matrix.videos, held_out)
     progress(IndexProgress(likeness, "tuning", 1, 1))
     return settings, measured
 
@@ -238,31 +272,3 @@ def _tell_unreached(asked: IndexOptions, likeness: Likeness, reached: float) -> 
             "Ask for less, or choose kind 'exact'.",
         )
     logger.warning("%s, so every clip is compared.", problem)
-
-
-def blocks(vectors: NDArray[np.float32], start: int) -> Iterator[NDArray[np.float32]]:
-    """The vectors from a row on, some at a time."""
-    for first in range(start, len(vectors), BLOCK_ROWS):
-        yield vectors[first : first + BLOCK_ROWS]
-
-
-def _telling(
-    parts: Iterator[NDArray[np.float32]], total: int, likeness: Likeness, progress: Progress
-) -> Iterator[NDArray[np.float32]]:
-    done = 0
-    for part in parts:
-        yield part
-        done += len(part)
-        progress(IndexProgress(likeness, "adding", done, total))
-
-
-def _write(folder: Path, likeness: Likeness, codes: Codes) -> Path:
-    """A file of its own for codes, on disk."""
-    path = folder / f"{likeness}-{next_number(folder, likeness)}.faiss"
-    try:
-        codes.write(path)
-        sync_file(path)
-    except OSError:
-        path.unlink(missing_ok=True)  # a part of it would keep a full disk full
-        raise
-    return path

@@ -141,7 +141,7 @@ class Codes:
         Returns:
             m arrays of rows, in any order.
         """
-        _, lists = search_exact(self._centres, queries, num_probes)
+        _, lists = search_exact(self._centres, queries, min(num_probes, self.num_lists))
         return [np.concatenate([self._members[one] for one in some]) for some in lists.tolist()]
 
     @cached_property

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from vidx.durable import replacing
 from vidx.index import Index
-from vidx.index.building import Progress
 from vidx.index.closest import Neighbours, closest
 from vidx.index.clustering import Take
 from vidx.index.graph import NEIGHBOURS, WIDTH, neighbours
+from vidx.index.parts import Progress
 from vidx.records import IndexProgress, Likeness
 from vidx.stages import logger
 

@@ -12,7 +12,7 @@ from vidx.errors import CollectionDamaged, CollectionTooNew, UsageError, VidxErr
 from vidx.options import IndexOptions
 from vidx.records import Likeness
 
-INDEX_FORMAT_VERSION = 1
+INDEX_FORMAT_VERSION = 2  # 1 had one file of codes a likeness
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Settings:
     """How codes are searched.
 
     Attributes:
-        num_lists: Lists that the vectors are divided into.
+        num_lists: Lists that the vectors of each part are divided into; the most of any part.
         num_probes: Lists that a search looks through.
         refine: Candidates that are compared exactly, for each neighbour asked for.
     """
@@ -48,25 +48,46 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class CodesFile:
-    """Codes of one likeness: a FAISS file, how it is searched, and how well that was found to do.
+    """A FAISS file with the codes of some rows that follow each other.
 
     Attributes:
         file: Its name.
         num_bytes: Its size.
-        rows: How many rows it has, from the first on.
-        trained_rows: How many there were when it was made from scratch.
-        settings: How it is searched.
-        measured: When it was made from scratch.
-        build_seconds: What that took.
+        rows: How many rows it has.
     """
 
     file: str
     num_bytes: int
     rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class CodesOf:
+    """Codes of one likeness: how they are searched, and how well that was found to do.
+
+    Attributes:
+        parts: Files of the first rows, of those behind them, and so on.
+        trained_rows: How many rows there were when they were made from scratch.
+        settings: How they are searched.
+        measured: When they were made from scratch.
+        build_seconds: What that took.
+    """
+
+    parts: tuple[CodesFile, ...]
     trained_rows: int
     settings: Settings
     measured: Measured
     build_seconds: float
+
+    @property
+    def rows(self) -> int:
+        """How many rows have codes, from the first on."""
+        return sum(part.rows for part in self.parts)
+
+    @property
+    def num_bytes(self) -> int:
+        """The size of all files."""
+        return sum(part.num_bytes for part in self.parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +136,7 @@ class Header:
     generation: int
     copy: CopySpace | None = None
     asked: IndexOptions = field(default_factory=IndexOptions)
-    codes: dict[Likeness, CodesFile] = field(default_factory=dict)
+    codes: dict[Likeness, CodesOf] = field(default_factory=dict)
     unreached: dict[Likeness, int] = field(default_factory=dict)
 
     def dims(self) -> dict[Likeness, int]:
@@ -133,7 +154,7 @@ class Header:
         named = set(matrix_names(self.generation))
         if self.copy:
             named |= {self.copy.file, self.copy.transform}
-        return named | {codes.file for codes in self.codes.values()}
+        return named | {part.file for codes in self.codes.values() for part in codes.parts}
 
     def graph_names(self) -> set[str]:
         """The files that may be there beside them."""
@@ -196,16 +217,23 @@ def write_header(folder: Path, header: Header) -> None:
 def _header(values: dict[str, Any]) -> Header:
     copy, codes = values["copy"], values["codes"]
     nested = {
+        "format_version": INDEX_FORMAT_VERSION,
         "copy": CopySpace(**copy) if copy else None,
         "asked": IndexOptions(**values["asked"]),
-        "codes": {likeness: _codes_file(one) for likeness, one in codes.items()},
+        "codes": {likeness: _codes_of(one) for likeness, one in codes.items()},
     }
     return Header(**values | nested)
 
 
-def _codes_file(values: dict[str, Any]) -> CodesFile:
-    settings, measured = Settings(**values["settings"]), Measured(**values["measured"])
-    return CodesFile(**values | {"settings": settings, "measured": measured})
+def _codes_of(values: dict[str, Any]) -> CodesOf:
+    if "parts" not in values:  # format 1
+        values["parts"] = [{name: values.pop(name) for name in ("file", "num_bytes", "rows")}]
+    nested = {
+        "parts": tuple(CodesFile(**part) for part in values["parts"]),
+        "settings": Settings(**values["settings"]),
+        "measured": Measured(**values["measured"]),
+    }
+    return CodesOf(**values | nested)
 
 
 def broken(folder: Path, problem: str) -> CollectionDamaged:

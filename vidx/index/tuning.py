@@ -6,8 +6,8 @@ A query is a stored clip; clips of its own video are no answers, as they would b
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from vidx.index.codes import BLOCK_ROWS
 from vidx.index.exact import merge
 from vidx.index.header import Measured, Settings
+from vidx.index.parted import Parted
 from vidx.index.space import Space, products
 
 DEPTHS = (1, 10, 100)
@@ -79,7 +80,7 @@ def ask(
 
 
 def measure(
-    space: Space,
+    space: Parted,
     videos: NDArray[np.int32],
     questions: Questions,
     live: NDArray[np.bool_] | None = None,
@@ -98,7 +99,7 @@ def measure(
 
 
 def milliseconds(
-    space: Space,
+    space: Parted,
     rows: NDArray[np.int64] | None = None,
     live: NDArray[np.bool_] | None = None,
 ) -> tuple[float | None, float | None]:
@@ -118,7 +119,7 @@ def milliseconds(
 
 def _recall_at(
     depth: int,
-    space: Space,
+    space: Parted,
     videos: NDArray[np.int32],
     questions: Questions,
     live: NDArray[np.bool_] | None,
@@ -138,7 +139,7 @@ def _recall_at(
 
 
 def checked(
-    space: Space, videos: NDArray[np.int32], live: NDArray[np.bool_] | None = None
+    space: Parted, videos: NDArray[np.int32], live: NDArray[np.bool_] | None = None
 ) -> Measured:
     """Measure with rows drawn for this alone; arguments as for `measure`."""
     questions = ask(space.vectors, videos, NUM_MEASURED, live, seed=1)
@@ -159,7 +160,7 @@ def recall(found: NDArray[np.float32], true_scores: NDArray[np.float32], depth: 
 
 
 def tuned(
-    space: Space, videos: NDArray[np.int32], questions: Questions, target: float
+    space: Parted, videos: NDArray[np.int32], questions: Questions, target: float
 ) -> Settings | float:
     """The quickest settings with which the first ten neighbours are found as often as asked.
 
@@ -173,12 +174,12 @@ def tuned(
         The settings, or the best recall there is where none find as many.
     """
     best: tuple[float, Settings] | None = None
-    for num_probes in _doubled(space.codes.num_lists if space.codes else 1):
+    for num_probes in _doubled(space.num_lists):
         settings = _least_refined(space, videos, questions, min(target + MARGIN, 1), num_probes)
         if isinstance(settings, float):
             reached = settings
             continue
-        seconds = float(np.median(_seconds(replace(space, settings=settings), questions.rows)))
+        seconds = float(np.median(_seconds(space.set(settings), questions.rows)))
         if best and seconds >= best[0]:
             break
         best = seconds, settings
@@ -186,7 +187,7 @@ def tuned(
 
 
 def _least_refined(
-    space: Space,
+    space: Parted,
     videos: NDArray[np.int32],
     questions: Questions,
     target: float,
@@ -196,26 +197,39 @@ def _least_refined(
 
     Candidates come best first, so that those of fewer are the first of those of many.
     """
-    codes = space.codes
-    assert codes  # noqa: S101 - there is nothing to tune without
-    queries = space.vectors[questions.rows]
-    coded = videos[: codes.rows]
-    candidates = np.concatenate(
-        [
-            codes.candidates(query[None], MOST_REFINED * 10, num_probes, coded != videos[row])
-            for query, row in zip(queries, questions.rows, strict=True)
-        ]
-    )
-    scores = products(space.vectors, queries, candidates)
+    queries, own = space.vectors[questions.rows], videos[questions.rows]
+    found, start = [], 0
+    for part in space.parts:
+        inside = videos[start : start + len(part.vectors)]
+        others = (inside != video for video in own)
+        found.append(_candidate_scores(part, queries, num_probes, others))
+        start += len(part.vectors)
     for refine in _doubled(MOST_REFINED):
-        reached = recall(scores[:, : 10 * refine], questions.true_scores, 10)
+        scores = np.concatenate([one[:, : 10 * refine] for one in found], axis=1)
+        reached = recall(scores, questions.true_scores, 10)
         if reached >= target:
-            return Settings(codes.num_lists, num_probes, refine)
+            return Settings(space.num_lists, num_probes, refine)
     return reached
 
 
+def _candidate_scores(
+    part: Space,
+    queries: NDArray[np.float32],
+    num_probes: int,
+    allowed: Iterable[NDArray[np.bool_]],
+) -> NDArray[np.float32]:
+    """The scores of the most candidates of a part, those first that seem to be the closest."""
+    codes = part.codes
+    assert codes  # noqa: S101 - there is nothing to tune without
+    found = [
+        codes.candidates(query[None], MOST_REFINED * 10, num_probes, mask)
+        for query, mask in zip(queries, allowed, strict=True)
+    ]
+    return products(part.vectors, queries, np.concatenate(found))
+
+
 def _seconds(
-    space: Space, rows: NDArray[np.int64], live: NDArray[np.bool_] | None = None
+    space: Parted, rows: NDArray[np.int64], live: NDArray[np.bool_] | None = None
 ) -> list[float]:
     """The time of each of some queries for ten neighbours."""
     times = []
