@@ -14,7 +14,7 @@ import vidx
 from vidx import errors
 
 HEAVY = {"torch", "faiss", "av", "pyarrow", "sqlalchemy", "sqlglot", "numpy", "rich"}
-HEAVY |= {"transformers"}
+HEAVY |= {"transformers", "pymilvus", "pandas"}
 
 
 def imported_by(code: str) -> set[str]:

@@ -263,6 +263,8 @@ def _filters(options: SearchOptions) -> dict[str, Any]:
     """
     if (options.model, options.device, options.dtype) != (None, None, None):
         raise UsageError("model, device and dtype are the service's own", "Leave them out.")
+    if options.via is not None:
+        raise UsageError("a service asks its own index", "Leave via out.")
     if options.where is not None and not isinstance(options.where, str):
         raise UsageError("where is a selection, which cannot be sent", "Give an expression.")
     names = ("by", "where", "path_glob", "exclude_self", "likeness", "diverse")

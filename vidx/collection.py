@@ -46,6 +46,8 @@ if TYPE_CHECKING:
         IndexReport,
         MetadataColumn,
         MetadataReport,
+        PushProgress,
+        PushReport,
         RebuildReport,
         RemoveReport,
         RestoreReport,
@@ -972,6 +974,31 @@ class Collection(Questions, Teaching, Measuring):
         with self._writer(None):
             asked = options or IndexOptions()
             return make_index(self._catalogue(), asked, progress or (lambda _step: None))
+
+    def push_index(
+        self, address: str, *, progress: Callable[[PushProgress], None] | None = None
+    ) -> PushReport:
+        """Put a vector database in step with the collection, for searches with `via`.
+
+        Clips that are new or whose metadata changed are put in, those that are gone taken out. A
+        push that was ended at any moment is gone on with by the next one.
+
+        Args:
+            address: `milvus://HOST[:PORT]/NAME`, `milvus+https://HOST/NAME`, or
+                `milvus:///PATH/FILE.db` for embedded Milvus. User and password are in the
+                environment, as `VIDX_MILVUS_TOKEN=user:password`.
+            progress: Called with a `PushProgress` after each 4096 clips.
+
+        Returns:
+            How many clips there are, were put in and taken out.
+
+        Raises:
+            UsageError: The address is wrong, or `vidx[milvus]` is not installed.
+            VidxError: The database cannot be reached, holds other vectors, or fails.
+        """
+        from vidx.pushing import push
+
+        return push(self._look, address, progress or (lambda _step: None))
 
     def check_index(self) -> IndexReport:
         """Search with clips of the collection, and compare with what should be found.

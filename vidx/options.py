@@ -163,6 +163,8 @@ class SearchOptions:
             the collection's own principal axes, for the same footage, and so do segments. Scores
             of one are not comparable with those of the other.
         diverse: Whether hits that are much like better ones make room for others.
+        via: Address of a vector database that is asked for candidates, to which `push_index` has
+            put the vectors; they are compared by the collection's own. None: the own index.
         model: Where the collection's model lies now, if it has moved.
         device: As for `EmbedOptions`, but `cuda` is one device.
         dtype: As for `EmbedOptions`.
@@ -180,6 +182,7 @@ class SearchOptions:
     exclude_self: bool = False
     likeness: Likeness = "similar"
     diverse: bool = False
+    via: str | None = None
     model: str | os.PathLike[str] | None = None
     device: str | None = None
     dtype: str | None = None
@@ -189,6 +192,12 @@ class SearchOptions:
             raise UsageError(f"by={self.by!r}: it is 'clip', 'video' or 'segment'.")
         if self.likeness not in ("similar", "copy"):
             raise UsageError(f"likeness={self.likeness!r}: it is 'similar' or 'copy'.")
+        if self.via is not None and (self.likeness == "copy" or self.by == "segment"):
+            raise UsageError(
+                f"via={self.via!r}: a database holds the vectors as they are, and copies and "
+                "segments are found by whitened ones.",
+                "Leave out one of the two.",
+            )
         if self.path_glob is not None and not self.path_glob:
             raise UsageError("path_glob='': an empty pattern matches no path; leave it out.")
         _check(0, start_seconds=self.start_seconds)

@@ -636,6 +636,36 @@ class IndexProgress:
 
 
 @dataclass(frozen=True, slots=True)
+class PushProgress:
+    """How far a push to a vector database is.
+
+    Attributes:
+        done: Blocks of 4096 clip_ids that are in step.
+        total: All of them.
+    """
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class PushReport:
+    """What a push to a vector database did.
+
+    Attributes:
+        address: Of the database.
+        num_clips: That it has now: all that live.
+        num_put: Of them put in, or anew as something of their block had changed.
+        num_removed: That were known to be there, and were taken out.
+    """
+
+    address: str
+    num_clips: int
+    num_put: int
+    num_removed: int
+
+
+@dataclass(frozen=True, slots=True)
 class ReportProgress:
     """How far a report is.
 

@@ -16,6 +16,7 @@ from vidx.records import Hit, Likeness, Segment
 from vidx.segment_search import NEAREST, Nearest, search_segments, track
 from vidx.segments import Alignment
 from vidx.store.catalogue import Catalogue, ClipRow
+from vidx.via import Ask, asking
 from vidx.views import View
 
 
@@ -70,11 +71,12 @@ def search_each(
         return
     wanted = min(num_candidates(k), len(view.index)) if options.diverse else k
     one_by_one = options.exclude_self or options.by == "video"
-    for group in ([query] for query in queries) if one_by_one else [queries]:
-        allowed = _allowed_rows(catalogue, view, group[0], options)
-        for query, found in _found(catalogue, view, group, wanted, options, allowed):
-            chosen = _spread(view, found, k, _space(options)) if options.diverse else found
-            yield _hits(catalogue, view, query, chosen, _space(options))
+    with asking(catalogue, view, options) as ask:
+        for group in ([query] for query in queries) if one_by_one else [queries]:
+            allowed = _allowed_rows(catalogue, view, group[0], options)
+            for query, found in _found(catalogue, view, group, wanted, options, allowed, ask):
+                chosen = _spread(view, found, k, _space(options)) if options.diverse else found
+                yield _hits(catalogue, view, query, chosen, _space(options))
 
 
 def _space(options: SearchOptions) -> Likeness:
@@ -88,16 +90,17 @@ def _found(
     k: int,
     options: SearchOptions,
     allowed: NDArray[np.bool_] | None,
+    ask: Ask,
 ) -> Iterator[tuple[Query, list[_Match]]]:
     """Each query with its k best matches."""
     if options.by == "video":
         for query in queries:
-            yield query, _best_of_each_video(view, query.vectors, k, allowed, options.likeness)
+            yield query, _best_of_each_video(view, query.vectors, k, allowed, options.likeness, ask)
         return
     vectors = np.concatenate([query.vectors for query in queries])
     is_segment = options.by == "segment"
     depth = min(NEAREST, len(view.index)) if is_segment else k
-    scores, rows = view.index.search(vectors, depth, allowed, _space(options))
+    scores, rows = ask(vectors, depth, allowed, _space(options))
     ends = np.cumsum([len(query.vectors) for query in queries])[:-1]
     parts = zip(np.split(scores, ends), np.split(rows, ends), strict=True)
     for query, near in zip(queries, map(Nearest._make, parts), strict=True):
@@ -178,6 +181,7 @@ def _best_of_each_video(
     k: int,
     allowed: NDArray[np.bool_] | None,
     likeness: Likeness,
+    ask: Ask,
 ) -> list[_Match]:
     """The best clips of the k closest videos.
 
@@ -186,7 +190,7 @@ def _best_of_each_video(
     """
     best: dict[int, _Match] = {}
     while len(best) < k:
-        near = Nearest(*view.index.search(queries, k, allowed, likeness))
+        near = Nearest(*ask(queries, k, allowed, likeness))
         matches = _best_clips(view, near, k)
         if not matches:
             break

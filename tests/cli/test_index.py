@@ -115,3 +115,27 @@ def test_copies_are_searched_for_on_request(vidx, folder) -> None:
     assert code == 0
     assert [hit["likeness"] for hit in json.loads(out)] == ["copy"] * 3
     assert json.loads(out)[0]["clip_id"] == 5
+
+
+def test_push_puts_a_database_in_step_and_search_asks_it(vidx, folder, tmp_path) -> None:
+    pytest.importorskip("pymilvus")
+    address, arguments = f"milvus://{tmp_path}/a.db", ("--collection", folder)
+    code, out, err = vidx("index", "push", address, *arguments, "--json")
+    assert (code, err) == (0, "")
+    assert json.loads(out) == {
+        "address": address,
+        "num_clips": 360,
+        "num_put": 360,
+        "num_removed": 0,
+    }
+    code, out, _ = vidx("index", "push", address, *arguments)
+    assert f"360 clips in {address}: 0 put in, 0 taken out." in out
+    asked = ("search", "7", *arguments, "--json")
+    code, out, err = vidx(*asked, "--via", address)
+    assert (code, err) == (0, "")
+    found, own = json.loads(out), json.loads(vidx(*asked)[1])
+    assert [hit["clip_id"] for hit in found] == [hit["clip_id"] for hit in own]
+    assert found[0] == own[0]
+    assert vidx(*asked, "--via", address, "--copies")[0] == 2
+    assert vidx("index", "--parts", "2", "push", address)[0] == 2
+    assert vidx("index", "push", "milvus://127.0.0.1:1/clips", *arguments)[0] == 4

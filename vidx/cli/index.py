@@ -10,7 +10,7 @@ import click
 from click.core import ParameterSource
 
 from vidx.cli.options import collection_option, json_option, quiet_option
-from vidx.cli.progress import showing_index
+from vidx.cli.progress import showing_index, showing_push
 from vidx.cli.render import print_json, print_table
 from vidx.collection import open_collection
 from vidx.options import IndexOptions
@@ -36,7 +36,7 @@ class Size(click.ParamType[int]):
         return int(float(match[1]) * SIZES[match[2]])
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @collection_option
 @click.option(
     "--target-recall",
@@ -72,15 +72,28 @@ class Size(click.ParamType[int]):
 @click.option("--check", is_flag=True, help="Change nothing: search, and compare with the truth.")
 @json_option
 @quiet_option
-def index(collection: str | None, check: bool, as_json: bool, quiet: bool, **options: Any) -> None:
+@click.pass_context
+def index(
+    context: click.Context,
+    /,
+    collection: str | None,
+    check: bool,
+    as_json: bool,
+    quiet: bool,
+    **options: Any,
+) -> None:
     """Make the index that finds as often as asked, or check the one there is.
 
     `embed` makes one by itself when it pays, and adds to it; what was last asked here holds.
     Searches go on meanwhile, and miss nothing without it.
     """
+    source = context.get_parameter_source
+    if context.invoked_subcommand is not None:
+        if any(source(name) is ParameterSource.COMMANDLINE for name in context.params):
+            raise click.UsageError(f"Write options behind {context.invoked_subcommand}.")
+        return
     opened = open_collection(collection)
     asked = IndexOptions(**options)
-    source = click.get_current_context().get_parameter_source
     if check and any(source(name) is ParameterSource.COMMANDLINE for name in options):
         raise click.UsageError("--check looks at the index there is, and takes no wishes.")
     if check:
@@ -93,6 +106,29 @@ def index(collection: str | None, check: bool, as_json: bool, quiet: bool, **opt
     elif not quiet:
         print_table(("", "similar", "copy"), _rows(report), right="similar copy")
         _propose(report, check=check)
+
+
+@index.command()
+@click.argument("address")
+@collection_option
+@json_option
+@quiet_option
+def push(address: str, collection: str | None, as_json: bool, quiet: bool) -> None:
+    """Put a vector database in step with the collection, for `vidx search --via ADDRESS`.
+
+    ADDRESS is milvus://HOST[:PORT]/NAME, milvus+https://HOST/NAME, or milvus:///PATH/FILE.db for
+    embedded Milvus. User and password are in VIDX_MILVUS_TOKEN, as user:password. What was pushed
+    before stays; the same command goes on where one ended.
+    """
+    with showing_push(quiet=quiet or as_json) as progress:
+        report = open_collection(collection).push_index(address, progress=progress)
+    if as_json:
+        print_json(asdict(report))
+    elif not quiet:
+        click.echo(
+            f"{count(report.num_clips, 'clip')} in {report.address}: {report.num_put} put in, "
+            f"{report.num_removed} taken out."
+        )
 
 
 def described(report: IndexReport) -> str:

@@ -16,7 +16,7 @@ from vidx.cli.render import shown_path
 from vidx.training.telling import READING, TrainingStep
 
 if TYPE_CHECKING:
-    from vidx.records import EmbedProgress, IndexProgress, ReportProgress
+    from vidx.records import EmbedProgress, IndexProgress, PushProgress, ReportProgress
 
 SECONDS_BETWEEN_LINES = 5.0
 
@@ -36,6 +36,13 @@ def showing_index(*, quiet: bool) -> Iterator[Callable[[IndexProgress], None]]:
     """Give a function to call with each step of the making of an index."""
     with showing(quiet=quiet) as show:
         yield lambda step: show(step.done, step.total, f"{step.stage} for {step.likeness!r}")
+
+
+@contextmanager
+def showing_push(*, quiet: bool) -> Iterator[Callable[[PushProgress], None]]:
+    """Give a function to call with each step of a push to a vector database."""
+    with showing(quiet=quiet) as show:
+        yield lambda step: show(step.done, step.total, "blocks of clips pushed")
 
 
 @contextmanager

@@ -104,6 +104,12 @@ SHOWN_LABELS = 2
     help="Write the hits to this .parquet, .csv or .jsonl file.",
 )
 @click.option(
+    "--via",
+    metavar="ADDRESS",
+    help="Ask this vector database for candidates, such as milvus://host/name, which "
+    "`vidx index push` keeps in step; scores and answers stay those of the collection.",
+)
+@click.option(
     "--copies",
     "likeness",
     flag_value="copy",
