@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import end_to_end
+import index_parts
 import scale_search
 import search
 
@@ -320,6 +321,7 @@ TABLES: dict[str, Callable[[Result], str]] = {
     "scales": scale_table,
     "search_sizes": search_tables,
     "scale_search": scale_search.table,
+    "index_parts": index_parts.table,
     "end_to_end": end_to_end.table,
 }
 

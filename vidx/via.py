@@ -21,6 +21,7 @@ from vidx.databases.record import Record, record_path
 from vidx.errors import VidxError
 from vidx.index import Index
 from vidx.index.exact import merge
+from vidx.index.space import products
 from vidx.options import SearchOptions
 from vidx.records import Likeness
 from vidx.stages import logger
@@ -117,9 +118,9 @@ class Via:
         asked = self.index.project(queries)
         rows = self._rows(self.database.nearest(asked, count))
         rows[~inside[rows]] = -1
-        vectors = self.index.vectors_of(rows.ravel()).reshape(*rows.shape, -1)
-        scores = np.clip(np.einsum("qd,qcd->qc", asked, vectors), -1, 1)
-        scores[rows < 0] = -np.inf
+        places = np.where(rows < 0, -1, np.arange(rows.size).reshape(rows.shape))
+        vectors = self.index.vectors_of(np.maximum(rows, 0).ravel())
+        scores = products(vectors, asked, places)
         found = merge(k, (scores, rows))
         if (short := np.count_nonzero(rows >= 0, axis=1) < k).any():
             found[0][short], found[1][short] = self.index.search(queries[short], k, inside)
