@@ -213,7 +213,7 @@ def table(record: Result) -> str:
     for name in ("seconds", "memory_mb"):
         each = [builder[name] for builder in found["builders"]]
         lines.append(f"| a builder of one part: {name.replace('_', ' ')} | | {max(each):,.0f} |")
-    return "\n".join([*lines, ""])
+    return "\n".join([*lines, "", ""])
 
 
 if __name__ == "__main__":
