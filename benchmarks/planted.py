@@ -12,7 +12,8 @@ A pair of members of one group is right when both show one video. Precision is t
 pairs; recall, for each kind, the share of its copies that are in a group with their video or
 another copy of it; of joined ones the share of their two halves that are. Then the best of each
 group by video is proposed, applied and undone: told is how often the longest file, and of equals
-the largest picture, was kept, and whether all was as before.
+the largest picture, was kept, and whether all was as before; and for each way to choose how many of
+the dropped files show a video that the file kept beside them does not.
 Files in a folder called `near_duplicates` are left out.
 """
 
@@ -45,6 +46,7 @@ LEAST_SECONDS = 2.5  # of a video that copies are made of: a whole clip
 KINDS = ("re-encoded", "resized", "trimmed", "cropped", MIRRORED)
 JOINED = "joined"
 RATE = 25
+WAYS = ("longest", "highest-resolution", "first")
 
 Owners = dict[str, set[int]]  # by path, the numbers of the videos that it shows
 
@@ -147,6 +149,7 @@ def judged(collection: vidx.Collection, owners: Owners, kinds: dict[str, str]) -
     """What was found, and what a proposal made of it."""
     found = {by: collection.duplicates(by=by) for by in ("clip", "video", "segment")}
     told = {by: _told(table.to_pylist(), owners, kinds) for by, table in found.items()}
+    lost = {keep: _lost(collection.propose(found["video"], keep), owners) for keep in WAYS}
     before = collection.clips(), collection.videos()
     proposal = collection.propose(found["video"])
     report = proposal.apply()
@@ -154,6 +157,7 @@ def judged(collection: vidx.Collection, owners: Owners, kinds: dict[str, str]) -
     collection.undo(report.commit)
     return {
         **told,
+        "lost": lost,
         "kept_best": _kept_best(proposal),
         "dropped": dropped,
         "undone": (collection.clips(), collection.videos()) == before,
@@ -189,7 +193,14 @@ def _kept_best(proposal: vidx.Proposal) -> float:
         groups[row["group"]].append((row["action"] == "keep", worth))
     best = [max(worth for _, worth in one) for one in groups.values()]
     kept = [[worth for keep, worth in one if keep] for one in groups.values()]
-    return float(np.mean([one == [top] for one, top in zip(kept, best, strict=True)] or [1]))
+    return float(np.mean([top in one for one, top in zip(kept, best, strict=True)] or [1]))
+
+
+def _lost(proposal: vidx.Proposal, owners: Owners) -> dict[str, int]:
+    """How many files are dropped, and of them how many beside one that does not show the same."""
+    drops = [row for row in proposal.table.to_pylist() if row["action"] == "drop"]
+    lost = [row for row in drops if not owners[row["path"]] <= owners[row["beside"]]]
+    return {"dropped": len(drops), "not_shown": len(lost)}
 
 
 def table(result: dict[str, Any]) -> str:
@@ -205,6 +216,11 @@ def table(result: dict[str, Any]) -> str:
         f"of groups by video the best is kept in {result['kept_best']:.1%}, {result['dropped']} "
         f"videos are dropped, and undone {'all is' if result['undone'] else 'NOT all is'} as before"
     )
+    lines += [
+        f"keep {keep}: {told['not_shown']} of {told['dropped']} dropped files are not shown by "
+        "the one that is kept"
+        for keep, told in result["lost"].items()
+    ]
     return "\n".join(lines)
 
 
