@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 BROWSER := $(VENV)/.browser
+POSTGRESQL := $(VENV)/.postgresql
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
@@ -23,14 +24,20 @@ $(BROWSER): $(READY)
 	command -v chromium >/dev/null || test "$$(id -u)" != 0 || { apt-get update -qq && apt-get install -y -qq chromium; }
 	touch $@
 
+$(POSTGRESQL): $(READY)
+	ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || \
+	  test "$$(id -u)" != 0 || { apt-get update -qq && apt-get install -y -qq postgresql; }
+	touch $@
+
 demo: $(READY) ## embed sample videos made on the spot and search them
 	$(BIN)/python examples/demo.py
 
 test: $(READY) ## all tests but the long ones (minutes)
 	$(PYTEST) -q -n 2 -m 'not long' tests
 
-test-long: $(BROWSER) ## the long tests, and all tests on the installed wheel
+test-long: $(BROWSER) $(POSTGRESQL) ## the long tests, those of the store on PostgreSQL, and all on the wheel
 	$(PYTEST) -q -n 2 -m long tests
+	VIDX_TEST_DATABASE=postgresql $(PYTEST) -q -n 2 -m 'not long' tests/store
 	$(MAKE) test-wheel
 
 test-wheel: $(READY) ## the tests on the wheel, in an empty environment, outside the checkout

@@ -14,7 +14,14 @@ import pytest
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
-pytest_plugins = ["browsers", "made_checkpoints", "made_servers", "made_videos", "no_skips"]
+pytest_plugins = [
+    "browsers",
+    "databases",
+    "made_checkpoints",
+    "made_servers",
+    "made_videos",
+    "no_skips",
+]
 
 
 @pytest.fixture(scope="session", autouse=True)

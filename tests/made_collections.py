@@ -1,8 +1,11 @@
-"""Collections made of drawn vectors: no model, real Parquet and SQLite."""
+"""Collections made of drawn vectors: no model, real Parquet and SQL."""
 
 from __future__ import annotations
 
 import hashlib
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +20,8 @@ from vidx.records import (
     Space,
     VideoInfo,
 )
-from vidx.store.layout import Layout
+from vidx.store.database import database_of
+from vidx.store.layout import Layout, read_manifest
 from vidx.store.shards import NewVideo
 from vidx.store.writer import Batch, open_writer
 
@@ -93,3 +97,44 @@ def commit(layout: Layout, *videos: NewVideo, space: Space = SPACE, **parts: lis
     with open_writer(layout, space) as writer:
         provenance = PREVIEWED if has_previews else PROVENANCE
         writer.commit(Batch(videos=list(videos), **parts), provenance)
+
+
+def lose_catalogue(layout: Layout) -> None:
+    """Delete the catalogue, wherever it is."""
+    database_of(layout, read_manifest(layout)).delete()
+
+
+def change_catalogue(layout: Layout, statement: str) -> None:
+    """Change rows behind the back of vidx, without a look at foreign keys."""
+    manifest = read_manifest(layout)
+    if manifest.catalogue is None:
+        with closing(sqlite3.connect(layout.catalogue)) as database:
+            database.execute(statement)
+            database.commit()
+        return
+    engine = database_of(layout, manifest).open_for_writing()
+    with engine.begin() as connection:
+        connection.exec_driver_sql("SET LOCAL session_replication_role = replica")
+        connection.exec_driver_sql(statement)
+    engine.dispose()
+
+
+def keep_catalogue(layout: Layout) -> Callable[[], None]:
+    """Copy the catalogue, and give what puts the copy back in its place."""
+    from dataclasses import replace
+
+    from vidx.store import copying, sqlite
+    from vidx.store.postgresql import Schema
+
+    database = database_of(layout, read_manifest(layout))
+    if isinstance(database, Schema):
+        copy = replace(database, name=f"{database.name}_kept")
+    else:
+        copy = sqlite.File(layout.root / "kept.sqlite")
+    copying.copy(database, copy)
+
+    def put_back() -> None:
+        database.delete()
+        copying.copy(copy, database)
+
+    return put_back

@@ -100,8 +100,8 @@ class Views:
             CollectionNotFound, CollectionDamaged, CollectionTooNew: As their names say.
         """
         with self._lock:
-            which = _identity(self.layout.catalogue)
-            if self._catalogue is None or self._catalogue[0] != which or which is None:
+            which = (_identity(self.layout.catalogue), _identity(self.layout.manifest))
+            if self._catalogue is None or self._catalogue[0] != which:
                 opened = Catalogue(self.layout, read_manifest(self.layout))
                 self._let_go()
                 self._catalogue = (which, opened)

@@ -8,7 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_collections import PROVENANCE, SPACE, commit, draw_video, path_of, video_id
+from made_collections import (
+    PROVENANCE,
+    SPACE,
+    commit,
+    draw_video,
+    lose_catalogue,
+    path_of,
+    video_id,
+)
 from sqlalchemy import insert, text
 from sqlalchemy.exc import IntegrityError
 
@@ -16,6 +24,7 @@ from vidx.errors import CollectionDamaged, VidxError
 from vidx.records import Origin, Problem, Source
 from vidx.store import labels, sqlite
 from vidx.store.catalogue import Catalogue
+from vidx.store.database import database_of
 from vidx.store.journal import Failed
 from vidx.store.layout import Layout, read_manifest
 from vidx.store.tables import locations
@@ -25,6 +34,7 @@ from vidx.store.writer import Batch, open_writer
 Open = Callable[[], Catalogue]
 
 
+@pytest.mark.sqlite
 def test_the_catalogue_is_in_wal_mode_and_enforces_foreign_keys(layout: Layout) -> None:
     with open_writer(layout, SPACE) as writer:
         with writer.engine.connect() as connection:
@@ -34,6 +44,7 @@ def test_the_catalogue_is_in_wal_mode_and_enforces_foreign_keys(layout: Layout) 
             connection.execute(insert(locations), orphan)
 
 
+@pytest.mark.sqlite
 def test_a_reader_cannot_write(layout: Layout, open_catalogue: Open) -> None:
     commit(layout, draw_video("a"))
     with pytest.raises(VidxError, match="readonly"), open_catalogue().engine.begin() as connection:
@@ -102,14 +113,15 @@ def test_paths_at_a_folder_are_those_in_it(layout: Layout, open_catalogue: Open)
 
 def test_a_missing_catalogue_is_pointed_to_rebuild(layout: Layout, open_catalogue: Open) -> None:
     commit(layout, draw_video("a"))
-    layout.catalogue.unlink()
+    lose_catalogue(layout)
     with pytest.raises(CollectionDamaged, match="vidx rebuild"):
         open_catalogue()
     with pytest.raises(CollectionDamaged, match="vidx rebuild"), open_writer(layout):
         pass
-    assert not layout.catalogue.exists()
+    assert not database_of(layout, read_manifest(layout)).exists()
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("content", [b"", b"garbage" * 1000, b"SQLite format 3\0" + b"\xff" * 9000])
 def test_a_broken_catalogue_is_pointed_to_rebuild(
     layout: Layout, open_catalogue: Open, content: bytes
@@ -122,6 +134,7 @@ def test_a_broken_catalogue_is_pointed_to_rebuild(
         pass
 
 
+@pytest.mark.sqlite
 def test_damage_that_shows_only_later_is_told_as_such(layout: Layout, open_catalogue: Open) -> None:
     commit(layout, *(draw_video(f"v{number}", 10) for number in range(300)))
     content = bytearray(layout.catalogue.read_bytes())
@@ -132,6 +145,7 @@ def test_damage_that_shows_only_later_is_told_as_such(layout: Layout, open_catal
         catalogue.clip_rows(range(3000))
 
 
+@pytest.mark.sqlite
 def test_the_catalogue_of_another_collection_is_refused(
     layout: Layout, tmp_path: Path, open_catalogue: Open
 ) -> None:
@@ -145,6 +159,7 @@ def test_the_catalogue_of_another_collection_is_refused(
         pass
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("suffix", ["-wal", "-shm"])
 def test_a_stale_log_beside_the_catalogue_does_no_harm(
     layout: Layout, open_catalogue: Open, suffix: str
@@ -204,6 +219,7 @@ def test_origins_are_read_without_opening_a_shard(layout: Layout, open_catalogue
     assert open_catalogue().origins() == [Origin(PROVENANCE, 1, 3)]
 
 
+@pytest.mark.sqlite
 def test_a_locked_database_is_not_called_damaged(
     layout: Layout, monkeypatch: pytest.MonkeyPatch
 ) -> None:

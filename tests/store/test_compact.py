@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from made_collections import SPACE, commit, draw_video, path_of, video_id
+from made_collections import SPACE, commit, draw_video, lose_catalogue, path_of, video_id
 
 from vidx.errors import UsageError, VidxError
 from vidx.records import Problem
@@ -98,8 +98,7 @@ def test_a_lost_catalogue_comes_back_from_compacted_shards(
     with open_writer(holey) as writer:
         writer.remove([path_of("h")])
     before = everything(holey)
-    for path in holey.root.glob("catalogue.sqlite*"):
-        path.unlink()
+    lose_catalogue(holey)
     with writing(holey):
         rebuild(holey, read_manifest(holey), 0)
     assert everything(holey) == before
@@ -159,8 +158,7 @@ def test_shards_of_which_nothing_lives_do_not_come_back_after_a_kill(
     assert findings() == []
     commit(layout, draw_video("b"))
     for joined in (False, True):
-        for path in layout.root.glob("catalogue.sqlite*"):
-            path.unlink()
+        lose_catalogue(layout)
         with writing(layout):
             rebuild(layout, read_manifest(layout), 0)
         assert [row["clip_id"] for row in everything(layout)] == [3, 4, 5]
@@ -195,8 +193,7 @@ def test_parts_of_a_take_are_joined_and_stay_a_whole(layout: Layout, findings: F
     before = everything(layout)
     assert len(before) == 6
     run(layout)
-    for path in layout.root.glob("catalogue.sqlite*"):
-        path.unlink()
+    lose_catalogue(layout)
     with writing(layout):
         rebuild(layout, read_manifest(layout), 0)
     assert everything(layout) == before
@@ -266,7 +263,7 @@ def test_the_last_part_of_a_later_take_tells_of_its_video_anew(
     now = [(10.0, True, ["It is."], "decode_error", 5)]
     assert told() == now
     for change in (run, lambda _layout: None):
-        layout.catalogue.unlink()
+        lose_catalogue(layout)
         with writing(layout):
             rebuild(layout, read_manifest(layout), 0)
         assert told() == now

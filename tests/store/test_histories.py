@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 import pytest
-from made_collections import PROVENANCE, SPACE, draw_video, video_id
+from made_collections import PROVENANCE, SPACE, draw_video, lose_catalogue, video_id
 
 from vidx.errors import UsageError
 from vidx.records import Source
@@ -180,8 +180,7 @@ class History:
         self.model.known = {name: told for name, told in kept if name in self.model.plans}
 
     def lose_catalogue(self) -> None:
-        for path in self.layout.root.glob("catalogue.sqlite*"):
-            path.unlink()
+        lose_catalogue(self.layout)
         with writing(self.layout):
             assert rebuild(self.layout, read_manifest(self.layout), 0).ignored == ()
 

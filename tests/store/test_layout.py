@@ -73,8 +73,8 @@ def test_a_manifest_gives_back_the_space(layout: Layout) -> None:
 def test_a_later_format_is_refused(layout: Layout) -> None:
     commit(layout)
     values = json.loads(layout.manifest.read_text())
-    layout.manifest.write_text(json.dumps(values | {"format_version": 2}))
-    with pytest.raises(CollectionTooNew, match="format version 2"):
+    layout.manifest.write_text(json.dumps(values | {"format_version": 3}))
+    with pytest.raises(CollectionTooNew, match="format version 3"):
         read_manifest(layout)
 
 

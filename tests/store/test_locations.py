@@ -3,7 +3,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from made_collections import PROVENANCE, SPACE, commit, draw_video, path_of, video_id
+from made_collections import (
+    PROVENANCE,
+    SPACE,
+    commit,
+    draw_video,
+    lose_catalogue,
+    path_of,
+    video_id,
+)
 
 from vidx.records import Problem, Source
 from vidx.store import writer as writer_module
@@ -252,8 +260,7 @@ def test_attempts_come_back_from_the_journal(
         commit(layout, failed=[Failed(at("/1"), B, BROKEN)])
     before = attempts(open_catalogue())
     assert before["/1"][0] == (3 if compacted else 2)
-    for path in layout.root.glob("catalogue.sqlite*"):
-        path.unlink()
+    lose_catalogue(layout)
     with writing(layout):
         assert rebuild(layout, read_manifest(layout), 0).ignored == ()
     assert attempts(open_catalogue()) == before

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from made_collections import commit, draw_video, path_of, video_id
+from made_collections import commit, draw_video, keep_catalogue, lose_catalogue, path_of, video_id
 from sqlalchemy import select
 
 import vidx
@@ -52,10 +52,9 @@ def _told(table: pa.Table, key: str, names: tuple[str, ...]) -> dict[Any, Any]:
     return dict(zip(table.column(key).to_pylist(), values, strict=True))
 
 
-def lose_catalogue(collection: vidx.Collection) -> None:
+def lose_and_rebuild(collection: vidx.Collection) -> None:
     collection.close()
-    for file in collection.path.glob("catalogue.sqlite*"):
-        file.unlink()
+    lose_catalogue(Layout(collection.path))
     report = collection.rebuild()
     assert (report.lost, report.ignored) == ((), ())
 
@@ -105,7 +104,7 @@ def test_each_type_comes_back_as_it_was_given_also_from_a_lost_catalogue(
     assert [one.type for one in collection.info().metadata] == [kind]
     if kept is not None:
         assert before.column("x").to_pylist()[:2] == kept
-    lose_catalogue(collection)
+    lose_and_rebuild(collection)
     assert collection.clips().equals(before)
     assert collection.verify() == []
 
@@ -118,7 +117,7 @@ def test_an_empty_value_says_nothing_unless_it_is_asked_to(collection: vidx.Coll
     assert [of_clips(collection, "q", "t")[n] for n in (0, 1)] == [(1.0, "a"), (3.0, "b")]
     collection.set_metadata(second, on="clip_id", clear_empty=True)
     assert [of_clips(collection, "q", "t")[n] for n in (0, 1)] == [(None, None), (3.0, None)]
-    lose_catalogue(collection)
+    lose_and_rebuild(collection)
     assert [of_clips(collection, "q", "t")[n] for n in (0, 1)] == [(None, None), (3.0, None)]
     assert [one.num_values for one in collection.info().metadata] == [1, 0]
 
@@ -156,7 +155,7 @@ def test_removed_videos_are_unknown_and_keep_their_values_until_they_return(
         assert of_videos(collection, "n") == {A: 1, B: 2, C: None}
         assert of_clips(collection, "m") == dict.fromkeys(range(8)) | {0: 1, 3: 6}
         removal = collection.remove(path_of("a"))
-        lose_catalogue(collection)
+        lose_and_rebuild(collection)
 
 
 def test_a_path_may_be_any_location_relative_or_absolute(
@@ -265,7 +264,7 @@ def test_hostile_names_are_plain_names(collection: vidx.Collection, name: str) -
     for on, keys, column in (("clip_id", [0, 1], f"{name}?"), ("video_id", [A, B], name)):
         collection.set_metadata({on: keys, column: ["x", "y"]}, on=on)
     collection.compact()
-    lose_catalogue(collection)
+    lose_and_rebuild(collection)
     assert of_videos(collection, name) == {A: "x", B: "y", C: None}
     assert list(of_clips(collection, f"{name}?").values())[:3] == ["x", "y", None]
     export = collection.path / "all.parquet"
@@ -279,7 +278,7 @@ def test_hostile_names_are_plain_names(collection: vidx.Collection, name: str) -
 )
 def test_hostile_values_are_plain_text(collection: vidx.Collection, value: str) -> None:
     collection.set_metadata({"clip_id": [0], "t": [value]}, on="clip_id")
-    lose_catalogue(collection)
+    lose_and_rebuild(collection)
     assert of_clips(collection, "t")[0] == value
     assert collection.verify() == []
 
@@ -317,10 +316,10 @@ def test_compacting_keeps_the_values_of_what_lives_and_forgets_the_others(
         assert of_videos(collection, "n") == {C: 3}
         assert of_clips(collection, "m", "gone") == {5: (None, None), 6: (None, None), 7: (3, None)}
         assert collection.verify() == []
-        lose_catalogue(collection)
+        lose_and_rebuild(collection)
     commit(Layout(collection.path), draw_video("a"))
     assert of_videos(collection, "n") == {A: None, C: 3}, "it begins anew"
-    lose_catalogue(collection)
+    lose_and_rebuild(collection)
     assert of_videos(collection, "n") == {A: None, C: 3}
 
 
@@ -330,7 +329,7 @@ def test_a_shard_put_back_has_its_values_again(collection: vidx.Collection) -> N
     collection.set_metadata({"clip_id": [0], "q": pa.nulls(1)}, on="clip_id", clear_empty=True)
     before = collection.clips()
     first = min((collection.path / "shards").iterdir())
-    for lose in (collection.rebuild, lambda: lose_catalogue(collection)):
+    for lose in (collection.rebuild, lambda: lose_and_rebuild(collection)):
         first.rename(collection.path / "away")
         lose()
         assert collection.clips().equals(before.slice(5))
@@ -348,14 +347,13 @@ def test_an_older_catalogue_put_back_learns_what_was_set_since(
     paths = [path_of("a"), path_of("d")]
     collection.set_metadata({"path": paths, "n": [1, 2], "m": [3, 4]})
     collection.close()
-    catalogue = collection.path / "catalogue.sqlite"
-    older = shutil.copy(catalogue, collection.path / "older")
+    put_back = keep_catalogue(Layout(collection.path))
     collection.set_metadata({"path": paths, "n": [None, None], "m": [5, 6]}, clear_empty=True)
     for step in (lambda: None, lambda: collection.remove(path_of("c")), collection.compact):
         step()
         before = collection.clips()
         collection.close()
-        shutil.copy(older, catalogue)
+        put_back()
         collection.rebuild()
         assert collection.clips().equals(before)
         assert collection.verify() == []
@@ -376,7 +374,7 @@ def test_a_damaged_or_missing_file_of_values_is_told_and_nothing_else_is_lost(
     assert second.name in findings[1]
     assert "missing" in findings[1]
     collection.close()
-    (collection.path / "catalogue.sqlite").unlink()
+    lose_catalogue(Layout(collection.path))
     report = collection.rebuild()
     assert [line.split(":")[0] for line in report.ignored] == [
         "commit-000000000003.parquet",
@@ -420,7 +418,7 @@ vidx.open(sys.argv[1]).set_metadata({{"clip_id": [0, 1], "n": [1, 2]}}, on="clip
         assert of_clips(collection, "m")[7] == 1
         assert findings() == []
         before = collection.clips()
-        lose_catalogue(collection)
+        lose_and_rebuild(collection)
         assert collection.clips().equals(before)
 
 
@@ -437,11 +435,10 @@ def test_a_part_that_is_damaged_stops_writers_until_it_is_mended(
 ) -> None:
     collection.set_metadata({"clip_id": [0], "n": [1]}, on="clip_id")
     collection.close()
-    catalogue = collection.path / "catalogue.sqlite"
-    older = shutil.copy(catalogue, collection.path / "older")
+    put_back = keep_catalogue(Layout(collection.path))
     collection.set_metadata({"clip_id": [1], "n": [2]}, on="clip_id")
     collection.close()
-    shutil.copy(older, catalogue)
+    put_back()
     values = max((collection.path / "journal").glob("metadata-*"))
     values.rename(collection.path / "away")
     with pytest.raises(CollectionDamaged, match=values.name):
@@ -486,7 +483,7 @@ def test_any_name_and_any_values_are_kept_or_refused(filled: Layout, data: st.Da
             assert collection.clips().equals(before)
             return
         assert {*report.columns, *report.left_out} == kinds.keys() - {"clip_id"}
-        lose_catalogue(collection)
+        lose_and_rebuild(collection)
         rows = {row["clip_id"]: row for row in collection.clips().to_pylist()}
         for name in report.columns:
             for clip_id, value in zip(ids, table[name].to_pylist(), strict=True):

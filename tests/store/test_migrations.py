@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import sqlite3
 from pathlib import Path
 
 import pytest
@@ -8,7 +7,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from made_collections import commit, draw_video
+from made_collections import change_catalogue, commit, draw_video
 from sqlalchemy import text
 
 from vidx.errors import CollectionDamaged, CollectionTooNew
@@ -19,6 +18,7 @@ from vidx.store.tables import metadata
 from vidx.store.writer import open_writer
 
 
+@pytest.mark.sqlite
 def test_the_migrations_make_exactly_the_tables(tmp_path: Path) -> None:
     engine = sqlite.open_for_writing(tmp_path / "catalogue.sqlite")
     with engine.begin() as connection:
@@ -30,6 +30,7 @@ def test_the_migrations_make_exactly_the_tables(tmp_path: Path) -> None:
         assert migrate.revision(connection) == migrate.HEAD
 
 
+@pytest.mark.sqlite
 def test_foreign_keys_cascade_as_the_tables_say(tmp_path: Path) -> None:
     engine = sqlite.open_for_writing(tmp_path / "catalogue.sqlite")
     with engine.begin() as connection:
@@ -53,6 +54,7 @@ def test_head_is_the_newest_revision() -> None:
     assert ScriptDirectory.from_config(config).get_heads() == [migrate.HEAD]
 
 
+@pytest.mark.sqlite
 def test_a_failed_migration_leaves_nothing(tmp_path: Path) -> None:
     engine = sqlite.open_for_writing(tmp_path / "catalogue.sqlite")
     with pytest.raises(RuntimeError), engine.begin() as connection:
@@ -64,10 +66,7 @@ def test_a_failed_migration_leaves_nothing(tmp_path: Path) -> None:
 
 
 def set_revision(layout: Layout, revision: str) -> None:
-    database = sqlite3.connect(layout.catalogue)
-    database.execute("UPDATE alembic_version SET version_num = ?", (revision,))
-    database.commit()
-    database.close()
+    change_catalogue(layout, f"UPDATE alembic_version SET version_num = '{revision}'")
 
 
 def test_a_later_schema_is_refused_by_readers_and_writers(layout: Layout) -> None:
@@ -79,6 +78,7 @@ def test_a_later_schema_is_refused_by_readers_and_writers(layout: Layout) -> Non
         pass
 
 
+@pytest.mark.sqlite
 def test_readers_do_not_migrate(layout: Layout) -> None:
     commit(layout, draw_video("a"))
     set_revision(layout, "0000")

@@ -40,6 +40,7 @@ def layout() -> Iterator[Layout]:
         yield Layout(Path(folder) / "collection")
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("log", [False, True])
 def test_a_collection_of_somebody_else_can_be_read(layout: Layout, child: Child, log: bool) -> None:
     commit(layout, draw_video("a"))
@@ -48,6 +49,7 @@ def test_a_collection_of_somebody_else_can_be_read(layout: Layout, child: Child,
     assert child(READ).communicate()[0].split() == ["3", "1", "3"]
 
 
+@pytest.mark.sqlite
 def test_a_collection_that_may_not_be_read_is_not_called_damaged(
     layout: Layout, child: Child
 ) -> None:
@@ -73,6 +75,7 @@ print(reads)
 """
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("seconds", [4, pytest.param(60, marks=pytest.mark.long)])
 def test_somebody_else_reads_beside_the_owner_who_commits(
     layout: Layout, child: Child, seconds: float

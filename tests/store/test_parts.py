@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from made_collections import PROVENANCE, commit, draw_video, path_of, video_id
+from made_collections import PROVENANCE, commit, draw_video, lose_catalogue, path_of, video_id
 
 import vidx
 from vidx.records import Begun, Problem, Source
@@ -62,9 +62,8 @@ def begun(layout: Layout, long: list[NewVideo]) -> Layout:
     return layout
 
 
-def lose_catalogue(layout: Layout) -> None:
-    for path in layout.root.glob("catalogue.sqlite*"):
-        path.unlink()
+def lose_and_mend(layout: Layout) -> None:
+    lose_catalogue(layout)
     mend(layout)
 
 
@@ -92,9 +91,9 @@ def rows_on_disk(layout: Layout) -> int:
 
 CHANGES = {
     "as it is": lambda _layout: None,
-    "rebuilt": lose_catalogue,
+    "rebuilt": lose_and_mend,
     "compacted": run_compact,
-    "compacted and rebuilt": lambda layout: (run_compact(layout), lose_catalogue(layout)),
+    "compacted and rebuilt": lambda layout: (run_compact(layout), lose_and_mend(layout)),
 }
 
 
@@ -177,7 +176,7 @@ VOID = [
 
 
 @pytest.mark.parametrize("void", VOID)
-@pytest.mark.parametrize("again", [lambda _layout: None, half_compact, lose_catalogue])
+@pytest.mark.parametrize("again", [lambda _layout: None, half_compact, lose_and_mend])
 def test_void_parts_are_not_gone_on_with_and_dropped_as_others_are(
     void: Callable[[Layout], None],
     again: Callable[[Layout], None],
@@ -260,7 +259,7 @@ def test_a_lost_part_takes_the_video_with_it_until_it_is_put_back(
     assert open_catalogue().live_clip_ids().tolist() == [0, 1, 2]
     assert open_catalogue().begun(LONG, "plan") is None or lost == 2
     assert findings() == []
-    lose_catalogue(begun)
+    lose_and_mend(begun)
     assert open_catalogue().live_clip_ids().tolist() == [0, 1, 2]
     away.rename(path)
     mend(begun)
@@ -290,7 +289,7 @@ def test_what_parts_tell_of_lost_vectors_is_kept(
     problem = Problem("non_finite", "some")
     commit(layout, replace(long[1], embedded=replace(long[1].embedded, problem=problem)))
     assert open_catalogue().begun(LONG, "plan").has_non_finite
-    lose_catalogue(layout)
+    lose_and_mend(layout)
     assert open_catalogue().begun(LONG, "plan").has_non_finite
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 
 import pyarrow.parquet as pq
 import pytest
-from made_collections import commit, draw_video, path_of, preview_of
+from made_collections import commit, draw_video, lose_catalogue, path_of, preview_of
 
 from tests.store.test_compact import COMPACT, KILLS, run
 from tests.store.test_writer import COMMIT, CRASHES
@@ -123,8 +123,7 @@ def test_previews_go_and_come_back_with_their_clips(mixed: Layout, findings: Fin
 
 
 def test_they_outlast_a_lost_catalogue(mixed: Layout, findings: Findings) -> None:
-    for path in mixed.root.glob("catalogue.sqlite*"):
-        path.unlink()
+    lose_catalogue(mixed)
     with writing(mixed):
         rebuild(mixed, read_manifest(mixed), 0)
     assert stored(mixed) == KEPT

@@ -8,7 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made_collections import SPACE, commit, draw_video, path_of, video_id
+from made_collections import (
+    SPACE,
+    commit,
+    draw_video,
+    keep_catalogue,
+    lose_catalogue,
+    path_of,
+    video_id,
+)
 
 from vidx.errors import CollectionDamaged, CollectionTooNew, VidxError
 from vidx.records import Problem, RebuildReport, Source
@@ -42,11 +50,6 @@ def run(layout: Layout) -> RebuildReport:
 def state(layout: Layout) -> list[dict[str, Any]]:
     """All that is told of clips, labels included."""
     return export.clips_table(Catalogue(layout, read_manifest(layout))).to_pylist()
-
-
-def lose_catalogue(layout: Layout) -> None:
-    for path in layout.root.glob("catalogue.sqlite*"):
-        path.unlink()
 
 
 def lose_journal(layout: Layout) -> None:
@@ -165,6 +168,7 @@ def test_a_sound_catalogue_is_kept(filled: Layout) -> None:
     assert state(filled) == before
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("damage", ["garbage", "blank", "pages", "foreign"])
 def test_an_unusable_catalogue_is_set_aside_and_made_anew(
     filled: Layout, foreign: Path, findings: Findings, damage: str
@@ -190,6 +194,7 @@ def test_an_unusable_catalogue_is_set_aside_and_made_anew(
     assert run(filled).set_aside != report.set_aside, "nothing set aside is overwritten"
 
 
+@pytest.mark.sqlite
 def test_a_catalogue_of_a_later_version_is_not_touched(filled: Layout) -> None:
     import sqlite3
 
@@ -203,6 +208,7 @@ def test_a_catalogue_of_a_later_version_is_not_touched(filled: Layout) -> None:
     assert filled.catalogue.read_bytes() == before
 
 
+@pytest.mark.sqlite
 def test_a_sound_catalogue_that_cannot_be_opened_now_is_not_set_aside(
     filled: Layout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -223,12 +229,11 @@ def test_a_sound_catalogue_that_cannot_be_opened_now_is_not_set_aside(
 def test_an_older_catalogue_put_back_catches_up(
     filled: Layout, tmp_path: Path, findings: Findings
 ) -> None:
-    copy = shutil.copy(filled.catalogue, tmp_path / "backup")
+    put_back = keep_catalogue(filled)
     commit(filled, draw_video("d", 2))
     commit(filled, draw_video("b", 1, plan="coarse"))
     before = state(filled)
-    lose_catalogue(filled)
-    shutil.copy(copy, filled.catalogue)
+    put_back()
     assert any("does not know" in finding for finding in findings())
     commit(filled, draw_video("e", 2))
     after = state(filled)

@@ -6,9 +6,7 @@ import fnmatch
 import math
 import operator
 import re
-import sqlite3
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -25,7 +23,8 @@ from sqlalchemy import event
 import vidx
 from vidx.errors import UsageError
 from vidx.records import Problem, Source
-from vidx.store.layout import Layout
+from vidx.store.catalogue import Catalogue
+from vidx.store.layout import Layout, read_manifest
 from vidx.store.metadata.given import RESERVED
 from vidx.store.where.columns import BUILT_IN
 from vidx.store.writer import open_writer
@@ -101,12 +100,9 @@ def add_metadata(layout: Layout) -> None:
 def rows_of(layout: Layout, collection: vidx.Collection) -> list[Row]:
     """All living clips, from the tables and by other code than is tested."""
     videos = {video["video_id"]: video for video in collection.videos().to_pylist()}
-    with closing(sqlite3.connect(layout.catalogue)) as connection:
-        plans = dict(
-            connection.execute(
-                "SELECT video_id, plan FROM videos JOIN takes ON takes.number = videos.take"
-            )
-        )
+    query = "SELECT video_id, plan FROM videos JOIN takes ON takes.number = videos.take"
+    with Catalogue(layout, read_manifest(layout)).reading() as connection:
+        plans = dict(map(tuple, connection.exec_driver_sql(query)))
     found = []
     for clip in collection.clips().to_pylist():
         values = videos[clip["video_id"]] | clip | {"plan": plans[clip["video_id"]]}
@@ -383,7 +379,7 @@ def check(made: tuple[vidx.Collection, list[Row]], drawn: Drawn) -> None:
     collection, rows = made
     text, passes = drawn
     expected = [row.values["clip_id"] for row in rows if passes(row) is True]
-    assert collection.where(text).clip_ids().tolist() == expected
+    assert collection.where(text).clip_ids().tolist() == expected, text
 
 
 @settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
@@ -458,6 +454,7 @@ def test_values_are_bound_and_never_part_of_a_statement(made, monkeypatch) -> No
     assert sum("DROP TABLE clips" in str(parameters) for _, parameters in asked) == 5
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("text", ["label('run') > .2", "not label('run') > .2"])
 def test_a_label_is_looked_for_by_its_index(made, text) -> None:
     collection, _ = made

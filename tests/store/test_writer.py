@@ -211,12 +211,14 @@ def test_an_error_while_the_writer_is_open_is_not_taken_for_an_unwritable_place(
         raise BrokenPipeError(32, "Broken pipe")
 
 
+@pytest.mark.sqlite
 def test_a_commit_survives_a_loss_of_power(layout: Layout) -> None:
     with open_writer(layout, SPACE) as writer, writer.engine.connect() as connection:
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2  # FULL
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
 
 
+@pytest.mark.sqlite
 def test_a_place_where_sqlite_keeps_no_log_is_refused(
     layout: Layout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -250,6 +252,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("free", [0, 8, 30, 70, 150, 300, 900])
 def test_a_full_disk_changes_nothing_and_work_goes_on_when_there_is_room(
     small_disk: Path, free: int

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from operator import attrgetter
-from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -17,10 +16,11 @@ from sqlalchemy import Connection, Engine, bindparam, func, select
 
 from vidx.errors import CollectionDamaged, CollectionTooNew
 from vidx.records import Begun, Label, MetadataColumn, Origin
-from vidx.store import metadata, parts, sqlite
+from vidx.store import metadata, parts
+from vidx.store.database import Database, database_of
 from vidx.store.layout import Layout, Manifest
 from vidx.store.migrate import HEAD, READABLE, revision
-from vidx.store.sql import SOME, Question, among, chunks, grouped
+from vidx.store.sql import SOME, Question, among, chunks, grouped, words
 from vidx.store.tables import (
     DROPPED,
     IN_THE_MAKING,
@@ -191,15 +191,13 @@ class Catalogue:
     def __init__(self, layout: Layout, manifest: Manifest) -> None:
         self.layout = layout
         self.manifest = manifest
-        if not layout.catalogue.is_file():
-            raise CollectionDamaged(
-                f"the catalogue {layout.catalogue} is missing",
-                "Run `vidx rebuild`: it makes the catalogue anew from the shards.",
-            )
-        self.engine: Engine = sqlite.open_for_reading(layout.catalogue)
+        database = database_of(layout, manifest)
+        if not database.exists():
+            raise missing(database)
+        self.engine: Engine = database.open_for_reading()
         self._open: Connection | None = None
         with self.engine.begin() as connection:
-            check_identity(connection, layout.catalogue, manifest)
+            check_identity(connection, database, manifest)
 
     @contextmanager
     def now(self) -> Iterator[Self]:
@@ -422,16 +420,24 @@ class Catalogue:
     def self_check(self) -> list[str]:
         """What the database finds wrong with itself."""
         with self.reading() as connection:
-            return sqlite.self_check(connection)
+            return words(connection).self_check(connection)
 
 
-def check_identity(connection: Connection, path: Path, manifest: Manifest) -> None:
+def missing(database: Database) -> CollectionDamaged:
+    """The error of a catalogue that is not where it should be."""
+    return CollectionDamaged(
+        f"the catalogue {database} is missing",
+        "Run `vidx rebuild`: it makes the catalogue anew from the shards.",
+    )
+
+
+def check_identity(connection: Connection, database: Database, manifest: Manifest) -> None:
     """Refuse a catalogue of another version of vidx, or of another collection."""
     found = revision(connection)
     if found not in READABLE:
         known = found is not None and found < HEAD
         raise (CollectionDamaged if known or found is None else CollectionTooNew)(
-            f"the catalogue {path} has schema {found}, this vidx reads {HEAD}",
+            f"the catalogue {database} has schema {found}, this vidx reads {HEAD}",
             "Run any command that writes, such as `vidx rebuild`: it brings the schema up to date."
             if known
             else "Upgrade vidx: pip install --upgrade vidx"
@@ -441,7 +447,7 @@ def check_identity(connection: Connection, path: Path, manifest: Manifest) -> No
     uuid = connection.execute(select(collection.c.uuid)).scalar()
     if uuid != manifest.uuid:
         raise CollectionDamaged(
-            f"the catalogue {path} belongs to collection {uuid}, not {manifest.uuid}",
+            f"the catalogue {database} belongs to collection {uuid}, not {manifest.uuid}",
             "Put back this collection's own catalogue, or run `vidx rebuild` to make one anew.",
         )
 

@@ -14,10 +14,10 @@ from typing import Any
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from vidx.records import Source
-from vidx.store import snapshots, sqlite
+from vidx.store import snapshots
 from vidx.store.journal import Change, Failed
 from vidx.store.metadata import values as metadata_values
-from vidx.store.sql import chunks
+from vidx.store.sql import chunks, insert_rows
 from vidx.store.tables import (
     IN_THE_MAKING,
     clip_metadata,
@@ -107,9 +107,7 @@ def place(connection: Connection, number: int, places: Sequence[tuple[str, Sourc
         if video_id in numbers
     }
     forget(connection, number, list(rows), keep={video_id for video_id, _ in places})
-    sqlite.insert_rows(
-        connection, "locations", ("path", "video", "size_bytes", "version"), rows.values()
-    )
+    insert_rows(connection, "locations", ("path", "video", "size_bytes", "version"), rows.values())
 
 
 def forget(
@@ -244,7 +242,7 @@ def _enter_failures(
 ) -> None:
     """Enter failures, each with the number of attempts that it has where it does not say."""
     time = connection.execute(select(commits.c.time).where(commits.c.number == number)).scalar()
-    sqlite.insert_rows(
+    insert_rows(
         connection,
         "failures",
         ("path", "reason", "message", "video_id", "size_bytes", "version",

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from vidx.records import Space
 
 FORMAT = "vidx collection"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # 1 where the catalogue is in the folder: earlier versions read that
 FOLDER_NAME = ".vidx"
 
 
@@ -95,10 +95,13 @@ class Manifest:
     Attributes:
         uuid: This collection's identity; shards, catalogue and index carry it too.
         space: The one embedding space of its vectors.
+        catalogue: The address of the database that has the catalogue, without a password; None:
+            it is in the folder.
     """
 
     uuid: str
     space: Space
+    catalogue: str | None = None
 
 
 def find(path: str | os.PathLike[str] | None) -> Layout:
@@ -151,8 +154,9 @@ def write_manifest(layout: Layout, manifest: Manifest, by_way_of: Path) -> None:
     """
     values = {
         "format": FORMAT,
-        "format_version": FORMAT_VERSION,
+        "format_version": 1 if manifest.catalogue is None else FORMAT_VERSION,
         "uuid": manifest.uuid,
+        **({} if manifest.catalogue is None else {"catalogue": manifest.catalogue}),
         "space": dataclasses.asdict(manifest.space),
     }
     with replacing(layout.manifest, by_way_of=by_way_of) as file:
@@ -191,7 +195,7 @@ def read_manifest(layout: Layout) -> Manifest:
                 "Embed the videos anew into another folder: vidx embed FOLDER --collection NEW",
             )
         space = {**values["space"], "labels": tuple(values["space"]["labels"])}
-        return Manifest(values["uuid"], records.Space(**space))
+        return Manifest(values["uuid"], records.Space(**space), values.get("catalogue"))
     except (KeyError, TypeError) as error:
         raise _undescribed(layout, error) from error
 

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, Connection, case, func, select, update
 
 from vidx.records import Begun
-from vidx.store import changes, sqlite
-from vidx.store.sql import chunks
+from vidx.store import changes
+from vidx.store.sql import chunks, insert_rows
 from vidx.store.tables import IN_THE_MAKING, clips, parts, takes, videos
 
 _LAST = func.max(case((parts.c.is_last, parts.c.part)))  # null before the last one is there
@@ -47,7 +47,7 @@ def enter(
     pairs = np.stack([owners[parted], numbers[parted]])
     _, firsts = np.unique(pairs, axis=1, return_index=True)
     rows = parted[firsts]
-    sqlite.insert_rows(
+    insert_rows(
         connection,
         "parts",
         ("take", "part", "is_last", "first_clip_id", "path"),

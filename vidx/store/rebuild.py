@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from sqlalchemy import select
 
 from vidx.errors import CollectionDamaged, CollectionTooNew
 from vidx.records import RebuildReport
-from vidx.store import changes, journal, registry, shards, sqlite
+from vidx.store import changes, copying, journal, registry, shards
 from vidx.store.adoption import Adopter
 from vidx.store.catalogue import Catalogue
+from vidx.store.database import Database, database_of
 from vidx.store.layout import Layout, Manifest
 from vidx.store.staging import now
 from vidx.store.tables import shards as shards_table
@@ -40,16 +39,17 @@ def rebuild(layout: Layout, manifest: Manifest, end_clip_id: int) -> RebuildRepo
         CollectionTooNew: A later vidx wrote the catalogue, or a part.
         VidxError: A file cannot be read for a reason that may pass; nothing was changed.
     """
-    usable = layout.catalogue.exists() and _is_usable(layout, manifest)
-    with _beside(layout) as draft:
+    database = database_of(layout, manifest)
+    usable = database.exists() and _is_usable(layout, manifest, database)
+    with database.beside() as draft:
         if usable:
-            sqlite.copy(layout.catalogue, draft)
+            copying.copy(database, draft)
         with writer_under_lock(layout, manifest, draft) as writer:
             writer.reserve(end_clip_id)
             dropped = _drop_lost(writer)
             found = Adopter(layout, manifest, writer.engine).adopt()
-        set_aside = None if usable else _move_aside(layout.catalogue)
-        _replace(draft, layout.catalogue)
+        set_aside = None if usable else database.set_aside()
+        database.become(draft)
     catalogue = Catalogue(layout, manifest)
     clips, commit = catalogue.counts()["clips"], catalogue.state().commit
     catalogue.close()
@@ -58,17 +58,17 @@ def rebuild(layout: Layout, manifest: Manifest, end_clip_id: int) -> RebuildRepo
         adopted=tuple(found.adopted),
         dropped=tuple(dropped),
         ignored=tuple(found.ignored),
-        set_aside=str(set_aside) if set_aside else None,
+        set_aside=set_aside,
         lost=(FORGOTTEN,) if forgotten else (),
         num_clips=clips,
         commit=commit,
     )
 
 
-def _is_usable(layout: Layout, manifest: Manifest) -> bool:
+def _is_usable(layout: Layout, manifest: Manifest, database: Database) -> bool:
     """Whether a catalogue is whole and this collection's."""
     try:
-        with writer_under_lock(layout, manifest, layout.catalogue):
+        with writer_under_lock(layout, manifest, database):
             pass
         catalogue = Catalogue(layout, manifest)
         try:
@@ -79,41 +79,6 @@ def _is_usable(layout: Layout, manifest: Manifest) -> bool:
         raise
     except CollectionDamaged:
         return False
-
-
-@contextmanager
-def _beside(layout: Layout) -> Iterator[Path]:
-    """The name of a catalogue in the making, of which nothing is left at the end."""
-    draft = layout.catalogue.with_name(f"{layout.catalogue.name}.draft")
-    parts = [draft.with_name(draft.name + suffix) for suffix in ("", "-wal", "-shm")]
-    try:
-        for part in parts:
-            part.unlink(missing_ok=True)
-        yield draft
-    finally:
-        for part in parts:
-            part.unlink(missing_ok=True)
-
-
-def _replace(draft: Path, catalogue: Path) -> None:
-    """Let a draft be the catalogue, at one stroke for those who read it."""
-    sqlite.copy(draft, catalogue)
-    engine = sqlite.open_for_writing(catalogue)
-    with engine.begin():
-        pass
-    sqlite.close(engine, catalogue)
-
-
-def _move_aside(catalogue: Path) -> Path | None:
-    """Rename a catalogue and its write-ahead log to a name that is free."""
-    number = 1
-    while (target := catalogue.with_name(f"{catalogue.name}.damaged-{number}")).exists():
-        number += 1
-    for suffix in ("", "-wal", "-shm"):  # a log alone would be replayed
-        part = catalogue.with_name(catalogue.name + suffix)
-        if part.exists():
-            part.rename(target.with_name(target.name + suffix))
-    return target if target.exists() else None
 
 
 def _drop_lost(writer: Writer) -> list[str]:

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from vidx.records import FACTS, Source
-from vidx.store import changes, parts, sqlite
+from vidx.store import changes, parts
 from vidx.store import shards as shard_files
 from vidx.store.labels import top_labels
 from vidx.store.metadata import recount
 from vidx.store.shards import ShardInfo
-from vidx.store.sql import chunks
+from vidx.store.sql import chunks, insert_rows
 from vidx.store.tables import (
     DROPPED,
     IN_THE_MAKING,
@@ -281,8 +281,8 @@ def _enter_takes(
             new_takes.append((take, row["take"], video, row["plan"], _is_whole(row), *problem))
         found.append(_Part(row, video, take, late, settled))
     columns = ("number", "take", "video_id", "size_bytes", *_INFO)
-    sqlite.insert_rows(connection, "videos", columns, new_videos)
-    sqlite.insert_rows(connection, "takes", _TAKE, new_takes)
+    insert_rows(connection, "videos", columns, new_videos)
+    insert_rows(connection, "takes", _TAKE, new_takes)
     return found
 
 
@@ -303,7 +303,7 @@ def _enter_clips(
     owners: Sequence[_Part],
 ) -> None:
     """Enter clips, which live once their take is switched to."""
-    sqlite.insert_rows(
+    insert_rows(
         connection,
         "clips",
         ("clip_id", "take", *_CLIP, "removed"),
@@ -337,7 +337,7 @@ def _enter_labels(
         return
     best = top_labels(shard_files.matrix(table, "logits"), info.labels)
     numbers = np.array(_label_numbers(connection, best.names))
-    sqlite.insert_rows(
+    insert_rows(
         connection,
         "clip_labels",
         ("clip_id", "label", "score"),
@@ -358,7 +358,7 @@ def _label_numbers(connection: Connection, names: Sequence[str]) -> list[int]:
     following = int(connection.execute(select(func.max(labels.c.number))).scalar() or 0) + 1
     known.update(zip(new, range(following, following + len(new)), strict=True))
     rows = [(known[name], "model", name) for name in new]
-    sqlite.insert_rows(connection, "labels", ("number", "source", "name"), rows)
+    insert_rows(connection, "labels", ("number", "source", "name"), rows)
     return [known[name] for name in names]
 
 

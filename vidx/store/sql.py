@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Self, TypeAlias, TypeVar
+from typing import Any, Protocol, Self, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import BindParameter, ColumnElement, Connection, Select, bindparam
+from sqlalchemy import BindParameter, ColumnElement, Connection, Engine, Select, bindparam
 
-from vidx.store import sqlite
+from vidx.store import postgresql, sqlite
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
@@ -20,6 +20,97 @@ Ids: TypeAlias = NDArray[np.int64]
 SOME: BindParameter[Any] = bindparam("some", expanding=True)  # what `among` fills in
 MANY = 500  # values in one IN (...): below every database's limit on parameters
 WORTH_A_SCAN = 20  # rows that are read in order while one is found by its id
+
+
+class Words(Protocol):
+    """What is said to each database in its own words: its module."""
+
+    def insert_rows(
+        self,
+        connection: Connection,
+        table: str,
+        columns: Sequence[str],
+        rows: Iterable[tuple[Any, ...]],
+        /,
+    ) -> None:
+        """Insert many rows without looking at each."""
+
+    def upsert_rows(
+        self,
+        connection: Connection,
+        statement: Callable[[str], str],
+        rows: Sequence[tuple[Any, ...]],
+        /,
+    ) -> None:
+        """Run a statement, made for the mark of a value, for many rows."""
+
+    def self_check(self, connection: Connection, /) -> list[str]:
+        """What the database finds wrong with itself."""
+
+    def like(self, value: ColumnElement[Any], pattern: str, /) -> ColumnElement[bool]:
+        """SQL's LIKE, which tells upper from lower case."""
+
+    def ilike(self, value: ColumnElement[Any], pattern: str, /) -> ColumnElement[bool]:
+        """The like, which does not tell them apart in ASCII."""
+
+    def glob(self, value: ColumnElement[Any], pattern: str, /) -> ColumnElement[bool]:
+        """Whether text matches a glob."""
+
+    def lower(self, value: ColumnElement[Any], /) -> ColumnElement[Any]:
+        """Text with the letters of ASCII in lower case."""
+
+
+def words(database: Connection | Engine) -> Words:
+    """The words of the database that one is connected to."""
+    return postgresql if database.dialect.name == "postgresql" else sqlite
+
+
+def insert_rows(
+    connection: Connection, table: str, columns: Sequence[str], rows: Iterable[tuple[Any, ...]]
+) -> None:
+    """Insert many rows without looking at each: a shard has tens of thousands.
+
+    Args:
+        connection: In a transaction.
+        table: Its name.
+        columns: Names of those that are given.
+        rows: Their values, in that order.
+    """
+    words(connection).insert_rows(connection, table, columns, rows)
+
+
+def upsert_rows(
+    connection: Connection,
+    table: str,
+    columns: Sequence[str],
+    rows: Iterable[tuple[Any, ...]],
+    *,
+    keeping: bool,
+) -> None:
+    """Insert many rows, or change those that are there with the same key.
+
+    Args:
+        connection: In a transaction.
+        table: Its name.
+        columns: Names of those that are given, the key first.
+        rows: Their values, in that order.
+        keeping: Whether a null leaves what is there; else it takes its place.
+    """
+    key, *others = columns
+    value = "coalesce(excluded.{0}, {1}.{0})" if keeping else "excluded.{0}"
+    changes = ", ".join(f"{one} = {value.format(one, table)}" for one in others)
+
+    def statement(mark: str) -> str:
+        marks = ", ".join([mark] * len(columns))
+        # Names of our own tables and columns alone come here.
+        return (
+            f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks}) "  # noqa: S608
+            f"ON CONFLICT ({key}) DO UPDATE SET {changes}"
+        )
+
+    many = list(rows)
+    if many:
+        words(connection).upsert_rows(connection, statement, many)
 
 
 def chunks(values: Iterable[Value]) -> Iterator[list[Value]]:
@@ -67,12 +158,17 @@ class Question:
     def ask(self, connection: Connection, values: Iterable[Any]) -> Iterator[tuple[Any, ...]]:
         """The rows, as the driver gives them, for however many values."""
         for some in chunks(values):
-            yield from sqlite.read_rows(connection, self._worded(connection, len(some)), some)
+            yield from self._rows(connection, some)
 
     def ask_once(self, connection: Connection) -> tuple[Any, ...]:
         """The only row of a query that takes no values."""
-        [row] = sqlite.read_rows(connection, self._worded(connection, 0))
+        [row] = self._rows(connection, [])
         return row
+
+    def _rows(self, connection: Connection, some: list[Any]) -> Iterable[tuple[Any, ...]]:
+        if connection.dialect.name == "sqlite":
+            return sqlite.read_rows(connection, self._worded(connection, len(some)), some)
+        return connection.execute(self._query, {SOME.key: some} if some else {}).all()
 
     def _worded(self, connection: Connection, count: int) -> str:
         if count not in self._words:

@@ -6,8 +6,9 @@ import os
 import re
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -19,6 +20,7 @@ from sqlalchemy import (
     ExceptionContext,
     create_engine,
     event,
+    func,
     text,
 )
 from sqlalchemy.pool import QueuePool
@@ -45,6 +47,8 @@ _OBSTACLES = {
 
 _PATH = "vidx path"  # where a connection keeps it, for messages
 
+_PARTS = ("", "-wal", "-shm")  # endings of the files of a catalogue
+
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
 _OURS = (sqlite3.IntegrityError, sqlite3.ProgrammingError)  # tell of a mistake in vidx
@@ -55,6 +59,73 @@ _BEING_SET_UP = {
     sqlite3.SQLITE_READONLY_CANTLOCK,
     sqlite3.SQLITE_READONLY_RECOVERY,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A catalogue as a file.
+
+    Attributes:
+        path: The file's; its write-ahead log lies beside it.
+    """
+
+    path: Path
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def exists(self) -> bool:
+        """Whether there is a catalogue, sound or not."""
+        return self.path.is_file()
+
+    def open_for_writing(self) -> Engine:
+        """An engine that may create and change the file."""
+        return open_for_writing(self.path)
+
+    def open_for_reading(self) -> Engine:
+        """An engine that never changes the file."""
+        return open_for_reading(self.path)
+
+    def close(self, engine: Engine) -> None:
+        """Close an engine for writing."""
+        close(engine, self.path)
+
+    @contextmanager
+    def beside(self) -> Iterator[File]:
+        """A blank place for a catalogue in the making, which is gone afterwards."""
+        draft = File(self.path.with_name(f"{self.path.name}.draft"))
+        try:
+            draft.delete()
+            yield draft
+        finally:
+            draft.delete()
+
+    def become(self, draft: File) -> None:
+        """Let a draft be the catalogue, at one stroke for those who read it."""
+        copy(draft.path, self.path)
+        engine = open_for_writing(self.path)
+        with engine.begin():
+            pass
+        close(engine, self.path)
+
+    def set_aside(self) -> str | None:
+        """Rename the file and its write-ahead log to a name that is free, and tell which."""
+        number = 1
+        while (target := self._named(f".damaged-{number}")).exists():
+            number += 1
+        for suffix in _PARTS:  # a log alone would be replayed
+            part = self._named(suffix)
+            if part.exists():
+                part.rename(target.with_name(target.name + suffix))
+        return str(target) if target.exists() else None
+
+    def delete(self) -> None:
+        """Delete the file and what lies around it."""
+        for suffix in _PARTS:
+            self._named(suffix).unlink(missing_ok=True)
+
+    def _named(self, suffix: str) -> Path:
+        return self.path.with_name(self.path.name + suffix)
 
 
 def open_for_writing(path: Path) -> Engine:
@@ -210,39 +281,16 @@ def insert_rows(
     if many:
         marks = ", ".join("?" * len(columns))
         # Names of our own tables and columns alone come here.
-        statement = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})"  # noqa: S608
+        names = ", ".join(f'"{one}"' for one in columns)
+        statement = f"INSERT INTO {table} ({names}) VALUES ({marks})"  # noqa: S608
         connection.exec_driver_sql(statement, many)
 
 
 def upsert_rows(
-    connection: Connection,
-    table: str,
-    columns: Sequence[str],
-    rows: Iterable[tuple[Any, ...]],
-    *,
-    keeping: bool,
+    connection: Connection, statement: Callable[[str], str], rows: Sequence[tuple[Any, ...]]
 ) -> None:
-    """Insert many rows, or change those that are there with the same key.
-
-    Args:
-        connection: In a transaction.
-        table: Its name.
-        columns: Names of those that are given, the key first.
-        rows: Their values, in that order.
-        keeping: Whether a null leaves what is there; else it takes its place.
-    """
-    key, *others = columns
-    marks = ", ".join("?" * len(columns))
-    value = "coalesce(excluded.{0}, {1}.{0})" if keeping else "excluded.{0}"
-    changes = ", ".join(f"{one} = {value.format(one, table)}" for one in others)
-    # Names of our own tables and columns alone come here.
-    statement = (
-        f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks}) "  # noqa: S608
-        f"ON CONFLICT ({key}) DO UPDATE SET {changes}"
-    )
-    many = list(rows)
-    if many:
-        connection.exec_driver_sql(statement, many)
+    """Run a statement with a mark for each value, for many rows."""
+    connection.exec_driver_sql(statement("?"), list(rows))
 
 
 def copy(source: Path, target: Path) -> None:
@@ -305,6 +353,16 @@ def like(value: ColumnElement[Any], pattern: str) -> ColumnElement[bool]:
         pattern: `%` stands for anything, `_` for one character.
     """
     return value.op("GLOB", is_comparison=True)("".join(map(_of_like, pattern)))
+
+
+def ilike(value: ColumnElement[Any], pattern: str) -> ColumnElement[bool]:
+    """As `like`, the letters of ASCII being the same in either case."""
+    return value.ilike(pattern)
+
+
+def lower(value: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Text with the letters of ASCII in lower case; all others stay."""
+    return func.lower(value)
 
 
 def _of_like(character: str) -> str:

@@ -17,9 +17,9 @@ from sqlalchemy import (
     Integer,
     MetaData,
     Table,
-    Text,
     text,
 )
+from sqlalchemy import Text as AnyText
 
 from vidx.records import FACTS
 
@@ -27,7 +27,7 @@ metadata = MetaData()
 
 Id = BigInteger().with_variant(Integer(), "sqlite")  # INTEGER makes it SQLite's own row number
 # Sorted by bytes everywhere, as SQLite does: what one database gives in order, the other does too.
-Path = Text().with_variant(Text(collation="C"), "postgresql")
+Text = AnyText().with_variant(AnyText(collation="C"), "postgresql")
 
 # In `clips.removed`, beside numbers of commits:
 IN_THE_MAKING = 0  # the clip's take is not complete yet
@@ -113,7 +113,7 @@ parts = Table(
     Column("part", Integer, primary_key=True, autoincrement=False),  # from 0
     Column("is_last", Boolean, nullable=False),
     Column("first_clip_id", BigInteger, nullable=False),
-    Column("path", Path, nullable=False),  # where the file was seen last
+    Column("path", Text, nullable=False),  # where the file was seen last
     Index("parts_at", "path"),
 )
 
@@ -122,7 +122,7 @@ locations = Table(
     "locations",
     metadata,
     Column("number", Id, primary_key=True),
-    Column("path", Path, nullable=False),
+    Column("path", Text, nullable=False),
     Column("video", ForeignKey("videos.number", ondelete="CASCADE"), nullable=False),
     Column("size_bytes", BigInteger),  # null where nobody says
     Column("version", Text, nullable=False),  # time of last change in ns, or an ETag
@@ -232,7 +232,7 @@ snapshots = Table(
 failures = Table(
     "failures",
     metadata,
-    Column("path", Path, primary_key=True),
+    Column("path", Text, primary_key=True),
     Column("reason", Text, nullable=False),
     Column("message", Text, nullable=False),
     Column("video_id", Text),  # null where its bytes could not be read

@@ -26,7 +26,8 @@ from vidx.errors import CollectionDamaged, UsageError
 from vidx.records import Source, Space
 from vidx.store import changes, journal, migrate, registry, shards, sqlite
 from vidx.store.adoption import Adopter
-from vidx.store.catalogue import check_identity
+from vidx.store.catalogue import check_identity, missing
+from vidx.store.database import Database, address_for_new, database_of
 from vidx.store.journal import Change, Entry, Failed
 from vidx.store.layout import Layout, Manifest, read_manifest, write_manifest
 from vidx.store.lock import writing
@@ -318,39 +319,37 @@ def open_writer(layout: Layout, space: Space | None = None) -> Iterator[Writer]:
     with writing(layout):
         if manifest is None:
             manifest = read_manifest(layout) if layout.exists() else _create(layout, space)
-        if not layout.catalogue.exists() and shards.listed(layout.shards):
-            raise CollectionDamaged(
-                f"the catalogue {layout.catalogue} is missing",
-                "Run `vidx rebuild`: it makes the catalogue anew from the shards.",
-            )
-        with writer_under_lock(layout, manifest, layout.catalogue) as writer:
+        database = database_of(layout, manifest)
+        if shards.listed(layout.shards) and not database.exists():
+            raise missing(database)
+        with writer_under_lock(layout, manifest, database) as writer:
             writer.adopt()
             yield writer
 
 
 @contextmanager
-def writer_under_lock(layout: Layout, manifest: Manifest, catalogue: Path) -> Iterator[Writer]:
+def writer_under_lock(layout: Layout, manifest: Manifest, database: Database) -> Iterator[Writer]:
     """A writer for a caller that holds the lock.
 
     Args:
         layout: The collection's folder.
         manifest: What its `collection.json` says.
-        catalogue: The catalogue's file, made if there is none; another one than the collection's
-            where one is built beside it.
+        database: Where the catalogue is, made if there is none; another place than the
+            collection's where one is built beside it.
     """
     _make_folders(layout)
     delete_dead(layout)
     # A file without tables is what a crash left of a new collection, or it has lost them.
-    may_be_blank = not catalogue.exists() or not shards.listed(layout.shards)
-    engine = sqlite.open_for_writing(catalogue)
+    may_be_blank = not shards.listed(layout.shards) or not database.exists()
+    engine = database.open_for_writing()
     try:
         with engine.begin() as connection:
             _prepare(connection, manifest, may_be_blank=may_be_blank)
-            check_identity(connection, catalogue, manifest)
+            check_identity(connection, database, manifest)
         with staging(layout, manifest) as own_staging:
             yield Writer(layout, manifest, engine, own_staging)
     finally:
-        sqlite.close(engine, catalogue)
+        database.close(engine)
 
 
 def _prepare(connection: Connection, manifest: Manifest, *, may_be_blank: bool) -> None:
@@ -381,8 +380,11 @@ def _create(layout: Layout, space: Space | None) -> Manifest:
             f"{layout.manifest} is missing, though there are clips",
             "Put back a copy of it; without it the vectors cannot be told apart from others.",
         )
-    manifest = Manifest(_uuid_of_unfinished(layout) or str(uuid.uuid4()), space)
-    with writer_under_lock(layout, manifest, layout.catalogue) as writer, writer.telling():
+    address = address_for_new()
+    unfinished = None if address else _uuid_of_unfinished(layout)
+    manifest = Manifest(unfinished or str(uuid.uuid4()), space, address)
+    database = database_of(layout, manifest)
+    with writer_under_lock(layout, manifest, database) as writer, writer.telling():
         write_manifest(layout, manifest, by_way_of=writer.staging.folder)
     return manifest
 

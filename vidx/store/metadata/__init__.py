@@ -104,9 +104,14 @@ def add_columns(connection: Connection, of: str, types: Mapping[str, str]) -> No
     for number, name in enumerate(new, start=last + 1):
         row = {"number": number, "name": name, "of": of, "type": types[name], "num_values": 0}
         connection.execute(insert(metadata_columns), row)
-        kind = SQL_TYPES[types[name]].compile(connection.dialect)
-        # Nothing of this comes from outside.
-        connection.execute(text(f"ALTER TABLE {TABLES[of].name} ADD COLUMN c{number} {kind}"))
+        add_sql_column(connection, of, f"c{number}", types[name])
+
+
+def add_sql_column(connection: Connection, of: str, name: str, type_: str) -> None:
+    """Add a column to the table that has the values."""
+    kind = SQL_TYPES[type_].compile(connection.dialect)
+    # Nothing of this comes from outside.
+    connection.execute(text(f"ALTER TABLE {TABLES[of].name} ADD COLUMN {name} {kind}"))
 
 
 def recount(connection: Connection, names: Iterable[str] | None = None) -> None:

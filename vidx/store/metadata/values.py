@@ -12,7 +12,6 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from sqlalchemy import Connection, select
 
-from vidx.store import sqlite
 from vidx.store.metadata import (
     KEYS,
     TABLES,
@@ -22,7 +21,7 @@ from vidx.store.metadata import (
     recount,
     sql_columns,
 )
-from vidx.store.sql import SOME, Wanted, among
+from vidx.store.sql import SOME, Wanted, among, upsert_rows
 from vidx.store.tables import clips, videos
 
 # Of what lives; and of all that the catalogue knows, which a restore may bring back.
@@ -49,7 +48,7 @@ def enter(
         known = sql_columns(connection)
         names = [known[name].column.name for name in stored.types]
         for batch in stored.batches:
-            sqlite.upsert_rows(
+            upsert_rows(
                 connection,
                 TABLES[stored.of].name,
                 (KEYS[stored.of], *names),

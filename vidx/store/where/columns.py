@@ -14,6 +14,7 @@ from vidx.store import snapshots
 from vidx.store.catalogue import Catalogue
 from vidx.store.concepts import concept_names
 from vidx.store.metadata import sql_columns
+from vidx.store.sql import Words, words
 from vidx.store.tables import clips, locations, takes, videos
 
 Type = Literal["text", "integer", "real", "boolean", "timestamp"]
@@ -74,12 +75,14 @@ class Names:
         labels: By name, with the numbers under which sources know it.
         snapshots: Names.
         concepts: Names.
+        words: How the catalogue's database says some things.
     """
 
     columns: dict[str, Column]
     labels: dict[str, list[int]]
     snapshots: tuple[str, ...]
     concepts: tuple[str, ...]
+    words: Words
 
     def column(self, name: str, *, quoted: bool) -> Column | None:
         """The column of this name; where it stands without quotes, upper and lower case are one."""
@@ -98,7 +101,8 @@ def names_of(catalogue: Catalogue) -> Names:
         }
         saved = tuple(str(row.name) for row in snapshots.listed(still))
         concepts = tuple(concept_names(given))
-        return Names({**given, **BUILT_IN}, still.labels(), saved, concepts)
+        columns = {**given, **BUILT_IN}
+        return Names(columns, still.labels(), saved, concepts, words(connection))
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -10,8 +10,8 @@ from sqlalchemy import ColumnElement, exists, false, func, literal, not_, select
 from sqlglot import expressions as exp
 from sqlglot.expressions import Expr
 
-from vidx.store import sqlite
 from vidx.store.catalogue import Catalogue
+from vidx.store.sql import Words
 from vidx.store.tables import clip_labels, clips, locations, videos
 from vidx.store.where.columns import PATH, Names, names_of
 from vidx.store.where.conditions import Condition, Every, Saved, Scored, Some, Test
@@ -35,10 +35,10 @@ SIGNS: dict[type[Expr], str] = {
     exp.GTE: ">=",
 }
 _TURNED = str.maketrans("<>", "><")
-_PATTERNS: dict[type[Expr], Callable[[Any, str], ColumnElement[bool]]] = {
-    exp.Like: sqlite.like,
-    exp.ILike: lambda value, pattern: value.ilike(pattern),
-    exp.Glob: sqlite.glob,
+_PATTERNS: dict[type[Expr], Callable[[Words, Any, str], ColumnElement[bool]]] = {
+    exp.Like: lambda words, value, pattern: words.like(value, pattern),
+    exp.ILike: lambda words, value, pattern: words.ilike(value, pattern),
+    exp.Glob: lambda words, value, pattern: words.glob(value, pattern),
 }
 
 
@@ -177,7 +177,7 @@ def _matched(values: Values, node: Expr) -> Any:
         raise values.source.error(f"{value}, matches no pattern: that is for text", node)
     if not (isinstance(pattern, exp.Literal) and pattern.is_string):
         raise values.source.error("a pattern is a text in single quotes", pattern)
-    return _PATTERNS[type(node)](value.sql, pattern.name)
+    return _PATTERNS[type(node)](values.names.words, value.sql, pattern.name)
 
 
 def _among(values: Values, node: Expr) -> Any:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, Float, Text, func, literal
+from sqlalchemy import BigInteger, Boolean, Float, Text, cast, func, literal
 from sqlglot import expressions as exp
 from sqlglot.expressions import Expr
 
@@ -36,7 +36,7 @@ _ARITHMETIC: dict[type[Expr], Callable[[Any, Any], Any]] = {
     exp.Add: operator.add,
     exp.Sub: operator.sub,
     exp.Mul: operator.mul,
-    exp.Div: lambda one, other: one * 1.0 / func.nullif(other, 0),
+    exp.Div: lambda one, other: cast(one, Float(53)) / func.nullif(other, 0),
     exp.Mod: lambda one, other: one % func.nullif(other, 0),
 }
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -228,7 +228,7 @@ class Values:
             value = self.value(node.this)
             if value.type != "text":
                 raise self.source.error(f"{value}: lower() takes text", node)
-            return Value(func.lower(value.sql), "text", node)
+            return Value(self.names.words.lower(value.sql), "text", node)
         if isinstance(node, exp.Coalesce):
             self.only(node, "this", "expressions")
             values = self.alike([node.this, *node.expressions])

@@ -9,7 +9,7 @@ branch_labels = None
 depends_on = None
 
 ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
-PATH = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
 
 def upgrade() -> None:
@@ -20,14 +20,14 @@ def upgrade() -> None:
     _of_metadata()
     op.create_table(
         "failures",
-        sa.Column("path", PATH, primary_key=True),
-        sa.Column("reason", sa.Text, nullable=False),
-        sa.Column("message", sa.Text, nullable=False),
-        sa.Column("video_id", sa.Text),
+        sa.Column("path", TEXT, primary_key=True),
+        sa.Column("reason", TEXT, nullable=False),
+        sa.Column("message", TEXT, nullable=False),
+        sa.Column("video_id", TEXT),
         sa.Column("size_bytes", sa.BigInteger),
-        sa.Column("version", sa.Text, nullable=False),
+        sa.Column("version", TEXT, nullable=False),
         sa.Column("attempts", sa.Integer, nullable=False),
-        sa.Column("last_attempt", sa.Text, nullable=False),
+        sa.Column("last_attempt", TEXT, nullable=False),
     )
     op.create_index("failures_of_content", "failures", ["video_id"])
 
@@ -35,26 +35,26 @@ def upgrade() -> None:
 def _whole() -> None:
     op.create_table(
         "collection",
-        sa.Column("uuid", sa.Text, primary_key=True),
-        sa.Column("numbering", sa.Text, nullable=False),
+        sa.Column("uuid", TEXT, primary_key=True),
+        sa.Column("numbering", TEXT, nullable=False),
         sa.Column("next_clip_id", sa.BigInteger, nullable=False),
         sa.Column("reshaped_commit", sa.BigInteger, nullable=False),
     )
     op.create_table(
         "commits",
         sa.Column("number", ID, primary_key=True, autoincrement=False),
-        sa.Column("time", sa.Text, nullable=False),
-        sa.Column("verb", sa.Text, nullable=False),
-        sa.Column("provenance", sa.Text, nullable=False),
+        sa.Column("time", TEXT, nullable=False),
+        sa.Column("verb", TEXT, nullable=False),
+        sa.Column("provenance", TEXT, nullable=False),
     )
     op.create_table(
         "shards",
         sa.Column("first_clip_id", ID, primary_key=True, autoincrement=False),
         sa.Column("end_clip_id", sa.BigInteger, nullable=False),
         sa.Column("num_clips", sa.BigInteger, nullable=False),
-        sa.Column("file", sa.Text, nullable=False, unique=True),
-        sa.Column("uuid", sa.Text, nullable=False, unique=True),
-        sa.Column("provenance", sa.Text, nullable=False),
+        sa.Column("file", TEXT, nullable=False, unique=True),
+        sa.Column("uuid", TEXT, nullable=False, unique=True),
+        sa.Column("provenance", TEXT, nullable=False),
     )
 
 
@@ -62,29 +62,29 @@ def _of_videos() -> None:
     op.create_table(
         "videos",
         sa.Column("number", ID, primary_key=True, autoincrement=False),
-        sa.Column("video_id", sa.Text, nullable=False, unique=True),
+        sa.Column("video_id", TEXT, nullable=False, unique=True),
         sa.Column("take", sa.BigInteger),
         sa.Column("size_bytes", sa.BigInteger),
         sa.Column("duration_seconds", sa.Float, nullable=False),
         sa.Column("width", sa.Integer, nullable=False),
         sa.Column("height", sa.Integer, nullable=False),
         sa.Column("frame_rate", sa.Float, nullable=False),
-        sa.Column("codec", sa.Text, nullable=False),
-        sa.Column("container", sa.Text, nullable=False),
+        sa.Column("codec", TEXT, nullable=False),
+        sa.Column("container", TEXT, nullable=False),
         sa.Column("first_timestamp_seconds", sa.Float, nullable=False),
         sa.Column("rotation_degrees", sa.Integer, nullable=False),
         sa.Column("is_mirrored", sa.Boolean, nullable=False),
-        sa.Column("notes", sa.Text, nullable=False),
+        sa.Column("notes", TEXT, nullable=False),
     )
     op.create_table(
         "takes",
         sa.Column("number", ID, primary_key=True, autoincrement=False),
-        sa.Column("uuid", sa.Text, nullable=False, unique=True),
+        sa.Column("uuid", TEXT, nullable=False, unique=True),
         sa.Column("video", ID, _of("videos.number"), nullable=False),
-        sa.Column("plan", sa.Text, nullable=False),
+        sa.Column("plan", TEXT, nullable=False),
         sa.Column("complete", sa.Boolean, nullable=False),
-        sa.Column("problem_reason", sa.Text),
-        sa.Column("problem_message", sa.Text),
+        sa.Column("problem_reason", TEXT),
+        sa.Column("problem_message", TEXT),
     )
     op.create_index("takes_of_video", "takes", ["video"])
     op.create_table(
@@ -93,16 +93,16 @@ def _of_videos() -> None:
         sa.Column("part", sa.Integer, primary_key=True, autoincrement=False),
         sa.Column("is_last", sa.Boolean, nullable=False),
         sa.Column("first_clip_id", sa.BigInteger, nullable=False),
-        sa.Column("path", PATH, nullable=False),
+        sa.Column("path", TEXT, nullable=False),
     )
     op.create_index("parts_at", "parts", ["path"])
     op.create_table(
         "locations",
         sa.Column("number", ID, primary_key=True),
-        sa.Column("path", PATH, nullable=False),
+        sa.Column("path", TEXT, nullable=False),
         sa.Column("video", ID, _of("videos.number"), nullable=False),
         sa.Column("size_bytes", sa.BigInteger),
-        sa.Column("version", sa.Text, nullable=False),
+        sa.Column("version", TEXT, nullable=False),
         sa.Column("removed", sa.BigInteger),
     )
     op.create_index("locations_of_video", "locations", ["video"])
@@ -146,8 +146,8 @@ def _of_clips() -> None:
     op.create_table(
         "labels",
         sa.Column("number", ID, primary_key=True, autoincrement=False),
-        sa.Column("source", sa.Text, nullable=False),
-        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("source", TEXT, nullable=False),
+        sa.Column("name", TEXT, nullable=False),
     )
     op.create_index("one_label_a_name", "labels", ["source", "name"], unique=True)
     op.create_table(
@@ -164,9 +164,9 @@ def _of_metadata() -> None:
     op.create_table(
         "metadata_columns",
         sa.Column("number", ID, primary_key=True, autoincrement=False),
-        sa.Column("name", sa.Text, nullable=False, unique=True),
-        sa.Column("of", sa.Text, nullable=False),
-        sa.Column("type", sa.Text, nullable=False),
+        sa.Column("name", TEXT, nullable=False, unique=True),
+        sa.Column("of", TEXT, nullable=False),
+        sa.Column("type", TEXT, nullable=False),
         sa.Column("num_values", sa.BigInteger, nullable=False),
     )
     op.create_table(
