@@ -935,6 +935,26 @@ class Collection(Questions, Teaching, Measuring):
             self._build_index()
         return report
 
+    def move_catalogue(self, address: str | None) -> str:
+        """Copy the catalogue to another database, use it there, and delete it where it was.
+
+        Args:
+            address: `postgresql://USER@HOST/DATABASE`; a password in it is not kept. None: into the
+                folder, as a file of SQLite.
+
+        Returns:
+            Where it is now.
+
+        Raises:
+            UsageError: The address is none, or the catalogue is there already.
+            CollectionLocked: Another process is writing.
+            VidxError: A database or the folder is in the way; the catalogue is where it was.
+        """
+        from vidx.store.moving import move_catalogue
+
+        layouts.require(self._layout)
+        return move_catalogue(self._layout, address)
+
     def _build_index(self) -> None:
         from vidx.views import build_index
 

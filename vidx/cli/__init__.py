@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from vidx.cli.bench import bench
+from vidx.cli.catalogue import catalogue
 from vidx.cli.concept import concept
 from vidx.cli.curate import clusters, duplicates, outliers, sample
 from vidx.cli.embed import embed
@@ -68,7 +69,7 @@ COMMANDS = (
     *(duplicates, propose, apply, undo, leakage, split, clusters, outliers, sample),
     *(quality, label_issues, map_clips, compare, concept, threshold_report),
     report,
-    *(index, verify, rebuild, compact, snapshot, export),
+    *(index, verify, rebuild, compact, catalogue, snapshot, export),
     *(models, bench, train, adapt),
     serve,
 )
