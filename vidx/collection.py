@@ -182,17 +182,25 @@ class Collection(Questions, Teaching, Measuring):
         space = self._manifest().space if self._layout.exists() else None
         # What was named is checked even when there turns out to be nothing to embed.
         named = load(space) if space is None or choice.names_a_space() else None
-        with self._writer(named.space if named else None) as writer:
+        with self._writer(named.space if named else None, alone=False) as writer:
             if named:
                 check_same_space(named.space, writer.manifest.space, str(self.path))
             catalogue = self._views.catalogue()
-            ingest = Ingest(writer, asked, lambda: extend_index(catalogue), progress)
+
+            def extend() -> None:
+                with writer.indexing() as ours:
+                    if ours:
+                        extend_index(catalogue)
+
+            ingest = Ingest(writer, asked, extend, progress)
             report = ingest.run(
                 files,
                 lambda: load(writer.manifest.space),
                 workers=asked.num_workers,
             )
-            self._tend_index(ingest.tell_index)
+            with writer.indexing() as ours:
+                if ours:
+                    self._tend_index(ingest.tell_index)
             return report
 
     def survey(self, paths: Paths, options: EmbedOptions | None = None) -> list[FileFinding]:
@@ -1092,15 +1100,17 @@ class Collection(Questions, Teaching, Measuring):
         return Views(self._layout)
 
     @contextmanager
-    def _writer(self, space: Space | None) -> Iterator[Writer]:
+    def _writer(self, space: Space | None, *, alone: bool = True) -> Iterator[Writer]:
         """Hold the collection's lock, with no id given out twice even if the catalogue is old."""
         from vidx import index
         from vidx.store.writer import open_writer
         from vidx.views import extend_index
 
-        with open_writer(self._layout, space) as writer:
+        with open_writer(self._layout, space, alone=alone) as writer:
             writer.reserve(index.reach(self._layout.index, writer.manifest.uuid))
-            extend_index(self._catalogue())  # what a killed writer could not, and as a check
+            with writer.indexing() as ours:
+                if ours:
+                    extend_index(self._catalogue())  # what a killed writer could not, as a check
             yield writer
 
     def _query_encoder(self, options: SearchOptions) -> Encoder:

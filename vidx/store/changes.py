@@ -38,6 +38,7 @@ def begin_commit(
     connection: Connection, number: int, time: str, verb: str, provenance: dict[str, str]
 ) -> None:
     """Enter a commit, to which the transaction's other changes belong."""
+    connection.execute(select(collection.c.uuid).with_for_update())  # whoever else would, waits
     row = {"number": number, "time": time, "verb": verb, "provenance": json.dumps(provenance)}
     connection.execute(insert(commits), row)
 

@@ -9,13 +9,17 @@ import sys
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from filelock import FileLock, SoftFileLock, Timeout
 
 from vidx.errors import CollectionLocked, VidxError
-from vidx.store.layout import Layout
+from vidx.store.layout import Layout, read_manifest
+
+if TYPE_CHECKING:
+    from vidx.store.postgresql import Presence
 
 _NO_LOCKS = "its file system keeps no locks (flock)"
 
@@ -71,12 +75,57 @@ def writing(layout: Layout) -> Iterator[None]:
                 f"{layout.root} is being written by {_owner(layout)}",
                 "Wait until it has ended, or stop it; searching works meanwhile.",
             )
+        stack.enter_context(_alone_in_database(layout))
         try:
             _sign(layout)
             yield
         finally:
             with suppress(OSError):
                 layout.lock.with_suffix(".json").unlink()
+
+
+@contextmanager
+def taking_turns(layout: Layout) -> Iterator[Presence | None]:
+    """Be one of several writers of a collection whose catalogue is in a database.
+
+    Yields:
+        The turns; None where the catalogue is in the folder, and this the only writer.
+
+    Raises:
+        CollectionLocked, VidxError: As for `writing`.
+    """
+    manifest = read_manifest(layout)
+    if manifest.catalogue is None:
+        with writing(layout):
+            yield None
+        return
+    with _present(layout, manifest.catalogue, manifest.uuid, alone=False) as presence:
+        yield presence
+
+
+def _alone_in_database(layout: Layout) -> AbstractContextManager[object]:
+    """Keep out those who take turns, where the catalogue is in a database."""
+    try:
+        manifest = read_manifest(layout)
+    except VidxError:  # none is there yet, or who reads it tells
+        return nullcontext()
+    if manifest.catalogue is None:
+        return nullcontext()
+    return _present(layout, manifest.catalogue, manifest.uuid, alone=True)
+
+
+@contextmanager
+def _present(layout: Layout, address: str, uuid: str, *, alone: bool) -> Iterator[Presence]:
+    from vidx.store.postgresql import Schema
+
+    with Schema.of(address, uuid).present(alone=alone) as presence:
+        if presence is None:
+            raise CollectionLocked(
+                f"{layout.root} is being written by "
+                f"{'others, in turns' if alone else _owner(layout)}",
+                "Wait until they have ended, or stop them; searching works meanwhile.",
+            )
+        yield presence
 
 
 def _sign(layout: Layout) -> None:

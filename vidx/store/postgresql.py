@@ -26,11 +26,13 @@ from sqlalchemy import (
     inspect,
     literal,
     make_url,
+    select,
     text,
 )
 from sqlalchemy.exc import ArgumentError
 
 from vidx.errors import CollectionDamaged, UsageError, VidxError
+from vidx.store.tables import collection
 from vidx.store.tables import metadata as tables
 
 VARIABLE = "VIDX_CATALOGUE"
@@ -134,6 +136,25 @@ class Schema:
 
         return engine
 
+    @contextmanager
+    def present(self, *, alone: bool) -> Iterator[Presence | None]:
+        """Be a writer of the catalogue, until this ends or the process does.
+
+        Args:
+            alone: Whether no other may be; else any number of those that take turns.
+
+        Yields:
+            The turns; None where others are there that exclude this.
+        """
+        engine = self._engine(isolation_level="AUTOCOMMIT")
+        try:
+            with engine.connect() as connection:
+                asked = f"pg_try_advisory_lock{'' if alone else '_shared'}"
+                presence = Presence(connection, int(self.name.removeprefix("vidx_")[:15], 16))
+                yield presence if presence.ask(asked, _WRITERS) else None
+        finally:
+            engine.dispose()
+
     def close(self, engine: Engine) -> None:
         """Close an engine for writing."""
         engine.dispose()
@@ -222,6 +243,52 @@ class Schema:
         return engine
 
 
+class Presence:
+    """A writer among others: the server frees its locks when its connection ends.
+
+    Args:
+        connection: Which nothing else uses.
+        key: The collection's; of two collections with the same one, one may wait for the other.
+    """
+
+    def __init__(self, connection: Connection, key: int) -> None:
+        self._connection = connection
+        self._key = key
+
+    def ask(self, function: str, what: int) -> bool:
+        """Call a function about one of the collection's locks."""
+        asked = text(f"SELECT {function}(:key)")  # of our own names alone
+        answer = self._connection.execute(asked, {"key": self._key * _LOCKS + what}).scalar()
+        return answer is not False
+
+    @contextmanager
+    def turn(self, engine: Engine) -> Iterator[None]:
+        """Commit while no other does; in a turn, another may be taken.
+
+        Args:
+            engine: Of the catalogue.
+        """
+        self.ask("pg_advisory_lock", _TURN)
+        try:
+            with engine.begin() as connection:  # the last commit of one killed may still end
+                connection.execute(select(collection.c.uuid).with_for_update())
+            yield
+        finally:
+            self.ask("pg_advisory_unlock", _TURN)
+
+    @contextmanager
+    def indexing(self) -> Iterator[bool]:
+        """Write the index, if no other does."""
+        ours = self.ask("pg_try_advisory_lock", _INDEX)
+        try:
+            yield ours
+        finally:
+            if ours:
+                self.ask("pg_advisory_unlock", _INDEX)
+
+
+_LOCKS = 4  # a collection has so many numbers for its own:
+_WRITERS, _TURN, _INDEX = range(3)
 _WHERE = "vidx schema"  # where a connection keeps it, for messages
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -30,8 +30,9 @@ from vidx.store.catalogue import check_identity, missing
 from vidx.store.database import Database, address_for_new, database_of
 from vidx.store.journal import Change, Entry, Failed
 from vidx.store.layout import Layout, Manifest, read_manifest, write_manifest
-from vidx.store.lock import writing
+from vidx.store.lock import taking_turns, writing
 from vidx.store.metadata import files as metadata_files
+from vidx.store.postgresql import Presence
 from vidx.store.shards import NewVideo
 from vidx.store.snapshots import files as snapshot_files
 from vidx.store.snapshots.files import Snapshot
@@ -95,12 +96,26 @@ class Writer:
     """The holder of a collection's lock. Made by `open_writer`."""
 
     def __init__(
-        self, layout: Layout, manifest: Manifest, engine: Engine, own_staging: Staging
+        self,
+        layout: Layout,
+        manifest: Manifest,
+        engine: Engine,
+        own_staging: Staging,
+        presence: Presence | None,
     ) -> None:
         self.layout = layout
         self.manifest = manifest
         self.engine = engine
         self.staging = own_staging
+        self._presence = presence
+
+    def turn(self) -> AbstractContextManager[None]:
+        """Commit while no other writer does; in a turn, another may be taken."""
+        return _turn(self._presence, self.engine)
+
+    def indexing(self) -> AbstractContextManager[bool]:
+        """Gives whether this writer may write the index now: a search does without."""
+        return self._presence.indexing() if self._presence else nullcontext(True)
 
     def commit(self, batch: Batch, provenance: dict[str, str]) -> Done:
         """Make a batch part of the collection, all of it or nothing.
@@ -232,13 +247,19 @@ class Writer:
 
     def reserve(self, end_clip_id: int) -> None:
         """See to it that no clip_id below this one is ever given out again."""
-        with self.engine.begin() as connection:
+        with self.turn(), self.engine.begin() as connection:
             changes.reserve(connection, end_clip_id)
 
     def _commit(
         self, verb: str, provenance: dict[str, str], staged: Sequence[Staged], change: Change
     ) -> Done:
-        self.adopt()  # else a failed commit's shard and the next one could share ids
+        with self.turn():
+            self.adopt()  # else a failed commit's shard and the next one could share ids
+            return self._commit_now(verb, provenance, staged, change)
+
+    def _commit_now(
+        self, verb: str, provenance: dict[str, str], staged: Sequence[Staged], change: Change
+    ) -> Done:
         with self.telling(), self.engine.begin() as connection:
             last = changes.last_commit(connection)
             if not staged and change.is_empty():
@@ -273,7 +294,8 @@ class Writer:
         Raises:
             CollectionDamaged: A file cannot be read, or a shard's ids are taken.
         """
-        found = Adopter(self.layout, self.manifest, self.engine).adopt()
+        with self.turn():
+            found = Adopter(self.layout, self.manifest, self.engine).adopt()
         if found.damage:
             raise found.damage[0][1]
 
@@ -301,12 +323,16 @@ class Writer:
 
 
 @contextmanager
-def open_writer(layout: Layout, space: Space | None = None) -> Iterator[Writer]:
+def open_writer(
+    layout: Layout, space: Space | None = None, *, alone: bool = True
+) -> Iterator[Writer]:
     """Become the collection's writer, and put right what a killed one left.
 
     Args:
         layout: The collection's folder.
         space: Given, a collection is made there if none is.
+        alone: Whether no other writer may be there. Else, with a catalogue in a database, those
+            who are not alone take turns.
 
     Raises:
         CollectionNotFound: None is there, and no space was given.
@@ -315,20 +341,38 @@ def open_writer(layout: Layout, space: Space | None = None) -> Iterator[Writer]:
     """
     if space is not None:
         _make_folders(layout)
-    manifest = None if space is not None and not layout.exists() else read_manifest(layout)
-    with writing(layout):
-        if manifest is None:
-            manifest = read_manifest(layout) if layout.exists() else _create(layout, space)
+    if space is not None and not layout.exists():
+        with writing(layout):
+            if not layout.exists():
+                _create(layout, space)
+    manifest = read_manifest(layout)
+    with _locked(layout, alone=alone) as presence:
         database = database_of(layout, manifest)
         if shards.listed(layout.shards) and not database.exists():
             raise missing(database)
-        with writer_under_lock(layout, manifest, database) as writer:
+        with writer_under_lock(layout, manifest, database, presence) as writer:
             writer.adopt()
             yield writer
 
 
 @contextmanager
-def writer_under_lock(layout: Layout, manifest: Manifest, database: Database) -> Iterator[Writer]:
+def _locked(layout: Layout, *, alone: bool) -> Iterator[Presence | None]:
+    if alone:
+        with writing(layout):
+            yield None
+    else:
+        with taking_turns(layout) as presence:
+            yield presence
+
+
+def _turn(presence: Presence | None, engine: Engine) -> AbstractContextManager[None]:
+    return presence.turn(engine) if presence else nullcontext()
+
+
+@contextmanager
+def writer_under_lock(
+    layout: Layout, manifest: Manifest, database: Database, presence: Presence | None = None
+) -> Iterator[Writer]:
     """A writer for a caller that holds the lock.
 
     Args:
@@ -336,18 +380,21 @@ def writer_under_lock(layout: Layout, manifest: Manifest, database: Database) ->
         manifest: What its `collection.json` says.
         database: Where the catalogue is, made if there is none; another place than the
             collection's where one is built beside it.
+        presence: The turns of one who is not alone.
     """
     _make_folders(layout)
-    delete_dead(layout)
     # A file without tables is what a crash left of a new collection, or it has lost them.
     may_be_blank = not shards.listed(layout.shards) or not database.exists()
     engine = database.open_for_writing()
     try:
-        with engine.begin() as connection:
-            _prepare(connection, manifest, may_be_blank=may_be_blank)
-            check_identity(connection, database, manifest)
-        with staging(layout, manifest) as own_staging:
-            yield Writer(layout, manifest, engine, own_staging)
+        with ExitStack() as stack:
+            with _turn(presence, engine):  # no folder in the making is taken for a dead one
+                delete_dead(layout)
+                with engine.begin() as connection:
+                    _prepare(connection, manifest, may_be_blank=may_be_blank)
+                    check_identity(connection, database, manifest)
+                own_staging = stack.enter_context(staging(layout, manifest))
+            yield Writer(layout, manifest, engine, own_staging, presence)
     finally:
         database.close(engine)
 
