@@ -182,9 +182,8 @@ def test_clips_that_are_not_pushed_yet_are_found_and_told_and_removed_ones_never
     assert stored(address) == living(collection)
 
 
-@pytest.mark.parametrize(
-    "steps", [4, *(pytest.param(number, marks=pytest.mark.long) for number in (0, 1, 2, 3, 5))]
-)
+@pytest.mark.long
+@pytest.mark.parametrize("steps", range(6))
 def test_a_push_that_was_killed_is_gone_on_with_and_searches_are_right_meanwhile(
     collection: vidx.Collection, address: str, steps: int
 ) -> None:

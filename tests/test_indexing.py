@@ -93,6 +93,7 @@ def test_searches_through_codes_leave_out_what_was_removed_and_have_what_is_new(
             assert {hit.clip_id for hit in hits} <= live.keys()
 
 
+@pytest.mark.long
 def test_an_index_in_parts_finds_what_comparing_all_finds_after_removals_and_additions(
     layout: Layout, collection: vidx.Collection
 ) -> None:

@@ -192,7 +192,10 @@ def test_exact_can_be_asked_for_again(tmp_path: Path) -> None:
     assert again.report().kind == "exact"
 
 
-@pytest.mark.parametrize("damage", ["lost", "empty", "cut", "other"])
+@pytest.mark.parametrize(
+    "damage",
+    ["lost", "cut", *(pytest.param(one, marks=pytest.mark.long) for one in ("empty", "other"))],
+)
 def test_damaged_codes_cost_time_and_one_warning(
     tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:

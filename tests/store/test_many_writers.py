@@ -41,7 +41,8 @@ def in_postgresql(postgresql: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VIDX_CATALOGUE", postgresql)
 
 
-@pytest.mark.parametrize("kills", [4, pytest.param(60, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("kills", [4, 60])
 def test_committers_that_are_killed_lose_and_double_nothing(
     layout: Layout, child: Child, findings: Findings, kills: int
 ) -> None:

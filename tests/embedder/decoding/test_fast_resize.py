@@ -49,7 +49,9 @@ def test_fast_and_exact_resize_agree_on_real_clips(media: Path, sharp: Path) -> 
     assert min(cosines(paths, sharp)) >= 0.999
 
 
-@pytest.mark.parametrize("size", [(640, 360), (90, 160), (321, 241), (1280, 720)])
+@pytest.mark.parametrize(
+    "size", [(640, 360), (90, 160), (321, 241), pytest.param((1280, 720), marks=pytest.mark.long)]
+)
 def test_fast_and_exact_resize_agree_on_made_clips(size, make_video, sharp, tmp_path) -> None:
     video = make_video(tmp_path / "a.mkv", size=size, codec="mjpeg", seconds=2.2, seed=3)
     assert min(cosines([video], sharp)) >= 0.999
