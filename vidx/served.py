@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from vidx.errors import UsageError
 from vidx.from_json import record
 from vidx.records import ApplyReport, SnapshotReport, UndoReport
+from vidx.served_sample import ServedSample
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -61,6 +62,23 @@ class Served:
     def outliers(self, limit: int | None = None) -> pa.Table:
         """Find the least typical clips; as `Collection.outliers`."""
         return self._found("outliers", top=limit)
+
+    def sample(
+        self, n: int, strategy: str = "diverse", *, column: str | None = None, seed: int = 0
+    ) -> ServedSample:
+        """Choose some clips; as `Collection.sample`.
+
+        Args:
+            n: As there.
+            strategy: As there.
+            column: As there.
+            seed: As there.
+
+        Returns:
+            Those clips, as they were when they were chosen.
+        """
+        chosen = self._found("sample", n=n, strategy=strategy, column=column, seed=seed)
+        return ServedSample(self._service(), chosen)
 
     def quality(
         self,

@@ -71,6 +71,14 @@ CALLS = {
     "clusters of a part": lambda one, _: one.where("start_seconds > 0").clusters(),
     "too many clusters": lambda one, _: one.clusters(900),
     "outliers": lambda one, _: one.outliers(3),
+    "a sample": lambda one, _: one.sample(3).clips(),
+    "a sample of a part": lambda one, _: one.where("start_seconds > 0").sample(2).clips(1),
+    "a random sample": lambda one, _: one.sample(4, "random", seed=5).clip_ids().tolist(),
+    "a sample by no column": lambda one, _: one.sample(2, "balanced", column="no such"),
+    "a sample by a column it does not take": lambda one, _: one.sample(2, column="n"),
+    "a sample of nonsense": lambda one, _: one.sample(2, "nonsense"),
+    "a sample of too many": lambda one, _: one.sample(900),
+    "a sample of none": lambda one, _: one.sample(0),
     "quality": lambda one, _: one.quality(blurred=1.0),
     "quality of nonsense": lambda one, _: one.quality(black=-1),
     "label issues": lambda one, _: one.label_issues(),
@@ -132,6 +140,9 @@ def test_what_the_client_saves_and_drops_is_gone_and_comes_back(both) -> None:
     assert client.snapshots() == collection.snapshots()
     client.where("snapshot('first') and path glob '*.mp4'").save("second")
     assert client.diff("first", "second") == collection.diff("first", "second")
+    some = client.sample(3, "random")
+    assert some.save("third").num_clips == some.count() == 3
+    assert client.selection("third").clips() == some.clips()
     hits = client.search_by_id(0, 50, SearchOptions(where="snapshot('first')"))
     assert len(hits) == saved.num_clips
 

@@ -62,6 +62,15 @@ def test_the_pages_of_an_answer_are_the_whole_and_found_once(asked: Any) -> None
     assert len(whole) == 120
 
 
+def test_a_sample_is_told_as_clips_page_by_page(asked: Any) -> None:
+    whole = rows(asked, "/v1/sample?n=7&strategy=random&seed=2&where=clip_id%20%3E%209")
+    paged = rows(asked, "/v1/sample?n=7&strategy=random&seed=2&where=clip_id%20%3E%209&limit=3")
+    assert len(whole) == 7
+    assert whole == paged
+    assert all(row == asked.ask(f"/v1/clips/{row['clip_id']}").json for row in whole)
+    assert min(row["clip_id"] for row in whole) > 9
+
+
 def test_searches_do_not_wait_for_a_question(asked: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     patiently(asked, "/v1/labels/counts")
     monkeypatch.setattr(questions, "WAIT_SECONDS", 0.1)
@@ -153,6 +162,11 @@ def test_points_are_the_map_in_binary(asked: Any, colour: str) -> None:
         ("/v1/clusters?limit=1001", 422),
         ("/v1/clusters?progress=1", 422),
         ("/v1/outliers?top=0", 422),
+        ("/v1/sample", 422),
+        ("/v1/sample?n=0", 422),
+        ("/v1/sample?n=121", 422),
+        ("/v1/sample?n=1000001", 422),
+        ("/v1/sample?n=3&strategy=nonsense", 422),
         ("/v1/quality?black=-1", 422),
         ("/v1/leakage?column=none", 422),
         ("/v1/leakage?other=/etc", 422),

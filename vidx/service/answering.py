@@ -20,6 +20,7 @@ from vidx.collection import Collection, open_collection
 from vidx.embedder.workers.channel import Channel
 from vidx.embedder.workers.process import end_with_parent
 from vidx.errors import VidxError
+from vidx.selection import Selection
 from vidx.service.parts import part_of
 from vidx.service.question_messages import Answered, Asked
 from vidx.store.wire import as_stream
@@ -58,7 +59,8 @@ def _answered(
         verb, given = getattr(part, asked.verb), dict(asked.arguments)
         if "progress" in inspect.signature(verb).parameters:
             given["progress"] = progress
-        return Answered(as_stream(verb(**given)))
+        found = verb(**given)
+        return Answered(as_stream(found.clips() if isinstance(found, Selection) else found))
     except VidxError as error:
         return Answered(error=error)
     except Exception:  # a bug: the server's log tells of it, and clients that there is one

@@ -11,6 +11,7 @@ from vidx.service.bodies import Expression, Name, SnapshotName
 from vidx.service.listing import Page
 
 MOST_CLUSTERS = 10_000
+MOST_CHOSEN = 1_000_000
 MOST_SEED = (1 << 31) - 1
 
 Row = TypeVar("Row")
@@ -72,6 +73,15 @@ class Outliers(Question):
     def arguments(self) -> dict[str, Any]:
         """The limit under its own name."""
         return {"limit": self.top}
+
+
+class Sample(Question):
+    """As `Collection.sample` takes it."""
+
+    n: Annotated[int, Field(ge=1, le=MOST_CHOSEN, description="How many.", examples=[3])]
+    strategy: Literal["diverse", "balanced", "representative", "uncertain", "random"] = "diverse"
+    column: Column | None = None
+    seed: Seed = 0
 
 
 class Quality(Question):

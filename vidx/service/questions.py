@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse, Response
 
 from vidx.service import question_bodies as bodies
 from vidx.service.answers import Answer
+from vidx.service.bodies import ClipBody
 from vidx.service.core import Core, Given
 from vidx.service.cursors import cursor, place
 from vidx.service.listing import ARROW, Accept, page_told
@@ -67,6 +68,14 @@ async def outliers(
 ) -> Response:
     """The least typical clips, the loneliest first."""
     return await _rows(core, "outliers", asked, accept)
+
+
+@router.get("/sample", response_model=bodies.Rows[ClipBody], responses=_RESPONSES)
+async def sample(
+    core: Given, asked: Annotated[bodies.Sample, Query()], accept: Accept = ""
+) -> Response:
+    """Some clips, by clip_id, chosen by a strategy."""
+    return await _rows(core, "sample", asked, accept)
 
 
 @router.get("/quality", response_model=bodies.Rows[bodies.QualityRow], responses=_RESPONSES)

@@ -16,14 +16,12 @@ from vidx.service.cursors import cursor, place
 from vidx.service.listing import ARROW, Accept, Page, page_told
 from vidx.service.parts import part_of
 from vidx.service.problems import refusing
-from vidx.service.question_bodies import Rows
+from vidx.service.question_bodies import MOST_CHOSEN, Rows
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 router = APIRouter(prefix="/v1/snapshots", tags=["curation"])
-
-MOST_CHOSEN = 1_000_000
 
 
 class NewSnapshot(Strict):
