@@ -14,6 +14,8 @@ from vidx.served_sample import ServedSample
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from vidx.curating.comparing import Comparison
+
 
 class Service(Protocol):
     """What asks a service."""
@@ -79,6 +81,20 @@ class Served:
         """
         chosen = self._found("sample", n=n, strategy=strategy, column=column, seed=seed)
         return ServedSample(self._service(), chosen)
+
+    def compare(self, other: ServedSelection, k: int | None = None, *, seed: int = 0) -> Comparison:
+        """Tell what these clips have that those of a snapshot lack; as `Collection.compare`.
+
+        Args:
+            other: A snapshot, as `Client.selection` gives it.
+            k: As there.
+            seed: As there.
+        """
+        from vidx.curating.comparing import Comparison
+        from vidx.store.wire import figures_of
+
+        told = self._found("compare", other=_snapshot(other), k=k, seed=seed)
+        return Comparison(**figures_of(told), regions=told.replace_schema_metadata(None))
 
     def quality(
         self,
@@ -149,6 +165,18 @@ def _check_files(groups: pa.Table) -> None:
             "these are groups of clips or spans, and a proposal drops whole files",
             "Give what duplicates(by='video') answers.",
         )
+
+
+def _snapshot(other: object) -> str:
+    """The name of a snapshot.
+
+    Raises:
+        UsageError: It is none, or a part of one.
+    """
+    which = other._which() if isinstance(other, ServedSelection) else {}
+    if list(which) != ["selection"]:
+        raise UsageError(f"{other!r} is no snapshot", "Give what Client.selection(name) gives.")
+    return which["selection"]
 
 
 class ServedSelection(Served):

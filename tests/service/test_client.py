@@ -20,6 +20,7 @@ def both(
     """A client and a collection, of the same folder."""
     folder = shutil.copytree(embedded_once, tmp_path_factory.mktemp("client") / "collection")
     with serving(folder) as service, vidx.open(folder) as collection:
+        collection.where("start_seconds = 0").save("kept")
         yield vidx.Client(service.url), collection, library
 
 
@@ -79,6 +80,13 @@ CALLS = {
     "a sample of nonsense": lambda one, _: one.sample(2, "nonsense"),
     "a sample of too many": lambda one, _: one.sample(900),
     "a sample of none": lambda one, _: one.sample(0),
+    "a comparison": lambda one, _: one.compare(one.selection("kept"), 4, seed=1),
+    "a comparison of a part": lambda one, _: one.where("start_seconds > 0").compare(
+        one.selection("kept")
+    ),
+    "a comparison with no snapshot": lambda one, _: one.compare(one.selection("none")),
+    "a comparison with a name": lambda one, _: one.compare("kept"),
+    "a comparison of too many regions": lambda one, _: one.compare(one.selection("kept"), 900),
     "quality": lambda one, _: one.quality(blurred=1.0),
     "quality of nonsense": lambda one, _: one.quality(black=-1),
     "label issues": lambda one, _: one.label_issues(),
@@ -168,6 +176,8 @@ def test_long_lists_are_read_page_by_page(both, monkeypatch: pytest.MonkeyPatch)
     assert client.clips() == collection.clips()
     assert client.clips(5) == collection.clips(5)
     assert client.clusters(2) == collection.clusters(2)
+    kept = (client.selection("kept"), collection.selection("kept"))
+    assert client.compare(kept[0], 6) == collection.compare(kept[1], 6)
 
 
 def test_what_cannot_be_sent_is_refused(both) -> None:
@@ -177,6 +187,8 @@ def test_what_cannot_be_sent_is_refused(both) -> None:
             client.search_by_id(0, options=options)
     with pytest.raises(vidx.UsageError):
         client.set_metadata("file.csv")
+    with pytest.raises(vidx.UsageError, match="is no snapshot"):
+        client.compare(client.selection("kept").where("start_seconds > 0"))
     with pytest.raises(vidx.UsageError, match="limit=-1: it takes 1 or more"):
         client.clips(-1)
 

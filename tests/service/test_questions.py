@@ -71,6 +71,20 @@ def test_a_sample_is_told_as_clips_page_by_page(asked: Any) -> None:
     assert min(row["clip_id"] for row in whole) > 9
 
 
+def test_a_comparison_tells_its_figures_with_each_page(asked: Any) -> None:
+    assert asked.ask("/v1/snapshots", {"name": "early", "where": "clip_id < 40"}).status == 201
+    path = "/v1/compare?other=early&k=5&where=clip_id%20%3E%3D%2020"
+    whole = patiently(asked, path).json
+    assert 0 < whole["coverage"] <= 1
+    assert 0 < whole["drift"] <= 1
+    assert sum(row["num_clips"] for row in whole["rows"]) == 100
+    assert sum(row["num_other_clips"] for row in whole["rows"]) == 40
+    part = patiently(asked, f"{path}&limit=2").json
+    later = patiently(asked, f"{path}&limit=2&cursor={part['next_cursor']}").json
+    assert part["rows"] + later["rows"] == whole["rows"][:4]
+    assert {**later, "rows": 0, "next_cursor": 0} == {**whole, "rows": 0, "next_cursor": 0}
+
+
 def test_searches_do_not_wait_for_a_question(asked: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     patiently(asked, "/v1/labels/counts")
     monkeypatch.setattr(questions, "WAIT_SECONDS", 0.1)
@@ -167,6 +181,10 @@ def test_points_are_the_map_in_binary(asked: Any, colour: str) -> None:
         ("/v1/sample?n=121", 422),
         ("/v1/sample?n=1000001", 422),
         ("/v1/sample?n=3&strategy=nonsense", 422),
+        ("/v1/compare", 422),
+        ("/v1/compare?other=none", 422),
+        ("/v1/compare?other=none&k=0", 422),
+        ("/v1/compare?other=none&k=10001", 422),
         ("/v1/quality?black=-1", 422),
         ("/v1/leakage?column=none", 422),
         ("/v1/leakage?other=/etc", 422),

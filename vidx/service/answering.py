@@ -23,12 +23,13 @@ from vidx.errors import VidxError
 from vidx.selection import Selection
 from vidx.service.parts import part_of
 from vidx.service.question_messages import Answered, Asked
-from vidx.store.wire import as_stream
+from vidx.store.wire import as_stream, with_figures
 
 if TYPE_CHECKING:
     from vidx.curating.points import Points
     from vidx.records import IndexProgress
 
+COMPARED = ("coverage", "other_coverage", "drift", "chance_drift")
 NICENESS = 10  # searches come first
 ALIGNED_BYTES = 8
 
@@ -56,6 +57,8 @@ def _answered(
         part = part_of(collection, asked.where, asked.selection)
         if asked.verb == "points":
             return Answered(_points(part, **dict(asked.arguments)))
+        if asked.verb == "compare":
+            return Answered(_compared(collection, part, **dict(asked.arguments)))
         verb, given = getattr(part, asked.verb), dict(asked.arguments)
         if "progress" in inspect.signature(verb).parameters:
             given["progress"] = progress
@@ -66,6 +69,12 @@ def _answered(
     except Exception:  # a bug: the server's log tells of it, and clients that there is one
         traceback.print_exc()
         return Answered(error=VidxError("an unexpected error", "The server's log has more."))
+
+
+def _compared(collection: Collection, part: Any, other: str, k: int | None, seed: int) -> bytes:
+    found = part.compare(collection.selection(other), k, seed=seed)
+    figures = {name: getattr(found, name) for name in COMPARED}
+    return as_stream(with_figures(found.regions, figures))
 
 
 def _points(part: Any, method: str, colour: str, seed: int) -> bytes:

@@ -26,7 +26,7 @@ from vidx.service.core import Core, Given
 from vidx.service.cursors import cursor, place
 from vidx.service.parts import part_of
 from vidx.service.problems import not_found
-from vidx.store.wire import ARROW_TYPE, as_stream, plain_rows
+from vidx.store.wire import ARROW_TYPE, as_stream, figures_of, plain_rows
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -160,4 +160,4 @@ async def page_told(
         headers = {NEXT: following} if following else {}
         return Response(content, media_type=ARROW_TYPE, headers=headers)
     told = await core.desk.ask(lambda: plain_rows(table))
-    return JSONResponse({name: told, "next_cursor": following})
+    return JSONResponse({**figures_of(table), name: told, "next_cursor": following})

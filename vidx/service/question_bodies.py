@@ -84,6 +84,14 @@ class Sample(Question):
     seed: Seed = 0
 
 
+class Compare(Question):
+    """As `Collection.compare` takes it, with a snapshot."""
+
+    other: Annotated[SnapshotName, Field(examples=["v1"])]
+    k: Annotated[int, Field(ge=1, le=MOST_CLUSTERS)] | None = None
+    seed: Seed = 0
+
+
 class Quality(Question):
     """As `Collection.quality` takes it."""
 
@@ -193,6 +201,18 @@ class OutlierRow(ClipSpan):
     nearest_end_seconds: float
 
 
+class RegionRow(ClipSpan):
+    """A region, and its most typical clip."""
+
+    rank: int
+    change: Literal["new", "vanished", "common"]
+    num_clips: int
+    num_other_clips: int
+    share: float
+    other_share: float
+    is_of_other: bool
+
+
 class QualityRow(ClipSpan):
     """A clip and what is poor of it."""
 
@@ -235,6 +255,15 @@ class Rows(BaseModel, Generic[Row]):
 
     rows: list[Row]
     next_cursor: str | None
+
+
+class Compared(Rows[RegionRow]):
+    """How clips differ from those of a snapshot, and a part of the regions."""
+
+    coverage: float
+    other_coverage: float
+    drift: float
+    chance_drift: float
 
 
 class Unfinished(BaseModel):

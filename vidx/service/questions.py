@@ -78,6 +78,14 @@ async def sample(
     return await _rows(core, "sample", asked, accept)
 
 
+@router.get("/compare", response_model=bodies.Compared, responses=_RESPONSES)
+async def compare(
+    core: Given, asked: Annotated[bodies.Compare, Query()], accept: Accept = ""
+) -> Response:
+    """What clips have that those of a snapshot lack: a row a region, those that differ first."""
+    return await _rows(core, "compare", asked, accept)
+
+
 @router.get("/quality", response_model=bodies.Rows[bodies.QualityRow], responses=_RESPONSES)
 async def quality(
     core: Given, asked: Annotated[bodies.Quality, Query()], accept: Accept = ""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +12,7 @@ import pyarrow as pa
 import pyarrow.ipc
 
 ARROW_TYPE = "application/vnd.apache.arrow.stream"
+_FIGURES = b"vidx.figures"  # in the metadata of a schema
 
 
 def as_stream(table: pa.Table) -> bytes:
@@ -30,6 +32,21 @@ def from_stream(content: bytes) -> pa.Table:
 def joined(tables: Sequence[pa.Table]) -> pa.Table:
     """Tables of the same columns as one."""
     return pa.concat_tables(tables, promote_options="default")
+
+
+def with_figures(table: pa.Table, figures: Mapping[str, float]) -> pa.Table:
+    """A table that carries numbers which are told of the whole of it."""
+    return table.replace_schema_metadata({_FIGURES: json.dumps(dict(figures))})
+
+
+def figures_of(table: pa.Table) -> dict[str, float]:
+    """The numbers that `with_figures` gave a table, also to a part of it; none where it did not.
+
+    >>> figures_of(with_figures(pa.table({"a": [1, 2]}), {"drift": 0.25}).slice(0, 1))
+    {'drift': 0.25}
+    """
+    told: dict[str, float] = json.loads((table.schema.metadata or {}).get(_FIGURES, b"{}"))
+    return told
 
 
 def plain_rows(table: pa.Table) -> list[dict[str, Any]]:
