@@ -102,3 +102,10 @@ def test_one_writer_at_a_time_where_the_catalogue_is_in_the_folder(
         open_writer(layout, alone=False),
     ):
         pass
+
+
+def test_writers_that_follow_each_other_at_once_are_not_refused(layout: Layout) -> None:
+    commit(layout, space=SPACE)
+    for _ in range(50):
+        with writing(layout):
+            pass

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
@@ -37,6 +38,7 @@ from vidx.store.tables import metadata as tables
 
 VARIABLE = "VIDX_CATALOGUE"
 CONNECT_SECONDS = 10  # how long to wait for a server, unless the address says
+LEAVING_SECONDS = 1.0  # that the server may take to see that a writer has died
 
 _SCHEMES = ("postgresql", "postgres")
 _AGAIN = "Then run the same command again: what is committed is safe."
@@ -151,7 +153,13 @@ class Schema:
             with engine.connect() as connection:
                 asked = f"pg_try_advisory_lock{'' if alone else '_shared'}"
                 presence = Presence(connection, int(self.name.removeprefix("vidx_")[:15], 16))
-                yield presence if presence.ask(asked, _WRITERS) else None
+                until = time.monotonic() + LEAVING_SECONDS
+                while not (ours := presence.ask(asked, _WRITERS)) and time.monotonic() < until:
+                    time.sleep(LEAVING_SECONDS / 20)
+                try:
+                    yield presence if ours else None
+                finally:
+                    presence.leave()
         finally:
             engine.dispose()
 
@@ -260,6 +268,11 @@ class Presence:
         asked = text(f"SELECT {function}(:key)")  # of our own names alone
         answer = self._connection.execute(asked, {"key": self._key * _LOCKS + what}).scalar()
         return answer is not False
+
+    def leave(self) -> None:
+        """Free all locks now: the server is a while behind when a connection has ended."""
+        with suppress(VidxError):  # it is gone, and its locks with it
+            self._connection.execute(text("SELECT pg_advisory_unlock_all()"))
 
     @contextmanager
     def turn(self, engine: Engine) -> Iterator[None]:
