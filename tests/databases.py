@@ -51,7 +51,9 @@ class Server:
         if os.getuid() == 0:
             shutil.chown(folder, "nobody", "nogroup")
             self._them |= {"user": "nobody", "group": "nogroup", "extra_groups": []}
-        given = ("listen_addresses=127.0.0.1", f"unix_socket_directories={folder}", *options)
+        quiet = "dynamic_shared_memory_type=mmap"  # other tests look at what is in /dev/shm
+        sockets = f"unix_socket_directories={folder}"
+        given = ("listen_addresses=127.0.0.1", sockets, quiet, *options)
         self._options = [part for one in given for part in ("-c", one)]
         made = ("-D", self._data, "-U", "vidx", "--auth=trust", "-E", "UTF8", "-N")
         command = [_program("initdb"), *made, "--locale=C.UTF-8"]
