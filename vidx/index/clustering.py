@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 faiss: Any = typed_faiss  # its own types lack what is used here
 
 ROUNDS = 10  # of k-means
+MOST_SEED = (1 << 31) - 1  # of FAISS
 POINTS_A_CENTRE = 256  # that centres are found with, at most
 BLOCK_ROWS = 16_384  # vectors in memory at a time
 
@@ -43,7 +44,7 @@ def centres(
         sample.shape[1],
         num_clusters,
         niter=rounds,
-        seed=seed + 1,  # 0 makes FAISS draw another each time
+        seed=seed % MOST_SEED + 1,  # 0 makes FAISS draw another each time
         spherical=spherical,
         min_points_per_centroid=1,  # no word about a small collection
         max_points_per_centroid=max(POINTS_A_CENTRE, len(sample) // num_clusters + 1),
