@@ -84,3 +84,7 @@ def test_equal_vectors_are_clusters_too(tmp_path) -> None:
     rows = same.clusters(3).to_pylist()
     assert len(rows) == 30
     assert [row["score"] for row in rows] == pytest.approx([1] * 30)
+
+
+def test_any_seed_is_taken(collection) -> None:
+    assert collection.clusters(2, seed=(1 << 31) - 1).num_rows == collection.clips().num_rows
