@@ -1,6 +1,11 @@
+"""Catalogues that move between the collection's folder and PostgreSQL."""
+
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,10 +13,11 @@ from made_collections import SPACE, commit, draw_video, path_of
 from sqlalchemy import select
 
 import vidx
-from vidx.errors import UsageError
+from vidx.errors import CollectionLocked, UsageError
 from vidx.store import copying, moving
 from vidx.store.database import Database, database_of
-from vidx.store.layout import Layout, Manifest, read_manifest
+from vidx.store.layout import Layout, Manifest, read_manifest, write_manifest
+from vidx.store.lock import taking_turns, writing
 from vidx.store.tables import metadata
 
 Findings = Callable[[], list[str]]
@@ -102,3 +108,23 @@ def test_a_bad_address_is_refused(layout: Layout) -> None:
     commit(layout, space=SPACE)
     with pytest.raises(UsageError, match="cannot be kept"):
         vidx.open(layout.root).move_catalogue("mysql://a/b")
+
+
+def test_who_waited_while_it_was_moved_writes_to_neither(
+    lived_in: vidx.Collection, layout: Layout, postgresql: str
+) -> None:
+    lived_in.move_catalogue(postgresql)
+    manifest, begun = read_manifest(layout), threading.Event()
+
+    def move() -> None:
+        with writing(layout):
+            begun.set()
+            time.sleep(0.3)
+            write_manifest(layout, replace(manifest, catalogue=None), by_way_of=layout.staging)
+
+    mover = threading.Thread(target=move)
+    mover.start()
+    assert begun.wait(30)
+    with pytest.raises(CollectionLocked, match="just moved"), taking_turns(layout):
+        pass
+    mover.join()

@@ -80,9 +80,9 @@ def test_collections_share_a_database(layout: Layout, tmp_path: Path) -> None:
     ("address", "said"),
     [
         ("mysql://somewhere/db", "cannot be kept at mysql://"),
-        ("nonsense", "cannot be read"),
+        ("nonsense", "no address"),
         ("postgresql://host", "names no database"),
-        ("postgresql://host:port/db", "cannot be read"),
+        ("postgresql://host:port/db", "no address"),
     ],
 )
 def test_an_address_that_is_none_is_refused(

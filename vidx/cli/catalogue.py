@@ -13,7 +13,7 @@ FOLDER = "folder"
 
 @click.group()
 def catalogue() -> None:
-    """Say where the catalogue is kept: in the collection's folder, or in PostgreSQL."""
+    """Keep the catalogue in the collection's folder, or in PostgreSQL."""
 
 
 @catalogue.command()

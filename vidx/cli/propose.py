@@ -67,7 +67,7 @@ def propose(
         print_table(("group", "what", "path", "why"), cells, right="group")
         drops = sum(row["action"] == "drop" for row in rows)
         told = f"{count(drops, 'file')} to drop, {len(rows) - drops} to keep"
-        click.echo(f"{told}: vidx apply {shown_path(file)}")
+        click.echo(f"{told}: vidx apply {shown_path(file)}" if drops else f"{told}.")
 
 
 @click.command()

@@ -100,6 +100,10 @@ def taking_turns(layout: Layout) -> Iterator[Presence | None]:
             yield None
         return
     with _present(layout, manifest.catalogue, manifest.uuid, alone=False) as presence:
+        if read_manifest(layout) != manifest:
+            raise CollectionLocked(
+                f"the catalogue of {layout.root} was just moved", "Run the same command again."
+            )
         yield presence
 
 

@@ -67,7 +67,8 @@ def _url(text: str) -> URL:
     try:
         url = make_url(text)
     except (ArgumentError, ValueError):
-        raise UsageError("the address of the catalogue cannot be read", example) from None
+        shown = f"{text!r} is" if "@" not in text else "that is"  # it may have a password
+        raise UsageError(f"{shown} no address of a catalogue", example) from None
     if url.drivername not in _SCHEMES:
         raise UsageError(f"a catalogue cannot be kept at {url.drivername}://", example)
     if not url.database:
@@ -319,9 +320,8 @@ def _translated(schema: Schema, error: BaseException) -> VidxError | None:
             "Run `vidx rebuild`: it makes the catalogue anew from the shards.",
         )
     if isinstance(error, psycopg.DataError):
-        return UsageError(
-            f"the database cannot compute or keep that: {said}", "Ask for smaller numbers."
-        )
+        step = "Take the NUL out of the text." if "NUL" in said else "Ask for smaller numbers."
+        return UsageError(f"the database cannot compute or keep that: {said}", step)
     if state.startswith("XX"):
         return CollectionDamaged(
             f"the catalogue {schema} cannot be read: {said}",

@@ -126,8 +126,15 @@ def chunks(values: Iterable[Value]) -> Iterator[list[Value]]:
 
 def among(connection: Connection, query: Any, values: Iterable[Any]) -> Iterator[Any]:
     """The rows of a query that asks `column.in_(SOME)`, for however many values."""
-    for some in chunks(values):
+    for some in chunks(_held(connection, values)):
         yield from connection.execute(query, {"some": some}).all()
+
+
+def _held(connection: Connection, values: Iterable[Any]) -> Iterable[Any]:
+    """Those that the database can hold; it cannot be asked for others, and has none of them."""
+    if connection.dialect.name == "sqlite":
+        return values
+    return (one for one in values if not (isinstance(one, str) and "\0" in one))
 
 
 def grouped(pairs: Iterable[tuple[Key, Value]]) -> dict[Key, list[Value]]:
@@ -157,7 +164,7 @@ class Question:
 
     def ask(self, connection: Connection, values: Iterable[Any]) -> Iterator[tuple[Any, ...]]:
         """The rows, as the driver gives them, for however many values."""
-        for some in chunks(values):
+        for some in chunks(_held(connection, values)):
             yield from self._rows(connection, some)
 
     def ask_once(self, connection: Connection) -> tuple[Any, ...]:

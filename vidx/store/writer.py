@@ -345,8 +345,8 @@ def open_writer(
         with writing(layout):
             if not layout.exists():
                 _create(layout, space)
-    manifest = read_manifest(layout)
     with _locked(layout, alone=alone) as presence:
+        manifest = read_manifest(layout)
         database = database_of(layout, manifest)
         if shards.listed(layout.shards) and not database.exists():
             raise missing(database)
