@@ -248,6 +248,7 @@ def test_a_hundred_thousand_clips_are_pushed_with_kills_and_removals(tmp_path: P
             assert recall_of(collection, options) >= 0.95
 
 
+@pytest.mark.long
 def test_a_lost_note_and_a_database_made_anew_cost_a_push_and_no_hit(
     small: vidx.Collection, address: str
 ) -> None:

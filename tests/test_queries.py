@@ -134,7 +134,10 @@ def test_an_example_that_is_no_video_is_told(collection, library) -> None:
         collection.search_like([0, library / "broken.mp4"])
 
 
-@pytest.mark.parametrize("by", ["clip", "video", "segment"])
+@pytest.mark.parametrize(
+    "by",
+    ["segment", *(pytest.param(by, marks=pytest.mark.long) for by in ("clip", "video"))],
+)
 @pytest.mark.parametrize("exclude_self", [False, pytest.param(True, marks=pytest.mark.long)])
 def test_many_queries_find_what_each_finds_alone(collection, library, by, exclude_self) -> None:
     options = vidx.SearchOptions(by=by, exclude_self=exclude_self)

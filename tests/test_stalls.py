@@ -50,6 +50,7 @@ def shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return shim_of(SHIM, tmp_path_factory.mktemp("shim"))
 
 
+@pytest.mark.long
 def test_files_on_a_disk_that_stalls_fail_and_the_rest_is_embedded(
     shim: Path, make_video: Callable[..., Path], tiny_checkpoint: Path, tmp_path: Path
 ) -> None:

@@ -194,7 +194,7 @@ def test_exact_can_be_asked_for_again(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "damage",
-    ["lost", "cut", *(pytest.param(one, marks=pytest.mark.long) for one in ("empty", "other"))],
+    ["cut", *(pytest.param(one, marks=pytest.mark.long) for one in ("lost", "empty", "other"))],
 )
 def test_damaged_codes_cost_time_and_one_warning(
     tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture

@@ -126,6 +126,7 @@ def test_the_last_part_grows_until_it_is_full_and_then_there_is_another(
     assert {path.name for path in tmp_path.iterdir()} == index.header.names() | {"index.json"}
 
 
+@pytest.mark.long
 def test_parts_come_by_themselves_where_one_file_would_be_too_large(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

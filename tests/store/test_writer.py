@@ -91,6 +91,7 @@ def test_a_kill_at_any_step_leaves_all_of_a_batch_or_nothing(
     assert open_catalogue().live_clip_ids().tolist() == list(range(12 if survives else 6))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("point", CRASHES)
 def test_a_kill_in_the_very_first_commit_is_no_different(
     point: str,

@@ -49,9 +49,9 @@ STREAMS = ("a.ts", "b.ts", "mpeg2.ts")
 PAIRS = [(name, damage) for damage in (hole, cut) for name in KINDS] + [
     (name, damage) for damage in (single, burst, scattered) for name in STREAMS
 ]
-# Every eighth one in the short tests.
+# Every sixteenth one in the short tests.
 CASES = [
-    pytest.param(*pair, marks=[pytest.mark.long] if place % 8 else [])
+    pytest.param(*pair, marks=[pytest.mark.long] if place % 16 else [])
     for place, pair in enumerate(PAIRS)
 ]
 LONG_SEEDS = [pytest.param(seed, marks=pytest.mark.long) for seed in range(1, 5)]

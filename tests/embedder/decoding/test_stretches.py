@@ -104,7 +104,7 @@ def test_several_workers_tell_what_one_tells(video: Path, shared: list[Shared]) 
 @pytest.mark.parametrize(
     ("name", "codec", "gop"),
     [
-        ("open_gop.mp4", "libx265", 24),
+        pytest.param("open_gop.mp4", "libx265", 24, marks=pytest.mark.long),
         pytest.param("vp9.webm", "libvpx-vp9", 40, marks=pytest.mark.long),
         pytest.param("mpeg4.mkv", "mpeg4", 30, marks=pytest.mark.long),
         pytest.param("intra.mov", "mjpeg", 1, marks=pytest.mark.long),

@@ -71,6 +71,7 @@ def test_when_all_have_died_it_is_a_device_error(team, clips) -> None:
         embeddings_of(team, clips)
 
 
+@pytest.mark.long
 def test_a_device_that_reports_its_failure_is_left_out(team, clips, caplog) -> None:
     expected = embeddings_of(team, clips)
     failing = team.engine.members[0]
@@ -81,6 +82,7 @@ def test_a_device_that_reports_its_failure_is_left_out(team, clips, caplog) -> N
     assert caplog.messages[0].startswith("cpu failed: ")
 
 
+@pytest.mark.long
 def test_a_device_error_of_one_device_costs_that_device_only(team, clips, caplog) -> None:
     expected = embeddings_of(team, clips)
     failing = team.engine.members[0]
