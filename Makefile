@@ -35,8 +35,9 @@ demo: $(READY) ## embed sample videos made on the spot and search them
 test: $(READY) ## all tests but the long ones (minutes)
 	$(PYTEST) -q -n 2 -m 'not long' tests
 
-test-long: $(BROWSER) $(POSTGRESQL) ## the long tests, and all tests on the installed wheel
+test-long: $(BROWSER) $(POSTGRESQL) ## the long tests, those of the store on PostgreSQL, and all on the wheel
 	$(PYTEST) -q -n 2 -m long tests
+	VIDX_TEST_DATABASE=postgresql $(PYTEST) -q -n 2 -m 'not long' tests/store
 	$(MAKE) test-wheel
 
 test-wheel: $(READY) ## the tests on the wheel, in an empty environment, outside the checkout

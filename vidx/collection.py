@@ -737,6 +737,7 @@ class Collection(Questions, Teaching, Measuring):
             return records.CollectionInfo(
                 path=str(self.path),
                 uuid=manifest.uuid,
+                catalogue=manifest.catalogue,
                 space=manifest.space,
                 **{f"num_{name}": counts[name] for name in _COUNTS},
                 num_previews=sum(one.num_clips for one in origins if one.has_previews),

@@ -581,6 +581,7 @@ class CollectionInfo:
     Attributes:
         path: Its folder.
         uuid: Its identity.
+        catalogue: The address of the database that has the catalogue; None: it is in the folder.
         space: Its one embedding space.
         num_videos: Contents, however many files hold each.
         num_partial: Videos of which only a part could be embedded.
@@ -601,6 +602,7 @@ class CollectionInfo:
 
     path: str
     uuid: str
+    catalogue: str | None
     space: Space
     num_videos: int
     num_partial: int

@@ -56,7 +56,7 @@ def test_there_and_back_all_is_as_it_was(
     before, clips = rows(layout), lived_in.clips()
     assert "(schema vidx_" in lived_in.move_catalogue(postgresql.replace("vidx@", "vidx:secret@"))
     assert not layout.catalogue.exists()
-    assert read_manifest(layout).catalogue == postgresql
+    assert read_manifest(layout).catalogue == lived_in.info().catalogue == postgresql
     there = database_of(layout, read_manifest(layout))
     assert rows(layout) == before
     assert lived_in.clips().equals(clips), "an open collection sees it where it is"

@@ -30,6 +30,7 @@ def info(collection: str | None, as_json: bool) -> None:
     space = found.space
     rows = [
         ("collection", shown_path(found.path)),
+        *((("catalogue", found.catalogue),) if found.catalogue else ()),
         ("videos", f"{found.num_videos} ({found.num_partial} partial)"),
         ("files", str(found.num_locations)),
         ("clips", f"{found.num_clips} in {count(found.num_shards, 'shard')}"),

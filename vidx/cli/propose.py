@@ -64,7 +64,8 @@ def propose(
             (str(row["group"]), row["action"], shown_path(row["path"]), printable(row["why"]))
             for row in rows[:SHOWN_ROWS]
         ]
-        print_table(("group", "what", "path", "why"), cells, right="group")
+        if cells:
+            print_table(("group", "what", "path", "why"), cells, right="group")
         drops = sum(row["action"] == "drop" for row in rows)
         told = f"{count(drops, 'file')} to drop, {len(rows) - drops} to keep"
         click.echo(f"{told}: vidx apply {shown_path(file)}" if drops else f"{told}.")

@@ -345,6 +345,7 @@ def open_writer(
         with writing(layout):
             if not layout.exists():
                 _create(layout, space)
+    read_manifest(layout)  # where there is none, no lock is left either
     with _locked(layout, alone=alone) as presence:
         manifest = read_manifest(layout)
         database = database_of(layout, manifest)
