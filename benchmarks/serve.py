@@ -20,10 +20,12 @@ import sys
 import tempfile
 import time
 from collections import Counter, deque
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from command import circumstances
 from drawn_collections import fill, labelled
 from drawn_vectors import CLIPS_A_VIDEO, blocks
 
@@ -54,10 +56,10 @@ class Service:
         vidx.Client(f"http://127.0.0.1:{self.port}").search_by_id(0, 1)
         self.ready_seconds = time.perf_counter() - began
 
-    def memory_mb(self) -> float:
-        """What is resident."""
+    def memory_mb(self, name: str = "VmRSS") -> float:
+        """What is resident; `RssAnon`: of its own."""
         lines = Path(f"/proc/{self.process.pid}/status").read_text(encoding="utf-8").splitlines()
-        return next(int(line.split()[1]) / 1e3 for line in lines if line.startswith("VmRSS"))
+        return next(int(line.split()[1]) / 1e3 for line in lines if line.startswith(name))
 
 
 class Load:
@@ -65,12 +67,16 @@ class Load:
 
     Args:
         port: Of the server.
-        clips: Ids that are searched for are below it.
+        clips: Ids that are asked for are below it.
+        paths: What is asked in turns, with a place for an id.
     """
 
-    def __init__(self, port: int, clips: int) -> None:
+    def __init__(
+        self, port: int, clips: int, paths: Sequence[str] = (f"/v1/clips/{{}}/similar?k={K}",)
+    ) -> None:
         self.port = port
         self.clips = clips
+        self.paths = paths
         self.idle: deque[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = deque()
         self.room = asyncio.Semaphore(MOST_CONNECTIONS)
         self.random = np.random.default_rng(0)
@@ -83,7 +89,11 @@ class Load:
         for number, clip_id in enumerate(ids):
             due = began + number / rate
             await asyncio.sleep(max(0.0, due - loop.time()))
-            tasks.append(loop.create_task(self.ask(clip_id, due)))
+            tasks.append(
+                loop.create_task(
+                    self.ask(self.paths[number % len(self.paths)].format(clip_id), due)
+                )
+            )
         answers = await asyncio.gather(*tasks)
         taken = loop.time() - began
         p50, p99 = np.percentile([late for _, late in answers], [50, 99]).tolist()
@@ -95,21 +105,20 @@ class Load:
             "p99_ms": 1e3 * p99,
         }
 
-    async def ask(self, clip_id: int, due: float) -> tuple[int, float]:
+    async def ask(self, path: str, due: float) -> tuple[int, float]:
         """One request: its status, 0 where there was none, and seconds since it was due."""
         async with self.room:
             try:
-                status = await self.answered(clip_id)
+                status = await self.answered(path)
             except (OSError, EOFError, ValueError):
                 status = 0
         return status, asyncio.get_running_loop().time() - due
 
-    async def answered(self, clip_id: int) -> int:
+    async def answered(self, path: str) -> int:
         """Send a request, and read the whole answer."""
         reader, writer = (
             self.idle.pop() if self.idle else await asyncio.open_connection("127.0.0.1", self.port)
         )
-        path = f"/v1/clips/{clip_id}/similar?k={K}"
         writer.write(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
         head = await reader.readuntil(b"\r\n\r\n")
         length = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
@@ -185,6 +194,15 @@ async def _killed(service: Service, clips: int) -> None:
     service.process.wait()
 
 
+def make_if_missing(folder: Path, clips: int, dim: int) -> None:
+    """A collection of so many drawn clips, with its index."""
+    if folder.exists():
+        return
+    fill(folder, labelled(blocks(0, clips, dim), 0, CLIPS_A_VIDEO), dim)
+    with vidx.open(folder) as collection:
+        collection.index()
+
+
 def main() -> None:
     """Parse, make the collection, measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
@@ -197,13 +215,10 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.folder or Path(temporary) / "collection"
-        if not folder.exists():
-            drawn = blocks(0, options.clips, options.dim)
-            fill(folder, labelled(drawn, 0, CLIPS_A_VIDEO), options.dim)
-            with vidx.open(folder) as collection:
-                collection.index()
+        make_if_missing(folder, options.clips, options.dim)
         result = measured(folder, options.clips, options.rates, options.seconds)
-    text = json.dumps({"dim": options.dim, "k": K, **result}, indent=2)
+    told = {**circumstances("serve.py"), "dim": options.dim, "k": K, **result}
+    text = json.dumps(told, indent=2)
     print(text)
     if options.out:
         options.out.write_text(f"{text}\n", encoding="utf-8")
