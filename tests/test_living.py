@@ -91,13 +91,13 @@ def test_a_renamed_folder_embeds_nothing_and_tells_each_failure_once(collection,
 def test_a_failure_goes_when_its_content_is_embedded_elsewhere(
     collection, videos, make_video, monkeypatch
 ) -> None:
-    from vidx import ingest
+    from vidx.embedder import here
     from vidx.records import Problem
 
     new = make_video(videos / "new.mp4", seed=9, seconds=1.0)
     with monkeypatch.context() as patched:
         problem = Problem("decode_crashed", "?")
-        patched.setattr(ingest, "embed_videos", lambda _, jobs, **__: ((j, problem) for j in jobs))
+        patched.setattr(here, "embed_videos", lambda _, jobs, **__: ((j, problem) for j in jobs))
         assert collection.embed(videos, QUICK).failed == 1
     assert str(new) in failed(collection)
     new.rename(videos / "newer.mp4")
@@ -108,7 +108,7 @@ def test_a_failure_goes_when_its_content_is_embedded_elsewhere(
 def test_a_partial_video_that_moved_and_fails_keeps_its_clips_where_it_is_now(
     collection, videos, make_video, cut_short, monkeypatch
 ) -> None:
-    from vidx import ingest
+    from vidx.embedder import here
     from vidx.records import Problem
 
     short = cut_short(make_video(videos / "cut.mkv", seed=8, seconds=6.0))
@@ -117,7 +117,7 @@ def test_a_partial_video_that_moved_and_fails_keeps_its_clips_where_it_is_now(
     new = short.rename(videos / "moved.mkv")
     with monkeypatch.context() as patched:
         problem = Problem("decode_crashed", "?")
-        patched.setattr(ingest, "embed_videos", lambda _, jobs, **__: ((j, problem) for j in jobs))
+        patched.setattr(here, "embed_videos", lambda _, jobs, **__: ((j, problem) for j in jobs))
         options = vidx.EmbedOptions(workers=0, retry_failed=True, prune=True)
         report = collection.embed(videos, options)
     assert (report.failed, report.gone) == (2, 0)

@@ -167,6 +167,7 @@ class Collection(Questions, Teaching, Measuring):
             CollectionLocked: Another process is writing.
             ModelNotFound, CheckpointError, DeviceError: As their names say.
         """
+        from vidx.embedder.here import Here
         from vidx.encoder_choice import EncoderChoice, check_same_space
         from vidx.ingest import Ingest
         from vidx.video_files import video_files
@@ -194,9 +195,7 @@ class Collection(Questions, Teaching, Measuring):
 
             ingest = Ingest(writer, asked, extend, progress)
             report = ingest.run(
-                files,
-                lambda: load(writer.manifest.space),
-                workers=asked.num_workers,
+                files, lambda: nullcontext(Here(load(writer.manifest.space), asked))
             )
             with writer.indexing() as ours:
                 if ours:

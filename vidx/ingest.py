@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, suppress
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import AbstractContextManager, closing, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import Protocol
 from uuid import uuid4
 
+from vidx.embedder.attempts import Result
 from vidx.embedder.decoding.container import FileState
 from vidx.embedder.decoding.geometry import PREVIEW_SIDE
 from vidx.embedder.decoding.pool import Job
 from vidx.embedder.decoding.sampling import Plan, Sampling
-from vidx.embedder.pipeline import embed_videos
 from vidx.embedder.work import Work
 from vidx.errors import VidxError
 from vidx.options import EmbedOptions
@@ -44,8 +44,18 @@ from vidx.store.writer import Batch, Writer
 from vidx.throughput import Busy
 from vidx.video_files import VideoFiles, gone_files
 
-if TYPE_CHECKING:
-    from vidx.embedder.encoder import Encoder
+
+class Embedder(Protocol):
+    """What embeds videos, on this machine or on others."""
+
+    def provenance(self) -> dict[str, str]:
+        """What made the vectors but does not decide whether they are comparable."""
+
+    def results(self, jobs: Iterator[Job], work: Work) -> Generator[Result, None, None]:
+        """Results as of `embed_videos`; the time that parts of it are at work is counted."""
+
+    def busy(self, work: Work) -> Busy:
+        """How busy each part was while some work was done."""
 
 
 @dataclass(slots=True)
@@ -118,16 +128,13 @@ class Ingest:
     def run(
         self,
         files: VideoFiles,
-        load_encoder: Callable[[], Encoder],
-        *,
-        workers: int,
+        start: Callable[[], AbstractContextManager[Embedder]],
     ) -> EmbedReport:
         """Embed what is new or changed among some files.
 
         Args:
             files: To look at, and those that the report tells of besides.
-            load_encoder: Called once there is something to embed.
-            workers: Decoding processes.
+            start: Gives what embeds them; called once there is something to embed.
 
         Returns:
             What became of the files.
@@ -148,13 +155,12 @@ class Ingest:
         )
         jobs = self._jobs(findings, catalogue)
         try:
-            encoder = self._embed(jobs, load_encoder, workers)
+            self._embed(jobs, start)
         except BaseException:
             with suppress(VidxError):  # the error that ended the run is the one to tell
                 self.commit()
             raise
         self.commit()
-        self.busy = self.work.busy(encoder) if encoder else None
         self._set_metadata(said, files)
         self._tell_gone(gone_files(files, catalogue))
         if self.options.previews:
@@ -184,33 +190,24 @@ class Ingest:
             self.tell_commit()
 
     def _embed(
-        self, jobs: Iterator[Job], load_encoder: Callable[[], Encoder], workers: int
-    ) -> Encoder | None:
-        """Embed what is to be embedded; gives what did it, if there was anything."""
+        self, jobs: Iterator[Job], start: Callable[[], AbstractContextManager[Embedder]]
+    ) -> None:
+        """Embed what is to be embedded, and commit it."""
         first = next(jobs, None)
         if first is None:
-            return None
-        encoder = load_encoder()
-        self.work = Work()
-        self.provenance = {**encoder.provenance(), "vidx": version("vidx")}
-        if self.options.previews:
-            self.provenance["previews"] = f"JPEG, {PREVIEW_SIDE} pixels"
-        results = embed_videos(
-            encoder,
-            chain([first], jobs),
-            workers=workers,
-            batch_size=self.options.batch_size,
-            part_clips=self.options.commit.part_clips,
-            lasting=True,
-            previews=self.options.previews,
-            work=self.work,
-        )
-        with closing(results):
-            for job, outcome in results:
-                self._finish(str(job.key), outcome)
-                self._commit_if_due()
-                self._tell()
-        return encoder
+            return
+        with start() as embedder:
+            self.work = Work()
+            self.provenance = {**embedder.provenance(), "vidx": version("vidx")}
+            if self.options.previews:
+                self.provenance["previews"] = f"JPEG, {PREVIEW_SIDE} pixels"
+            with closing(embedder.results(chain([first], jobs), self.work)) as results:
+                for job, outcome in results:
+                    self._finish(str(job.key), outcome)
+                    self._commit_if_due()
+                    self._tell()
+            self.commit()
+            self.busy = embedder.busy(self.work)
 
     def _jobs(self, findings: Iterator[FileFinding], catalogue: Catalogue) -> Iterator[Job]:
         """Settle the files that need no embedding, and hand out the others."""

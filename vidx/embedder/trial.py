@@ -112,7 +112,7 @@ class Trial:
                     self._leave_out(job)
                 if clock.is_over():
                     break
-        return clock.rate(), work.busy(self.encoder)
+        return clock.rate(), work.busy(self.encoder.device)
 
     def _jobs(self) -> Iterator[Job]:
         """The videos, again and again, while any is left."""

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from vidx.throughput import Busy, num_cores
-
-if TYPE_CHECKING:
-    from vidx.embedder.encoder import Encoder
 
 
 @dataclass(slots=True)
@@ -31,14 +27,14 @@ class Work:
     writing_seconds: float = 0.0
     _started: float = field(default_factory=time.perf_counter)
 
-    def busy(self, encoder: Encoder) -> Busy:
+    def busy(self, device: str) -> Busy:
         """The shares of the time since this was made.
 
         Args:
-            encoder: That was at work meanwhile.
+            device: That was at work meanwhile, or several, with commas between.
         """
         seconds = time.perf_counter() - self._started
-        devices = encoder.device.split(",")
+        devices = device.split(",")
 
         def share(spent: float, among: int = 1) -> float:
             return min(spent / max(among, 1) / seconds, 1.0)
