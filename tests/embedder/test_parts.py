@@ -158,6 +158,26 @@ def test_parts_come_before_the_video_ends(encoder: Encoder, video: Path) -> None
     results.close()
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_video_is_finished_while_others_are_waited_for(
+    encoder: Encoder, make_video: Callable[..., Path], tmp_path: Path, workers: int
+) -> None:
+    """A batch that is never full would wait for a job that waits for its result."""
+    paths = [make_video(tmp_path / f"{n}.mp4", seconds=1.0, seed=n) for n in range(2)]
+    done: list[object] = []
+
+    def jobs() -> Iterator[Job | None]:
+        for number, path in enumerate(paths):
+            yield Job(number, str(path))
+            while len(done) == number:
+                yield None
+
+    for job, outcome in embed_videos(encoder, jobs(), workers=workers, batch_size=64):
+        assert isinstance(outcome, EmbeddedVideo)
+        done.append(job.key)
+    assert done == [0, 1]
+
+
 @pytest.mark.parametrize("batch_size", [1, 3])
 def test_a_clip_may_repeat_one_of_an_earlier_part(
     encoder: Encoder, make_video: Callable[..., Path], tmp_path: Path, batch_size: int

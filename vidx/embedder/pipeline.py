@@ -14,6 +14,7 @@ from vidx.embedder.decoding.pool import (
     ClipRepeated,
     Job,
     Limits,
+    NothingToDo,
     VideoDone,
     VideoFailed,
     decode,
@@ -36,7 +37,7 @@ LONGEST_WAIT_SECONDS = 10.0
 
 def embed_videos(
     encoder: Encoder,
-    jobs: Iterable[Job],
+    jobs: Iterable[Job | None],
     *,
     workers: int,
     batch_size: int | None,
@@ -51,7 +52,9 @@ def embed_videos(
 
     Args:
         encoder: The model with its preprocessing.
-        jobs: The videos, each with a key of its own; taken as workers become free.
+        jobs: The videos, each with a key of its own; taken as workers become free. None among them:
+            there is none at the moment; what was taken is finished meanwhile, and they are asked
+            again.
         workers: Decoding processes; 0 decodes in this one, without isolation.
         batch_size: Clips in one batch; None: what suits the device.
         part_clips: A video of more clips comes in parts of so many, in time order, as they are
@@ -91,8 +94,9 @@ def embed_videos(
             case VideoFailed():
                 batcher.drop(event.job)
                 yield event.job, event.problem
-    yield from batcher.flush()
-    yield from batcher.collect()
+            case NothingToDo():
+                yield from batcher.drain()
+    yield from batcher.drain()
 
 
 class _Batcher:
@@ -173,6 +177,11 @@ class _Batcher:
             self.frames = self.rooms.pop() if self.rooms else self.encoder.room(self.batch_size)
             self._count()
         yield from self.collect(ahead=self.encoder.ahead)
+
+    def drain(self) -> Iterator[Result]:
+        """Compute all that waits; yields what is complete by then."""
+        yield from self.flush()
+        yield from self.collect()
 
     def collect(self, ahead: int = 0) -> Iterator[Result]:
         """Take the results that are there, and wait for those that are one too many.

@@ -130,11 +130,10 @@ def _headers(
         jobs, sampling=sampling, geometry=FrameGeometry(), workers=workers, limits=LIMITS
     )
     for event in events:
-        file = files[int(event.job.key)]
         if isinstance(event, HeaderRead):
-            yield file, event.header.duration_seconds
+            yield files[int(event.job.key)], event.header.duration_seconds
         elif isinstance(event, VideoFailed):
-            yield file, event.problem
+            yield files[int(event.job.key)], event.problem
 
 
 def _add(sums: _Sums, file: VideoFile, seconds: float | None, sampling: Sampling) -> None:

@@ -15,6 +15,7 @@ from vidx.embedder.decoding.pool import (
     ClipRepeated,
     Event,
     Job,
+    NothingToDo,
     VideoDone,
     VideoFailed,
     decode,
@@ -151,7 +152,9 @@ class _Reader:
         self.failed: dict[str, Problem] = {}
         self._coming: dict[tuple[str, int], list[Frames]] = {}
 
-    def hear(self, event: Event) -> None:
+    def hear(self, event: Event | NothingToDo) -> None:
+        if isinstance(event, NothingToDo):
+            return
         video_id = str(event.job.key)
         match event:
             case ClipDecoded():

@@ -44,6 +44,7 @@ from vidx.errors import UsageError, VideoError, VidxError
 from vidx.records import Begun, Clip, ClipFacts, Problem, VideoInfo
 
 POLL_SECONDS = 0.5
+IDLE_SECONDS = 0.02  # until the jobs are asked again, where there was none
 HELD_EACH = 16  # clips of a shared video that wait for earlier ones, a worker
 ATTEMPTS = 2
 FAILED_STARTS = 3
@@ -165,22 +166,27 @@ class HeaderRead:
 Event = ClipDecoded | ClipRepeated | VideoDone | HeaderRead | VideoFailed
 
 
+class NothingToDo:
+    """All that was handed out is done, and further jobs may come."""
+
+
 def decode(
-    jobs: Iterable[Job],
+    jobs: Iterable[Job | None],
     *,
     sampling: Sampling,
     geometry: FrameGeometry,
     workers: int,
     limits: Limits = Limits(),
     work: Work | None = None,
-) -> Generator[Event, None, None]:
+) -> Generator[Event | NothingToDo, None, None]:
     """Decode videos, several at a time.
 
     Closing the iterator (or an error in it) ends all workers. A worker waits when its clips are
     not taken, so whoever wants decoding to go on meanwhile iterates in a thread of its own.
 
     Args:
-        jobs: The videos, taken one by one as workers become free.
+        jobs: The videos, taken one by one as workers become free. None among them: there is none at
+            the moment, and they are asked again.
         sampling: Frames of a clip and their spacing.
         geometry: Resize and crop.
         workers: Processes; 0 decodes in this one, without isolation.
@@ -189,7 +195,7 @@ def decode(
 
     Yields:
         For each job, in no order between jobs: its clips in time order and a `VideoDone`, or a
-        `HeaderRead`, or a `VideoFailed`.
+        `HeaderRead`, or a `VideoFailed`. And `NothingToDo` while jobs are waited for.
 
     Raises:
         VidxError: Workers cannot be started.
@@ -200,13 +206,18 @@ def decode(
     if workers == 0:
         work.num_workers = 1
         for job in jobs:
-            yield from _timed(_decode_here(job, sampling, geometry), work)
+            yield from _timed(_decode_here(job, sampling, geometry), work) if job else _nothing()
         return
     pool = _Pool(jobs, sampling, geometry, workers, limits, work)
     try:
         yield from pool.events()
     finally:
         pool.close()
+
+
+def _nothing() -> Iterator[NothingToDo]:
+    yield NothingToDo()
+    time.sleep(IDLE_SECONDS)
 
 
 def _decode_here(job: Job, sampling: Sampling, geometry: FrameGeometry) -> Iterator[Event]:
@@ -277,7 +288,7 @@ class _Pool:
 
     def __init__(
         self,
-        jobs: Iterable[Job],
+        jobs: Iterable[Job | None],
         sampling: Sampling,
         geometry: FrameGeometry,
         size: int,
@@ -286,6 +297,7 @@ class _Pool:
     ) -> None:
         self.work = work
         self.jobs = iter(jobs)
+        self.are_all_taken = False
         self.sampling = sampling
         self.geometry = geometry
         self.size = size
@@ -303,8 +315,11 @@ class _Pool:
         shape = (self.sampling.num_frames, *(made or (0, 0)), 3)
         return Ring(SLOTS_EACH * (self.size + 1) if made else 0, shape)
 
-    def events(self) -> Iterator[Event]:
-        while self._give_out():
+    def events(self) -> Iterator[Event | NothingToDo]:
+        while self._give_out() or not self.are_all_taken:
+            if not self.busy:
+                yield from _nothing()
+                continue
             for worker, errand in self.busy.items():
                 if self._has_leave(errand):
                     worker.grant()
@@ -341,8 +356,15 @@ class _Pool:
     def _next_work(self) -> _Errand | None:
         if self.again:
             return self.again.popleft()
-        job = next(self.jobs, None)
+        job = self._next_job()
         return self._next_help() if job is None else _Attempt(job)
+
+    def _next_job(self) -> Job | None:
+        try:
+            return next(self.jobs)
+        except StopIteration:
+            self.are_all_taken = True
+            return None
 
     def _next_help(self) -> _Help | None:
         """A stretch of the shared video that has the fewest workers."""
