@@ -16,6 +16,7 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 pytest_plugins = [
     "browsers",
+    "clusters",
     "databases",
     "made_checkpoints",
     "made_servers",

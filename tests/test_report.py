@@ -116,6 +116,12 @@ def _busy(**shares: object) -> Busy:
         ({"decoding": 0.97, "device": 0.4}, "decoding", "97% busy, the device waits 60% "),
         ({"decoding": 0.97, "num_cores": 2}, "decoding", "More cores may help."),
         ({"decoding": 0.97, "num_cores": 8}, "decoding", "More --workers may help."),
+        ({"decoding": 0.97, "num_nodes": 3}, "decoding", "More nodes may help."),
+        (
+            {"decoding": 0.97, "num_nodes": 3, "num_cores": 8},
+            "decoding",
+            "More --workers-per-node may help.",
+        ),
         ({"device": 0.9, "decoding": 0.2}, "device", "90% busy, decoding waits 80% "),
         ({"device": 0.9, "is_on_cpu": True}, "device", "A GPU, or a smaller --model, may help."),
         ({"device": 0.9, "decoding": 0.85}, "device", "Further GPUs may help."),

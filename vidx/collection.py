@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -162,20 +162,25 @@ class Collection(Questions, Teaching, Measuring):
         Raises:
             UsageError: A path is not there, a glob matches nothing, or a manifest is malformed.
             NoVideos: There are no videos at these paths.
-            VidxError: A column of a manifest may not be metadata.
+            VidxError: A column of a manifest may not be metadata, or a cluster cannot do the work.
             FingerprintMismatch: The model or sampling is not the collection's.
             CollectionLocked: Another process is writing.
             ModelNotFound, CheckpointError, DeviceError: As their names say.
         """
         from vidx.embedder.here import Here
         from vidx.encoder_choice import EncoderChoice, check_same_space
-        from vidx.ingest import Ingest
+        from vidx.ingest import Embedder, Ingest
         from vidx.video_files import video_files
         from vidx.views import extend_index
 
         asked = options or EmbedOptions()
         files = video_files(_as_list(paths), asked, self._metadata_columns)
         choice = EncoderChoice(asked.model, asked.device, asked.dtype, asked.num_frames, asked.fps)
+        if asked.engine == "ray":
+            from vidx.distributed.embedding import check, on_cluster
+
+            check(asked, files.objects)
+            choice = choice.not_to_compute()
 
         def load(space: Space | None) -> Encoder:  # torch comes only when there is need of it
             return self._encoder(choice.on_every_device(), space)
@@ -194,9 +199,14 @@ class Collection(Questions, Teaching, Measuring):
                         extend_index(catalogue)
 
             ingest = Ingest(writer, asked, extend, progress)
-            report = ingest.run(
-                files, lambda: nullcontext(Here(load(writer.manifest.space), asked))
-            )
+
+            def start() -> AbstractContextManager[Embedder]:
+                encoder = load(writer.manifest.space)
+                if asked.engine == "ray":
+                    return on_cluster(encoder, asked, files.paths)
+                return nullcontext(Here(encoder, asked))
+
+            report = ingest.run(files, start)
             with writer.indexing() as ours:
                 if ours:
                     self._tend_index(ingest.tell_index)

@@ -48,6 +48,10 @@ class EncoderChoice:
 
         return replace(self, device=every_device(self.device))
 
+    def not_to_compute(self) -> EncoderChoice:
+        """The choice for who only needs to know the model, whatever devices there are."""
+        return replace(self, device="cpu", dtype="float32")
+
     def load(self, space: Space | None, collection: str) -> Encoder:
         """Load the encoder and see to it that its vectors fit the collection's.
 

@@ -77,6 +77,8 @@ def _encoder(
     """The encoder, or why there is none: nothing is downloaded for an estimate."""
     from vidx.embedder.checkpoints.finding import DEFAULT_MODEL, is_at_hand
 
+    if options.engine == "ray":
+        return None, "the nodes of a cluster are not measured"
     model = options.model or (space.source if space else DEFAULT_MODEL)
     if is_at_hand(model):
         return load_encoder(), None

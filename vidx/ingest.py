@@ -116,7 +116,7 @@ class Ingest:
         self.started = self.committed = time.monotonic()
         self.batch = Batch()
         self.copies = Copies()
-        self.provenance: dict[str, str] = {}
+        self.embedder: Embedder | None = None
         # Per content of this run: the files that hold it, and once it is settled, what was wrong.
         self.sources: dict[str, list[Source]] = {}
         self.settled: dict[str, Problem | None] = {}
@@ -197,10 +197,7 @@ class Ingest:
         if first is None:
             return
         with start() as embedder:
-            self.work = Work()
-            self.provenance = {**embedder.provenance(), "vidx": version("vidx")}
-            if self.options.previews:
-                self.provenance["previews"] = f"JPEG, {PREVIEW_SIDE} pixels"
+            self.embedder, self.work = embedder, Work()
             with closing(embedder.results(chain([first], jobs), self.work)) as results:
                 for job, outcome in results:
                     self._finish(str(job.key), outcome)
@@ -335,10 +332,19 @@ class Ingest:
         batch, self.batch = self.batch, Batch()
         began = time.perf_counter()
         if not batch.is_empty():
-            self.commit_number = self.writer.commit(batch, self.provenance).commit
+            self.commit_number = self.writer.commit(batch, self._provenance()).commit
             self.tell_commit()
         self.work.writing_seconds += time.perf_counter() - began
         self.committed = time.monotonic()
+
+    def _provenance(self) -> dict[str, str]:
+        """What made the vectors that are there now."""
+        if self.embedder is None:
+            return {}
+        provenance = {**self.embedder.provenance(), "vidx": version("vidx")}
+        if self.options.previews:
+            provenance["previews"] = f"JPEG, {PREVIEW_SIDE} pixels"
+        return provenance
 
     def tell_index(self, step: IndexProgress) -> None:
         """Tell how far the index is that is made at the end."""

@@ -64,12 +64,17 @@ class EmbedOptions:
             under other endings than those in `docs/cli.md`.
         previews: Whether a small picture of each clip is kept, a JPEG file of about 5 kB. Only what
             is embedded in this run gets any.
+        engine: `local` embeds on this machine, `ray` on the nodes of a Ray cluster, see
+            `docs/cluster.md`.
+        address: HOST:PORT of the cluster's head node. None: as the environment variable RAY_ADDRESS
+            says, else the cluster that this machine is a node of.
+        workers_per_node: Decoding processes on each node. None: one a core that Ray may use there.
         prune: Whether what the collection has from these folders and globs, and is no longer
             there, is taken out as `Collection.remove` does it.
         commit: When what is finished becomes part of the collection.
 
     Raises:
-        UsageError: A number is out of range.
+        UsageError: A number is out of range, or two options exclude each other.
     """
 
     model: str | os.PathLike[str] | None = None
@@ -85,6 +90,9 @@ class EmbedOptions:
     retry_failed: bool = False
     any_ending: bool = False
     previews: bool = False
+    engine: Literal["local", "ray"] = "local"
+    address: str | None = None
+    workers_per_node: int | None = None
     prune: bool = False
     commit: CommitPolicy = field(default_factory=CommitPolicy)
 
@@ -98,6 +106,8 @@ class EmbedOptions:
             raise UsageError(f"segment={self.segment!r}: it is 'fixed' or 'shots'.")
         _check(1, num_frames=self.num_frames, batch_size=self.batch_size, limit=self.limit)
         _check(0, workers=self.workers)
+        _check(1, workers_per_node=self.workers_per_node)
+        self._check_engine()
         _check_positive(fps=self.fps, stride_seconds=self.stride_seconds)
         if self.prune and self.limit is not None:
             raise UsageError(
@@ -105,6 +115,21 @@ class EmbedOptions:
                 "which are gone.",
                 "Leave out one of the two.",
             )
+
+    def _check_engine(self) -> None:
+        if self.engine not in ("local", "ray"):
+            raise UsageError(f"engine={self.engine!r}: it is 'local' or 'ray'.")
+        if self.engine == "ray" and self.workers is not None:
+            raise UsageError(
+                f"workers={self.workers} with engine='ray': a cluster takes workers_per_node.",
+                "Say how many decoding processes each node has.",
+            )
+        for name in ("address", "workers_per_node"):
+            if self.engine == "local" and (value := getattr(self, name)) is not None:
+                raise UsageError(
+                    f"{name}={value!r} without engine='ray': this machine embeds alone.",
+                    "Add --engine ray, or leave it out.",
+                )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,6 +28,8 @@ class Busy:
         num_workers: Decoding workers that were at work at the same time.
         num_cores: Processor cores that the run might use.
         is_on_cpu: Whether the model ran on these cores too.
+        num_nodes: Nodes of a cluster that were at work, over all of which the shares of decoding,
+            transfer and device are; 0: this machine was.
     """
 
     decoding: float
@@ -37,6 +39,7 @@ class Busy:
     num_workers: int
     num_cores: int
     is_on_cpu: bool
+    num_nodes: int = 0
 
     def shares(self) -> dict[Part, float]:
         """The four shares by their names."""
@@ -70,7 +73,8 @@ class Busy:
                 return f"The model is the limit: {self.device:.0%} busy, {idle}. {more} may help."
             case "cores":
                 busy = f"decoding is {self.decoding:.0%} busy and the model {self.device:.0%}"
-                return f"The cores are the limit: {busy}. A GPU, or more cores, may help."
+                more = "nodes" if self.num_nodes else "cores"
+                return f"The cores are the limit: {busy}. A GPU, or more {more}, may help."
             case "transfer":
                 idle = f"the device waits {1 - self.device:.0%} of the time"
                 busy = f"the main process hands over frames {self.transfer:.0%} of the time"
@@ -83,6 +87,8 @@ class Busy:
 
     def _faster(self) -> str:
         has_free_cores = self.num_workers < self.num_cores
+        if self.num_nodes:
+            return f"{'More --workers-per-node' if has_free_cores else 'More nodes'} may help."
         return f"{'More --workers' if has_free_cores else 'More cores'} may help."
 
 

@@ -77,6 +77,26 @@ if TYPE_CHECKING:
 @any_option
 @previews_option
 @click.option(
+    "--engine",
+    type=click.Choice(["local", "ray"]),
+    default="local",
+    help="local: this machine embeds. ray: the nodes of a Ray cluster embed, this machine commits; "
+    "see docs/cluster.md. Default: local.",
+)
+@click.option(
+    "--address",
+    metavar="HOST:PORT",
+    help="With --engine ray: the cluster's head node. Default: RAY_ADDRESS, else the cluster that "
+    "this machine is a node of.",
+)
+@click.option(
+    "--workers-per-node",
+    metavar="N",
+    type=click.IntRange(min=1),
+    help="With --engine ray: decoding processes on each node. Default: one a core that Ray may use "
+    "there.",
+)
+@click.option(
     "--retry-failed",
     is_flag=True,
     help="Try files again that failed before, or of which only a part could be embedded.",

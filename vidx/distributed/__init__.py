@@ -1,0 +1,1 @@
+"""The same embedding on the nodes of a Ray cluster; only here: ray."""

@@ -1,0 +1,184 @@
+"""A node's part of a run: it embeds the videos that it is given, and hands over their vectors."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vidx.embedder.attempts import Result
+from vidx.embedder.decoding.pool import Job
+from vidx.embedder.pipeline import embed_videos
+from vidx.embedder.work import Work
+from vidx.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from vidx.embedder.encoder import Encoder
+
+TAKE_SECONDS = 1.0  # until who waits is told that there is nothing
+MOST_RESULTS = 64  # that wait to be taken, before embedding waits
+
+# The files of a checkpoint by their names, each uint8, shape (bytes,).
+Files = dict[str, NDArray[np.uint8]]
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """How all nodes embed.
+
+    Attributes:
+        fingerprint: Of the vectors that are wanted.
+        num_frames: Frames of a clip.
+        fps: Frames sampled a second.
+        device: As `EmbedOptions` has it.
+        dtype: Likewise.
+        batch_size: Clips in one batch; None: what suits the node's device.
+        part_clips: Clips of a part of a long video.
+        previews: Whether small pictures are made.
+    """
+
+    fingerprint: str
+    num_frames: int
+    fps: float
+    device: str | None
+    dtype: str | None
+    batch_size: int | None
+    part_clips: int
+    previews: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """Where a node computes, and how precisely."""
+
+    device: str
+    dtype: str
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What a worker has done since it was asked last.
+
+    Attributes:
+        results: Videos, and parts of videos, that are finished.
+        num_begun: Of the videos that it was given, those that it has begun, in all.
+        work: How long its parts were at work, in all.
+    """
+
+    results: list[Result]
+    num_begun: int
+    work: Work = field(repr=False)
+
+
+class Worker:
+    """Embeds on one node; Ray calls it, several methods at a time.
+
+    Args:
+        files: Of the checkpoint.
+        orders: How.
+        num_workers: Decoding processes.
+    """
+
+    def __init__(self, files: Files, orders: Orders, num_workers: int) -> None:
+        self.files = files
+        self.orders = orders
+        self.num_workers = num_workers
+        self._changed = threading.Condition()
+        self._given: deque[Job] = deque()
+        self._results: list[Result] = []
+        self._num_begun = self._num_told = 0
+        self._error: BaseException | None = None
+        self._work = Work()
+
+    def load(self) -> Loaded:
+        """Load the encoder, and begin to embed what is given.
+
+        Raises:
+            CheckpointError: It is another one here.
+            DeviceError: The device is not to be had here.
+        """
+        from vidx.embedder.encoder import load
+        from vidx.embedder.inference.devices import every_device
+
+        orders = self.orders
+        with TemporaryDirectory(prefix="vidx-") as folder:
+            for name, content in self.files.items():
+                content.tofile(Path(folder) / name)
+            encoder = load(
+                Path(folder),
+                device=every_device(orders.device),
+                dtype=orders.dtype,
+                num_frames=orders.num_frames,
+                fps=orders.fps,
+            )
+        self.files = {}
+        if encoder.space.fingerprint != orders.fingerprint:
+            raise CheckpointError(
+                f"the model has the fingerprint {encoder.space.fingerprint[:12]} there, and "
+                f"{orders.fingerprint[:12]} here"
+            )
+        threading.Thread(target=self._embed, args=(encoder,), daemon=True).start()
+        return Loaded(encoder.device, encoder.dtype)
+
+    def give(self, jobs: list[Job]) -> None:
+        """Take videos to embed; they are begun in this order."""
+        self._given.extend(jobs)
+
+    def take(self) -> Taken:
+        """Wait until something is finished or begun, at most a second, and tell it.
+
+        Raises:
+            VidxError: What ended the embedding.
+        """
+        with self._changed:
+            self._changed.wait_for(self._has_news, TAKE_SECONDS)
+            if self._error and not self._results:
+                raise self._error
+            results, self._results = self._results, []
+            self._num_told = self._num_begun
+            self._changed.notify_all()
+            return Taken(results, self._num_told, self._work)
+
+    def _has_news(self) -> bool:
+        is_begun = self._num_begun != self._num_told
+        return is_begun or bool(self._results) or self._error is not None
+
+    def _embed(self, encoder: Encoder) -> None:
+        try:
+            for result in embed_videos(
+                encoder,
+                self._jobs(),
+                workers=self.num_workers,
+                batch_size=self.orders.batch_size,
+                part_clips=self.orders.part_clips,
+                lasting=True,
+                previews=self.orders.previews,
+                work=self._work,
+            ):
+                with self._changed:
+                    self._changed.wait_for(lambda: len(self._results) < MOST_RESULTS)
+                    self._results.append(result)
+                    self._changed.notify_all()
+        except BaseException as error:  # whatever it is, it is told to who waits for results
+            with self._changed:
+                self._error = error
+                self._changed.notify_all()
+
+    def _jobs(self) -> Iterator[Job | None]:
+        """The videos as they are given; None while there is none. Ray ends it with the process."""
+        while True:
+            if not self._given:
+                yield None
+                continue
+            job = self._given.popleft()
+            with self._changed:
+                self._num_begun += 1
+                self._changed.notify_all()
+            yield job
