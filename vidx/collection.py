@@ -177,9 +177,10 @@ class Collection(Questions, Teaching, Measuring):
         files = video_files(_as_list(paths), asked, self._metadata_columns)
         choice = EncoderChoice(asked.model, asked.device, asked.dtype, asked.num_frames, asked.fps)
         if asked.engine == "ray":
-            from vidx.distributed.embedding import check, on_cluster
+            from vidx.distributed.cluster import check
+            from vidx.distributed.embedding import on_cluster
 
-            check(asked, files.objects)
+            check(asked.address)
             choice = choice.not_to_compute()
 
         def load(space: Space | None) -> Encoder:  # torch comes only when there is need of it

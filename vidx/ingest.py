@@ -140,7 +140,9 @@ class Ingest:
             What became of the files.
         """
         self.files, self.passed_over = len(files.paths), files.passed_over
-        self.copies = Copies(files.objects, self.writer.staging.folder)
+        # The nodes of a cluster do not see our folder: each makes a copy of its own.
+        folder = self.writer.staging.folder if self.options.engine == "local" else None
+        self.copies = Copies(files.objects, folder)
         self.plans, self.digests = files.plans, files.digests(self.sampling)
         catalogue = Catalogue(self.writer.layout, self.writer.manifest)
         retry = self.options.retry_failed

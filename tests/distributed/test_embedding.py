@@ -17,6 +17,7 @@ import numpy as np
 import psutil
 import pytest
 from clusters import Cluster, need_ray, running
+from made_servers import WebServer
 from stored_clips import Stored, stored_clips
 
 import vidx
@@ -304,6 +305,25 @@ def test_a_run_that_loses_the_head_node_says_so_and_keeps_what_is_committed(
     with vidx.open(folder) as collection:
         assert collection.verify() == []
         assert collection.info().num_videos > 0
+
+
+def test_videos_at_urls_are_fetched_by_the_nodes(
+    tmp_path: Path, videos: Path, options: vidx.EmbedOptions, plain: Made, web: WebServer
+) -> None:
+    names = ["00.mp4", "01.mp4", "long.mkv", "broken.mp4"]
+    web.content |= {f"/{name}": (videos / name).read_bytes() for name in names}
+    folder = tmp_path / "collection"
+    with vidx.open(folder, create=True) as collection:
+        report = collection.embed([f"{web.url}/{name}" for name in names], options)
+        assert (report.embedded, report.failed) == (3, 1)
+        assert [row["reason"] for row in collection.failures().to_pylist()] == ["not_a_video"]
+        assert collection.verify() == []
+    expected = {(Path(path).name, *times): stored for (path, *times), stored in plain[0].items()}
+    for (path, *times), stored in stored_clips(folder).items():
+        np.testing.assert_allclose(
+            stored.vector, expected[Path(path).name, *times].vector, rtol=0, atol=1e-4
+        )
+    assert all(web.reads(f"/{name}") >= 2 for name in names), "hashed here, fetched there"
 
 
 @pytest.mark.parametrize("package", ["torch", "vidx"])

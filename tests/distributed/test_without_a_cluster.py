@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import ast
+import hashlib
+import os
 import platform
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from made_servers import WebServer
 
 import vidx
 from vidx.cli import main
 from vidx.distributed import address, probing
 from vidx.distributed.cluster import connected
 from vidx.distributed.errands import ATTEMPTS, Errand
+from vidx.distributed.fetching import Fetched
 from vidx.embedder.decoding.pool import Job
 from vidx.embedder.decoding.sampling import Plan
-from vidx.errors import UsageError, VidxError
+from vidx.errors import UsageError, VideoError, VidxError
 from vidx.records import Clip, ClipFacts, EmbeddedVideo, Problem, VideoInfo
 
 RAY = {"model": "builtin:tiny", "engine": "ray"}
@@ -142,6 +147,54 @@ def test_a_node_without_vidx_can_tell_what_it_sees(tmp_path: Path) -> None:
     assert versions["Python"] == platform.python_version()
     assert files["/no/such/file"] == "No such file or directory"
     assert files[str(tmp_path / "look")][0] == (tmp_path / "look").stat().st_size
+
+
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder for temporary files of the test's own."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path
+
+
+def test_a_node_keeps_an_object_as_long_as_its_video_is_embedded(
+    web: WebServer, temporary: Path
+) -> None:
+    web.content["/a.mp4"] = b"bytes"
+    job = Job(hashlib.sha256(b"bytes").hexdigest(), f"{web.url}/a.mp4")
+    fetched = Fetched()
+    copy = fetched.fetch(job)
+    assert (copy.key, Path(copy.path).suffix) == (job.key, ".mp4")
+    assert Path(copy.path).read_bytes() == b"bytes"
+    fetched.drop(copy)
+    assert not Path(copy.path).exists()
+
+
+def test_an_object_that_changed_after_it_was_hashed_is_not_embedded(
+    web: WebServer, temporary: Path
+) -> None:
+    web.content["/a.mp4"] = b"other bytes"
+    job = Job(hashlib.sha256(b"bytes").hexdigest(), f"{web.url}/a.mp4")
+    with pytest.raises(VideoError, match="changed_while_reading"):
+        Fetched().fetch(job)
+
+
+def test_copies_of_a_killed_worker_go_and_those_of_others_stay(
+    web: WebServer, temporary: Path
+) -> None:
+    web.content["/a.mp4"] = b"bytes"
+    job = Job(hashlib.sha256(b"bytes").hexdigest(), f"{web.url}/a.mp4")
+    script = (
+        "import os, sys; from vidx.distributed.fetching import Fetched, Job\n"
+        "print(Fetched().fetch(Job(*sys.argv[1:])).path, flush=True); os.kill(os.getpid(), 9)"
+    )
+    command = [sys.executable, "-c", script, str(job.key), job.path]
+    env = {**os.environ, "TMPDIR": str(temporary)}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    left, living = Path(done.stdout.strip()), Fetched()
+    stays = Path(living.fetch(job).path)
+    assert not left.exists()
+    Fetched().fetch(job)
+    assert stays.exists()
 
 
 def part(*starts: float, problem: Problem | None = None) -> EmbeddedVideo:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,8 +15,8 @@ from vidx.distributed.worker import Files, Orders
 from vidx.embedder.attempts import Result
 from vidx.embedder.decoding.pool import Job
 from vidx.embedder.work import Work
-from vidx.errors import VidxError
 from vidx.options import EmbedOptions
+from vidx.remote.urls import is_url
 from vidx.throughput import Busy
 
 if TYPE_CHECKING:
@@ -53,21 +53,6 @@ class OnCluster:
         return work.busy(devices, num_nodes=len(ready), cores=cores)
 
 
-def check(options: EmbedOptions, urls: Collection[str]) -> None:
-    """See, before anything is begun, that a run can be on a cluster.
-
-    Raises:
-        UsageError: The address is none.
-        VidxError: Ray is not installed, or some videos lie at URLs.
-    """
-    cluster.check(options.address)
-    if urls:
-        raise VidxError(
-            f"{min(urls)}: on a cluster, videos at URLs are not embedded yet",
-            "Embed them without --engine ray, or copy them to a folder that all nodes see.",
-        )
-
-
 @contextmanager
 def on_cluster(
     encoder: Encoder, options: EmbedOptions, paths: Sequence[str]
@@ -77,7 +62,7 @@ def on_cluster(
     Args:
         encoder: With what; each node gets a copy of its checkpoint.
         options: Where the cluster is, and how to embed.
-        paths: Files of which each node must see some.
+        paths: Files, of which each node must see some, and URLs.
 
     Raises:
         VidxError: The cluster cannot be reached, or a node cannot take part.
@@ -93,8 +78,9 @@ def on_cluster(
         part_clips=options.commit.part_clips,
         previews=options.previews,
     )
+    files = [path for path in paths if not is_url(path)]
     with cluster.connected(options.address):
-        crew = Crew(_files(encoder), orders, options.workers_per_node, paths)
+        crew = Crew(_files(encoder), orders, options.workers_per_node, files)
         try:
             crew.assemble()
             yield OnCluster(encoder, crew)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,16 +14,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from vidx.distributed.fetching import Fetched
 from vidx.embedder.attempts import Result
 from vidx.embedder.decoding.pool import Job
 from vidx.embedder.pipeline import embed_videos
 from vidx.embedder.work import Work
-from vidx.errors import CheckpointError
+from vidx.errors import CheckpointError, VideoError, VidxError
+from vidx.records import Problem
+from vidx.remote.urls import is_url
 
 if TYPE_CHECKING:
     from vidx.embedder.encoder import Encoder
 
 TAKE_SECONDS = 1.0  # until who waits is told that there is nothing
+FETCHERS = 2  # objects at URLs that are fetched at the same time
 MOST_RESULTS = 64  # that wait to be taken, before embedding waits
 
 # The files of a checkpoint by their names, each uint8, shape (bytes,).
@@ -92,6 +97,8 @@ class Worker:
         self.num_workers = num_workers
         self._changed = threading.Condition()
         self._given: deque[Job] = deque()
+        self._fetched = Fetched()
+        self._fetchers = ThreadPoolExecutor(FETCHERS, "vidx-fetch")
         self._results: list[Result] = []
         self._num_begun = self._num_told = 0
         self._error: BaseException | None = None
@@ -128,8 +135,24 @@ class Worker:
         return Loaded(encoder.device, encoder.dtype)
 
     def give(self, jobs: list[Job]) -> None:
-        """Take videos to embed; they are begun in this order."""
-        self._given.extend(jobs)
+        """Take videos to embed; those at URLs are fetched first."""
+        for job in jobs:
+            if is_url(job.path):
+                self._fetchers.submit(self._fetch, job)
+            else:
+                self._given.append(job)
+
+    def _fetch(self, job: Job) -> None:
+        try:
+            self._given.append(self._fetched.fetch(job))
+        except VideoError as error:
+            self._fail(job, Problem(error.reason, error.message))
+        except (VidxError, OSError) as error:
+            self._fail(job, Problem("unreadable", str(error).replace("\n", " ")))
+
+    def _fail(self, job: Job, problem: Problem) -> None:
+        self._count_begun()
+        self._tell((job, problem))
 
     def take(self) -> Taken:
         """Wait until something is finished or begun, at most a second, and tell it.
@@ -162,14 +185,25 @@ class Worker:
                 previews=self.orders.previews,
                 work=self._work,
             ):
-                with self._changed:
-                    self._changed.wait_for(lambda: len(self._results) < MOST_RESULTS)
-                    self._results.append(result)
-                    self._changed.notify_all()
+                self._tell(result)
         except BaseException as error:  # whatever it is, it is told to who waits for results
             with self._changed:
                 self._error = error
                 self._changed.notify_all()
+
+    def _tell(self, result: Result) -> None:
+        job, outcome = result
+        if isinstance(outcome, Problem) or outcome.is_last:
+            self._fetched.drop(job)
+        with self._changed:
+            self._changed.wait_for(lambda: len(self._results) < MOST_RESULTS)
+            self._results.append(result)
+            self._changed.notify_all()
+
+    def _count_begun(self) -> None:
+        with self._changed:
+            self._num_begun += 1
+            self._changed.notify_all()
 
     def _jobs(self) -> Iterator[Job | None]:
         """The videos as they are given; None while there is none. Ray ends it with the process."""
@@ -178,7 +212,5 @@ class Worker:
                 yield None
                 continue
             job = self._given.popleft()
-            with self._changed:
-                self._num_begun += 1
-                self._changed.notify_all()
+            self._count_begun()
             yield job
