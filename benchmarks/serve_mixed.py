@@ -70,7 +70,7 @@ def write(folder: Path, dim: int, over: Any, told: Any) -> None:
                 removed = collection.remove(folder_of_one)
                 collection.restore(removed.commit)
                 removals += 1
-        clips = collection.info().clips
+        clips = collection.info().num_clips
     told.send({"commits": commits, "removals": removals, "clips_at_the_end": clips})
 
 
