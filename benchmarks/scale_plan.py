@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from stages import Stage, simulate
 
 LOGITS = 400  # classes of Kinetics, float16 each, docs/formats.md
 DIM = 768
+CORES = 16  # of the measured machine, whose workers share it
+PART_BYTES = 2 << 30  # docs/decisions/0032-an-index-in-parts.md
 SIMULATED = 200_000  # clips: enough to be steady
 Result = dict[str, Any]
 
@@ -32,7 +35,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--clips", nargs="+", type=int, default=[10**n for n in (6, 7, 8, 9)])
-    parser.add_argument("--days", type=float, default=30.0, help="in which all is embedded")
+    parser.add_argument("--days", type=float, default=30.0, help="in which all is to be embedded")
     parser.add_argument("--gpu-hour", type=float, default=3.0, help="price")
     parser.add_argument("--core-hour", type=float, default=0.04, help="price")
     parser.add_argument("--gigabyte-month", type=float, default=0.023, help="price")
@@ -53,35 +56,37 @@ def main() -> int:
 
 
 def plan(clips: int, options: argparse.Namespace) -> Result:
-    """What a library of so many clips takes.
-
-    Decoding is the rate a core of 16 workers side by side, the lowest that was measured.
-    """
+    """What a library of so many clips takes, on machines like the one with the H100."""
     rates = measured()
-    cores = clips / rates["decoding"] / 86400 / options.days
-    share = rates["device"] / rates["decoding"]  # cores that keep a GPU busy
+    machines = math.ceil(clips / rates["decoding"] / CORES / 86400 / options.days)
     run = simulate(
         [
-            Stage("decoding", cores * rates["decoding"], 128, "cores"),
-            Stage("device", max(1, round(cores / share)) * rates["device"], 128, "devices"),
+            Stage("decoding", machines * CORES * rates["decoding"], 128, "cores"),
+            Stage("device", machines * rates["device"], 128, "devices"),
             Stage("commit", rates["commit"], 1024, "catalogue"),
         ],
         SIMULATED,
     )
-    gpu_hours, core_hours = clips / rates["device"] / 3600, clips / rates["decoding"] / 3600
+    hours = clips / run.clips_per_second / 3600
+    busy_hours, core_hours = clips / rates["device"] / 3600, clips / rates["decoding"] / 3600
+    price_of_cores = core_hours * options.core_hour
     stored = clips * (2 * DIM * 4 + LOGITS * 2 + rates["codes"] + rates["rows"]) / 1e9
     return {
         "clips": clips,
-        "days": clips / run.clips_per_second / 86400,
-        "decoding_cores": cores,
-        "core_hours": core_hours,
-        "gpu_hours": gpu_hours,
-        "busy": run.busy,
+        "machines": machines,
+        "days": hours / 24,
         "limit": run.limit,
+        "busy_device": f"{run.busy['device']:.0%}",
+        "busy_commit": f"{run.busy['commit']:.1%}",
+        "core_hours": core_hours,
+        "gpu_hours_rented": machines * hours,
+        "gpu_hours_busy": busy_hours,
+        "price_rented": machines * hours * options.gpu_hour + price_of_cores,
+        "price_busy": busy_hours * options.gpu_hour + price_of_cores,
         "storage_gb": stored,
         "codes_gb": clips * rates["codes"] / 1e9,
+        "parts": math.ceil(clips * rates["similar"] / PART_BYTES),
         "catalogue_gb": clips * rates["rows"] / 1e9,
-        "compute_price": gpu_hours * options.gpu_hour + core_hours * options.core_hour,
         "storage_price_a_month": stored * options.gigabyte_month,
     }
 
@@ -94,9 +99,10 @@ def measured() -> dict[str, float]:
     commits = read("catalogues")["runs"]
     found = read("scale-search-1m")["scale_search"]["index"]["index"]
     return {
-        "decoding": sides["vidx, workers: 16"]["clips_per_second"] / 16,
+        "decoding": sides["vidx, workers: 16"]["clips_per_second"] / CORES,
         "device": ways[0],
         "commit": min(one["clips_per_second"] for one in commits if one["clips_a_commit"] == 1024),
+        "similar": found["bytes_per_vector"],
         "codes": found["bytes_per_vector"] + found["copy"]["bytes_per_vector"],
         "rows": read("scale")["scales"][-1]["this"]["sqlite_bytes_per_clip"],
     }
@@ -112,15 +118,20 @@ def case_table(checked: list[Case]) -> str:
 
 
 PLAN_ROWS = {
+    "machines": "machines of 16 cores and a GPU",
     "days": "days",
-    "decoding_cores": "decoding cores",
-    "core_hours": "core hours",
-    "gpu_hours": "GPU hours (H100)",
     "limit": "the limit",
+    "busy_device": "a GPU, busy",
+    "busy_commit": "the committer, busy",
+    "core_hours": "core hours of decoding",
+    "gpu_hours_rented": "GPU hours, rented beside 16 cores each",
+    "gpu_hours_busy": "GPU hours, if none waited",
+    "price_rented": "price of computing, as rented",
+    "price_busy": "price of computing, if no GPU waited",
     "storage_gb": "storage, GB",
     "codes_gb": "of it codes of the index, GB",
-    "catalogue_gb": "of it catalogue, GB",
-    "compute_price": "price of computing",
+    "parts": "parts of the index, of 2 GiB at most",
+    "catalogue_gb": "of it catalogue, GB (a row a clip)",
     "storage_price_a_month": "price of storage a month",
 }
 
@@ -139,7 +150,7 @@ def cell(value: str | float) -> str:
     """Such as `1,234` or `0.12`."""
     if isinstance(value, str):
         return value
-    return f"{value:,.0f}" if value >= 100 else f"{value:.2f}"
+    return f"{value:,.0f}" if value >= 100 or isinstance(value, int) else f"{value:.2f}"
 
 
 if __name__ == "__main__":

@@ -62,6 +62,8 @@ def embedding() -> Iterator[Case]:
         run = simulate(stages, CLIPS)
         name = f"decoding and {one['model']} on 2 cores, clips/s"
         yield Case(name, run.clips_per_second, one["clips_per_second"])
+        decoding = one["decoding_clips_per_second"]
+    yield _embed_of_base(decoding)
     found = read("predecoded-cpu")
     rates = found["clips_per_second"]
     stages = [
@@ -70,6 +72,21 @@ def embedding() -> Iterator[Case]:
     ]
     run = simulate(stages, found["clips"])
     yield Case("embed of decoded clips, clips/s", run.clips_per_second, rates["embed"])
+
+
+def _embed_of_base(decoding: float) -> Case:
+    """`embed` in float32, from the encoder alone and decoding alone."""
+    found = read("embed-cpu")
+    cells = read("encoder-cpu")["cells"]
+    rates = [
+        cell["ways"]["host"]["clips_per_second"]
+        for cell in cells
+        if (cell["shape"], cell["batch"]) == ("base", 8) and "host" in cell["ways"]
+    ]
+    stages = [Stage("decoding", decoding, 1, "cores"), Stage("device", rates[0], 8, "cores")]
+    run = simulate(stages, found["clips"])
+    measured = found["clips_per_second"]["vidx"]
+    return Case("embed with base, float32, clips/s", run.clips_per_second, measured)
 
 
 def gpu() -> Iterator[Case]:
@@ -100,8 +117,8 @@ def committing() -> Iterator[Case]:
 
 
 def _is_postgresql(run: Result, processes: int) -> bool:
-    same = run["database"] == "PostgreSQL" and run["clips_a_commit"] == 1024
-    return same and run["processes"] == processes
+    asked = ("PostgreSQL", 1024, processes)
+    return (run["database"], run["clips_a_commit"], run["processes"]) == asked
 
 
 def growing() -> Iterator[Case]:

@@ -44,7 +44,7 @@ def simulate(stages: Sequence[Stage], clips: int, ahead: int = 2) -> Run:
     rooms = [ahead * max(a.unit, b.unit) for a, b in pairwise(stages)]
     rooms.append(clips)
     work: dict[int, tuple[int, float]] = {}  # stage: clips in hand, those left to do
-    now, busy = 0.0, Counter[str]()
+    now, busy = 0.0, dict.fromkeys((stage.name for stage in stages), 0.0)
     while waiting[-1] < clips:
         for number in range(len(stages)):
             taken = _next(stages, waiting, work, number)

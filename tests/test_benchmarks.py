@@ -164,6 +164,40 @@ def test_end_to_end_is_held_against_the_slower_part(benchmark) -> None:
     assert "At least 0.92 of the slower one: base." in text
 
 
+def test_stages_beside_each_other_wait_for_the_slowest_and_share_a_pool(benchmark) -> None:
+    stages = benchmark("stages")
+
+    def run(*pools, clips=4000):
+        rates = zip(
+            ("decoding", "device", "commit"), (40, 10, 1000), (1, 8, 100), pools, strict=True
+        )
+        return stages.simulate([stages.Stage(*one) for one in rates], clips)
+
+    apart, shared = run("cores", "device", "disk"), run("cores", "cores", "disk")
+    assert apart.clips_per_second == pytest.approx(10, rel=0.01)
+    assert (apart.limit, apart.busy["device"]) == ("device", pytest.approx(1, abs=0.01))
+    assert shared.clips_per_second == pytest.approx(1 / (1 / 40 + 1 / 10), rel=0.02)
+    assert run("a", "b", "c", clips=7).clips_per_second > 0  # less than a batch
+
+
+def test_the_plan_tells_which_measured_runs_it_predicts_and_which_not(checkout, benchmark) -> None:
+    plan, cases = benchmark("scale_plan"), benchmark("scale_plan_cases")
+    checked = cases.cases()
+    recorded = cases.read("scale-plan")["scale_plan"]
+    page = (checkout / "docs/scale.md").read_text(encoding="utf-8")
+    assert [case.holds for case in checked] == [case["holds"] for case in recorded["cases"]]
+    assert plan.case_table(checked) in page
+    assert plan.plan_table(recorded["plans"]) in page
+    assert f"{sum(case.holds for case in checked)} of {len(checked)}" in page
+
+
+def test_a_prediction_off_by_more_than_15_percent_does_not_hold(benchmark) -> None:
+    case = benchmark("scale_plan_cases").Case
+    assert [case("", predicted, 100).holds for predicted in (84, 86, 114, 116)] == [
+        False, True, True, False,
+    ]  # fmt: skip
+
+
 @pytest.mark.long
 def test_engines_are_measured_in_turns_in_processes_of_their_own(checkout, tmp_path) -> None:
     out = tmp_path / "found.json"
