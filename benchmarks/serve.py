@@ -110,20 +110,25 @@ class Load:
         async with self.room:
             try:
                 status = await self.answered(path)
-            except (OSError, EOFError, ValueError):
+            except (OSError, EOFError, ValueError) as error:
+                print(f"{path}: {error!r}", file=sys.stderr)
                 status = 0
         return status, asyncio.get_running_loop().time() - due
 
     async def answered(self, path: str) -> int:
         """Send a request, and read the whole answer."""
-        reader, writer = (
-            self.idle.pop() if self.idle else await asyncio.open_connection("127.0.0.1", self.port)
-        )
+        while self.idle:
+            connection = self.idle.pop()
+            if not connection[0].at_eof():  # the server ends those that were idle for seconds
+                break
+        else:
+            connection = await asyncio.open_connection("127.0.0.1", self.port)
+        reader, writer = connection
         writer.write(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
         head = await reader.readuntil(b"\r\n\r\n")
         length = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
         await reader.readexactly(int(length[1]) if length else 0)
-        self.idle.append((reader, writer))
+        self.idle.append(connection)
         return int(head.split(b" ", 2)[1])
 
 

@@ -64,7 +64,7 @@ def write(folder: Path, dim: int, over: Any, told: Any) -> None:
                     blocks(first, COMMIT_CLIPS, dim), first, CLIPS_A_VIDEO, num_labels
                 ):
                     writer.commit(batch, PROVENANCE)
-            extend()
+                extend()  # under the lock, as two at once would take each other's files away
             commits += 1
             if commits % REMOVE_EVERY == 0:
                 removed = collection.remove(folder_of_one)
@@ -90,7 +90,7 @@ def measured(folder: Path, clips: int, dim: int, rate: float, minutes: float) ->
     context = get_context("spawn")
     over, (ours, theirs) = context.Event(), context.Pipe()
     service = Service(folder)
-    writer = context.Process(target=write, args=(folder, dim, over, theirs))
+    writer = context.Process(target=write, args=(folder, dim, over, theirs), daemon=True)
     writer.start()
     theirs.close()  # so that the end of a writer that breaks is heard of
     began = time.perf_counter()
