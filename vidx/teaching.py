@@ -70,6 +70,27 @@ class Teaching:
         with self._part() as part:
             return concepts_table(part.catalogue)
 
+    def delete_concept(self, name: str) -> int:
+        """Forget a concept with its examples; the clips stay.
+
+        Examples whose clips were removed come back with these, and can be deleted then.
+
+        Args:
+            name: The concept's.
+
+        Returns:
+            The commit that forgot it.
+
+        Raises:
+            UsageError: There is no such concept.
+            CollectionLocked: Another process is writing.
+        """
+        from vidx.curating.concepts import no_examples
+
+        with self._part() as part:
+            forgotten = no_examples(part, name)
+        return self.set_metadata(forgotten, on="clip_id", clear_empty=True).commit
+
     def suggest(self, name: str, n: int = 10) -> pa.Table:
         """Name the clips that are most worth to be given as examples next.
 

@@ -28,3 +28,7 @@ def test_the_commands_do_the_same(vidx, tmp_path, monkeypatch) -> None:
     assert json.loads(vidx("concept", "evaluate", "first", "--json")[1]) == judged
     assert "average precision" in vidx("concept", "evaluate", "first")[1]
     assert vidx("concept", "teach", "first", "--like", "1,x")[0] == 2
+    done = json.loads(vidx("concept", "delete", "first", "--json")[1])
+    assert done == {"name": "first", "commit": collection.commits(1)["number"].to_pylist()[0]}
+    assert json.loads(vidx("concept", "list", "--json")[1]) == []
+    assert vidx("concept", "delete", "first")[0] == 2

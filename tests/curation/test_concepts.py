@@ -108,6 +108,30 @@ def test_examples_are_kept_and_told_anew_and_survive_a_lost_catalogue(collection
     assert np.array_equal(vidx.open(moved).where("concept('first') > .5").clip_ids(), after)
 
 
+def test_a_deleted_concept_is_gone_also_from_a_lost_catalogue_and_may_be_taught_anew(
+    collection,
+) -> None:
+    collection.concept("first", LIKE, UNLIKE)
+    collection.concept("other", UNLIKE, LIKE)
+    commit = collection.delete_concept("first")
+    assert collection.commits(1)["number"].to_pylist() == [commit]
+    path = collection.path
+    for again in (collection, vidx.open(path)):
+        assert again.concepts()["name"].to_pylist() == ["other"]
+        with pytest.raises(UsageError, match=r"(?s)there is no concept 'first'.*'other'"):
+            again.delete_concept("first")
+        with pytest.raises(UsageError, match="there is no concept 'first'"):
+            again.where("concept('first') > .5")
+        again.close()
+        for file in path.glob("catalogue*"):
+            file.unlink(missing_ok=True)
+        vidx.open(path).rebuild()
+    again.concept("first", [0], [4])
+    assert again.concepts().to_pylist()[0] == {
+        "name": "first", "num_positives": 1, "num_negatives": 1
+    }  # fmt: skip
+
+
 def test_probabilities_are_about_as_often_right_as_they_say(collection) -> None:
     ids, vectors, videos = compared(collection, "similar")
     is_first = of_first_kind(ids)

@@ -95,6 +95,20 @@ def suggest(name: str, n: int, collection: str | None, quiet: bool, **asked: Any
 @click.argument("name")
 @collection_option
 @json_option
+@quiet_option
+def delete(name: str, collection: str | None, as_json: bool, quiet: bool) -> None:
+    """Forget a concept with its examples; the clips stay."""
+    commit = open_collection(collection).delete_concept(name)
+    if as_json:
+        print_json({"name": name, "commit": commit})
+    elif not quiet:
+        click.echo(f"{printable(name)} is deleted.")
+
+
+@concept.command()
+@click.argument("name")
+@collection_option
+@json_option
 def evaluate(name: str, collection: str | None, as_json: bool) -> None:
     """Tell how well a concept is learned, by examples that are left out."""
     judged = open_collection(collection).evaluate(name)

@@ -12,7 +12,7 @@ from vidx.concepts import examples_of, scores_of
 from vidx.curating.part import Part
 from vidx.curation.probes import Judged, judge
 from vidx.errors import UsageError
-from vidx.store.concepts import concept_examples
+from vidx.store.concepts import PREFIX, concept_examples, concepts_table
 from vidx.store.told import clips_told
 
 if TYPE_CHECKING:
@@ -45,6 +45,23 @@ def checked_examples(
             "Give one of each.",
         )
     return given, [True] * len(likes) + [False] * len(others)
+
+
+def no_examples(part: Part, name: str) -> pa.Table:
+    """What is told of a concept's examples, as metadata, for them to be examples no longer.
+
+    Raises:
+        UsageError: There is no such concept.
+    """
+    import pyarrow as pa
+
+    ids, _ = concept_examples(part.catalogue, name)
+    if not len(ids):
+        known = ", ".join(map(repr, concepts_table(part.catalogue)["name"].to_pylist()))
+        raise UsageError(
+            f"there is no concept {name!r}", f"There are {known}." if known else "There is none."
+        )
+    return pa.table({"clip_id": ids, PREFIX + name: pa.nulls(len(ids), pa.bool_())})
 
 
 def suggest(part: Part, name: str, count: int) -> pa.Table:

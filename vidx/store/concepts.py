@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sqlalchemy import select
 
 from vidx.errors import UsageError
+from vidx.records import MetadataColumn
 from vidx.store.metadata import columns, sql_columns
 from vidx.store.tables import clips
 
@@ -25,9 +26,10 @@ SCHEMA = pa.schema(
 Ids = NDArray[np.int64]
 
 
-def concept_names(known: Mapping[str, object]) -> list[str]:
-    """The concepts among columns of metadata, by their names."""
-    return [name.removeprefix(PREFIX) for name in known if name.startswith(PREFIX)]
+def concept_names(known: Iterable[MetadataColumn]) -> list[str]:
+    """The concepts among columns of metadata, by their names; not those that were deleted."""
+    taught = [one.name for one in known if one.name.startswith(PREFIX) and one.num_values]
+    return [name.removeprefix(PREFIX) for name in taught]
 
 
 def concept_examples(catalogue: Catalogue, name: str) -> tuple[Ids, NDArray[np.bool_]]:
@@ -59,12 +61,14 @@ def concept_examples(catalogue: Catalogue, name: str) -> tuple[Ids, NDArray[np.b
 
 
 def concepts_table(catalogue: Catalogue) -> pa.Table:
-    """All concepts with the numbers of their living examples, the oldest first."""
+    """The concepts that have living examples, with the numbers of these, the oldest first."""
     with catalogue.reading() as connection:
-        names = concept_names({one.name: one for one in columns(connection)})
+        names = concept_names(columns(connection))
     told = []
     for name in names:
         _, is_like = concept_examples(catalogue, name)
+        if not len(is_like):
+            continue  # all its clips are gone
         likes = int(is_like.sum())
         told.append({"name": name, "num_positives": likes, "num_negatives": len(is_like) - likes})
     return pa.Table.from_pylist(told, schema=SCHEMA)

@@ -13,6 +13,7 @@ from vidx.records import FACTS
 from vidx.store import snapshots
 from vidx.store.catalogue import Catalogue
 from vidx.store.concepts import concept_names
+from vidx.store.metadata import columns as metadata_columns
 from vidx.store.metadata import sql_columns
 from vidx.store.sql import Words, words
 from vidx.store.tables import clips, locations, takes, videos
@@ -100,7 +101,7 @@ def names_of(catalogue: Catalogue) -> Names:
             for name, column in sql_columns(connection).items()
         }
         saved = tuple(str(row.name) for row in snapshots.listed(still))
-        concepts = tuple(concept_names(given))
+        concepts = tuple(concept_names(metadata_columns(connection)))
         columns = {**given, **BUILT_IN}
         return Names(columns, still.labels(), saved, concepts, words(connection))
 
