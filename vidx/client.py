@@ -164,7 +164,9 @@ class Client(ServedWhole):
     def _which(self) -> dict[str, str]:
         return {}
 
-    def _table(self, name: str, limit: int | None, asked: dict[str, Any]) -> pa.Table:
+    def _table(
+        self, name: str, limit: int | None, asked: dict[str, Any], *, posted: bool = False
+    ) -> pa.Table:
         """A list, page by page, whole or up to a limit."""
         from vidx.store.wire import from_stream, joined
 
@@ -173,16 +175,15 @@ class Client(ServedWhole):
         following: str | None = ""
         while following is not None:
             wanted = MOST_ROWS if limit is None else min(MOST_ROWS, limit - rows)
-            content, following = self._page(
-                asked_of(f"/v1/{name}", {**asked, "limit": wanted, "cursor": following or None})
-            )
+            part = {**asked, "limit": wanted, "cursor": following or None}
+            content, following = self._page(f"/v1/{name}", part, posted=posted)
             tables.append(from_stream(content))
             rows += tables[-1].num_rows
             if limit is not None and rows >= limit:
                 break
         return joined(tables)
 
-    def _page(self, path: str) -> tuple[bytes, str | None]:
+    def _page(self, path: str, asked: dict[str, Any], *, posted: bool) -> tuple[bytes, str | None]:
         """A page of a list, and the cursor of the next; asked for until it is there.
 
         Raises:
@@ -191,8 +192,11 @@ class Client(ServedWhole):
         from vidx.store.wire import ARROW_TYPE
 
         until = time.monotonic() + self._timeout_seconds
+        headers = {"accept": ARROW_TYPE, "content-type": "application/json"}
+        method, data = ("POST", _body(asked)) if posted else ("GET", None)
+        where = path if posted else asked_of(path, asked)
         while True:
-            with self._ask("GET", path, headers={"accept": ARROW_TYPE}) as answer:
+            with self._ask(method, where, data, headers) as answer:
                 if answer.status != UNFINISHED:
                     return answer.read(), answer.headers.get(NEXT)
             if time.monotonic() > until:
@@ -202,7 +206,7 @@ class Client(ServedWhole):
                 )
 
     def _json(self, method: str, path: str, body: Any = None) -> Any:
-        data = None if body is None else json.dumps(body).encode()
+        data = None if body is None else _body(body)
         with self._ask(method, path, data, {"content-type": "application/json"}) as answer:
             return json.load(answer)
 
@@ -234,6 +238,13 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
 
     def redirect_request(self, *_: Any) -> None:
         """Follow none."""
+
+
+def _body(told: Any) -> bytes:
+    try:
+        return json.dumps(told).encode()
+    except TypeError as error:
+        raise UsageError(f"this cannot be sent: {error}", "Give numbers and text.") from None
 
 
 def _said(error: urllib.error.HTTPError) -> VidxError:

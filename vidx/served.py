@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol, SupportsIndex
 from urllib.parse import urlencode
 
 from vidx.errors import UsageError
 from vidx.from_json import record
-from vidx.records import ApplyReport, SnapshotReport, UndoReport
+from vidx.records import ApplyReport, MetadataReport, SnapshotReport, SplitReport, UndoReport
 from vidx.served_sample import ServedSample
+from vidx.served_teaching import ServedTeaching
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -20,7 +22,9 @@ if TYPE_CHECKING:
 class Service(Protocol):
     """What asks a service."""
 
-    def _table(self, name: str, limit: int | None, asked: dict[str, Any]) -> pa.Table: ...
+    def _table(
+        self, name: str, limit: int | None, asked: dict[str, Any], *, posted: bool = False
+    ) -> pa.Table: ...
 
     def _json(self, method: str, path: str, body: Any = None) -> Any: ...
 
@@ -53,9 +57,58 @@ class Served:
         """Find the same footage, more than once; as `Collection.duplicates`."""
         return self._found("duplicates", threshold=threshold, by=by, within_videos=within_videos)
 
-    def leakage(self, column: str | None = None, *, threshold: float | None = None) -> pa.Table:
-        """Find the same footage in several splits; as `Collection.leakage`, by a column."""
-        return self._found("leakage", column=column, threshold=threshold)
+    def leakage(
+        self,
+        column: str | None = None,
+        *,
+        other: ServedSelection | None = None,
+        threshold: float | None = None,
+    ) -> pa.Table:
+        """Find the same footage in several splits; as `Collection.leakage`.
+
+        Args:
+            column: As there.
+            other: A snapshot, as `Client.selection` gives it: look for pairs with it instead.
+            threshold: As there.
+        """
+        name = None if other is None else _snapshot(other)
+        return self._found("leakage", column=column, other=name, threshold=threshold)
+
+    def split(
+        self,
+        fractions: Mapping[str, float],
+        group: str | None = None,
+        stratify: str | None = None,
+        *,
+        seed: int = 0,
+        threshold: float | None = None,
+        write: str | None = None,
+    ) -> SplitReport:
+        """Share out videos among splits, so that nothing alike is in two; as `Collection.split`.
+
+        Args:
+            fractions: As there.
+            group: As there.
+            stratify: As there.
+            seed: As there.
+            threshold: As there.
+            write: As there.
+        """
+        from vidx.curating.splits import PROOF
+        from vidx.store.told import rows_told
+        from vidx.store.wire import figures_of
+
+        given = {"fractions": dict(fractions), "group": group, "stratify": stratify}
+        asked = {**self._which(), **given, "seed": seed, "threshold": threshold, "write": write}
+        told = self._service()._table("split", None, asked, posted=True)
+        figures = figures_of(told)
+        written = figures["written"]
+        return SplitReport(
+            table=told.replace_schema_metadata(None),
+            proof=rows_told(figures["proof"], PROOF),
+            num_groups=figures["num_groups"],
+            written=written and record(MetadataReport, written),
+        )
 
     def clusters(self, k: int | None = None, *, seed: int = 0) -> pa.Table:
         """Part the clips into clusters; as `Collection.clusters`."""
@@ -214,7 +267,7 @@ class ServedSelection(Served):
         return self._clips
 
 
-class ServedWhole(Served):
+class ServedWhole(Served, ServedTeaching):
     """What is asked of a served collection as a whole besides."""
 
     def where(self, expression: str) -> ServedSelection:

@@ -21,6 +21,7 @@ def both(
     folder = shutil.copytree(embedded_once, tmp_path_factory.mktemp("client") / "collection")
     with serving(folder) as service, vidx.open(folder) as collection:
         collection.where("start_seconds = 0").save("kept")
+        collection.concept("taught", [0, 1], [4, 6])
         yield vidx.Client(service.url), collection, library
 
 
@@ -67,6 +68,34 @@ CALLS = {
     "duplicate spans": lambda one, _: one.duplicates(0.8, by="segment"),
     "duplicates by what is not": lambda one, _: one.duplicates(by="day"),
     "duplicates of none": lambda one, _: one.where("clip_id < 0").duplicates(),
+    "leakage into a snapshot": lambda one, _: one.where("start_seconds > 0").leakage(
+        other=one.selection("kept"), threshold=0.2
+    ),
+    "leakage into no snapshot": lambda one, _: one.leakage(other=one.selection("none")),
+    "leakage two ways": lambda one, _: one.leakage("split", other=one.selection("kept")),
+    "a split": lambda one, _: told(one.split({"b": 0.6, "a": 0.4}, threshold=0.99)),
+    "the same split, otherwise": lambda one, _: told(one.split({"a": 0.4, "b": 0.6}, seed=2)),
+    "a split of a part": lambda one, _: told(
+        one.where("start_seconds > 0").split({"b": 0.5, "a": 0.5}, stratify="label", seed=2)
+    ),
+    "a split in one": lambda one, _: one.split({"a": 1.0}),
+    "a split of too much": lambda one, _: one.split({"a": 0.6, "b": 0.6}),
+    "a split by no column": lambda one, _: one.split({"a": 0.5, "b": 0.5}, "no such"),
+    "a split in too many": lambda one, _: one.split({str(n): 0.05 for n in range(20)}),
+    "a split that is written nowhere": lambda one, _: one.split({"a": 0.5, "b": 0.5}, write="a\n"),
+    "concepts": lambda one, _: one.concepts(),
+    "a concept": lambda one, _: one.where("concept('taught') > 0.4").clips(),
+    "a concept that was taught": lambda one, _: one.concept("taught").clips(),
+    "suggested examples": lambda one, _: one.suggest("taught", 3),
+    "suggested examples of nothing": lambda one, _: one.suggest("none"),
+    "no suggested examples": lambda one, _: one.suggest("taught", 0),
+    "a judged concept": lambda one, _: one.evaluate("taught"),
+    "a judged concept that is none": lambda one, _: one.evaluate("none"),
+    "a concept by one example": lambda one, _: one.concept("new", [0]),
+    "a concept by no clip": lambda one, _: one.concept("new", [0], [999]),
+    "a concept of no name": lambda one, _: one.concept("", [0], [1]),
+    "a concept of a bad name": lambda one, _: one.concept("a\n", [0], [1]),
+    "no concept to forget": lambda one, _: one.delete_concept("none"),
     "leakage by no column": lambda one, _: one.leakage("no such"),
     "clusters": lambda one, _: one.clusters(2, seed=3),
     "clusters of a part": lambda one, _: one.where("start_seconds > 0").clusters(),
@@ -104,6 +133,11 @@ CALLS = {
         {"clip_id": [999], "split": ["a"]}, on="clip_id"
     ),
 }
+
+
+def told(report) -> tuple:
+    """A report of a split, to be compared."""
+    return report.table, report.proof, report.num_groups, report.written
 
 
 def outcome(call, one, videos: Path) -> object:
@@ -168,6 +202,32 @@ def test_what_the_client_saves_and_drops_is_gone_and_comes_back(both) -> None:
     with pytest.raises(vidx.UsageError, match="taken back already"):
         client.undo(dropped.commit)
     assert client.delete_snapshot("second") == collection.commits(1)["number"].to_pylist()[0]
+
+
+def test_what_the_client_teaches_is_known_then_and_forgotten(both) -> None:
+    client, collection, _ = both
+    found = client.concept("it's", np.array([0, 2]), [5])
+    assert found.clips() == collection.concept("it's").clips()
+    assert client.concepts()["name"].to_pylist() == ["taught", "it's"]
+    assert client.concepts() == collection.concepts()
+    hits = client.search_by_id(0, 50, SearchOptions(where="concept('it''s') > 0.5"))
+    assert len(hits) == found.clips().num_rows > 0
+    assert client.delete_concept("it's") == collection.commits(1)["number"].to_pylist()[0]
+    assert collection.concepts()["name"].to_pylist() == ["taught"]
+
+
+def test_a_split_is_written_once_and_told(both, monkeypatch: pytest.MonkeyPatch) -> None:
+    client, collection, _ = both
+    monkeypatch.setattr("vidx.client.MOST_ROWS", 2)
+    before = collection.commits(1)["number"].to_pylist()[0]
+    report = client.split({"left": 0.5, "right": 0.5}, write="side")
+    assert report.table == collection.split({"left": 0.5, "right": 0.5}).table
+    assert report.written
+    assert report.written.commit == before + 1 == collection.commits(1)["number"].to_pylist()[0]
+    split = report.table.select(["path", "split"]).to_pylist()
+    sides = {(row["path"], row["split"]) for row in split}
+    assert {(row["path"], row["side"]) for row in collection.videos().to_pylist()} >= sides
+    assert client.leakage("side") == collection.leakage("side")
 
 
 def test_long_lists_are_read_page_by_page(both, monkeypatch: pytest.MonkeyPatch) -> None:

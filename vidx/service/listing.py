@@ -151,6 +151,22 @@ async def _page(
     return await page_told(core, name, table, following, accept)
 
 
+async def table_page(
+    core: Core, page: Page, name: str, rows: Callable[[], pa.Table], accept: str
+) -> Response:
+    """A page of a table that is made anew each time."""
+
+    def cut() -> tuple[pa.Table, str | None]:
+        uuid = core.collection.uuid
+        first = int(place(page.cursor, name, uuid, int) or 0)
+        table, end = rows(), first + page.limit
+        more = cursor(name, uuid, end) if end < table.num_rows else None
+        return table.slice(first, page.limit), more
+
+    table, following = await core.desk.ask(cut)
+    return await page_told(core, "rows", table, following, accept)
+
+
 async def page_told(
     core: Core, name: str, table: pa.Table, following: str | None, accept: str
 ) -> Response:

@@ -6,19 +6,22 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from vidx.records import Label
+from vidx.records import Label, MetadataReport
 from vidx.service.bodies import Expression, Name, SnapshotName
 from vidx.service.listing import Page
 
 MOST_CLUSTERS = 10_000
 MOST_CHOSEN = 1_000_000
 MOST_SEED = (1 << 31) - 1
+MOST_SPLITS = 100
 
 Row = TypeVar("Row")
 
 Similarity = Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)]
 Limit = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Seed = Annotated[int, Field(ge=0, le=MOST_SEED)]
+SplitName = Annotated[str, Field(min_length=1, max_length=200)]
+Fraction = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
 Column = Annotated[Name, Field(min_length=1, description="A column of metadata.")]
 
 
@@ -36,7 +39,7 @@ class Part(BaseModel):
         return {name: own[name] for name in own if name not in PLACES}
 
 
-PLACES = frozenset({"where", "selection", "limit", "cursor"})
+PLACES = frozenset({"where", "selection", "limit", "cursor", "write"})
 
 
 class Question(Part, Page):
@@ -54,8 +57,33 @@ class Duplicates(Question):
 class Leakage(Question):
     """As `Collection.leakage` takes it."""
 
-    column: Column = "split"
+    column: Column | None = None
+    other: SnapshotName | None = None
     threshold: Similarity | None = None
+
+
+class Split(Question):
+    """As `Collection.split` takes it."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"fractions": {"train": 0.8, "test": 0.2}},
+                {"fractions": {"a": 0.5, "b": 0.5}, "stratify": "label", "write": "fold"},
+            ]
+        }
+    )
+
+    fractions: Annotated[dict[SplitName, Fraction], Field(min_length=2, max_length=MOST_SPLITS)]
+    group: Column | None = None
+    stratify: Column | None = None
+    seed: Seed = 0
+    threshold: Similarity | None = None
+    write: Column | None = None
+
+    def arguments(self) -> dict[str, Any]:
+        """The splits in their order, which counts."""
+        return {**super().arguments(), "fractions": tuple(self.fractions.items())}
 
 
 class Clusters(Question):
@@ -176,6 +204,29 @@ class LeakageRow(ClipSpan):
     other_share: float
 
 
+class SplitRow(BaseModel):
+    """A video in its split; videos with the same `group` must stay together."""
+
+    video_id: str
+    path: str
+    split: str
+    group: int
+    num_clips: int
+
+
+class ProofRow(BaseModel):
+    """What was wanted of a split, and what was got."""
+
+    check: Literal["clips", "label", "pairs"]
+    split: str
+    value: str | None
+    wanted: float | None
+    got: float | None
+    count: int
+    met: bool
+    reason: str | None
+
+
 class ClusterRow(ClipSpan):
     """A clip in its cluster."""
 
@@ -264,6 +315,14 @@ class Compared(Rows[RegionRow]):
     other_coverage: float
     drift: float
     chance_drift: float
+
+
+class Shared(Rows[SplitRow]):
+    """How videos are shared out among splits: a part of them, and the proof, as `SplitReport`."""
+
+    num_groups: int
+    proof: list[ProofRow]
+    written: MetadataReport | None
 
 
 class Unfinished(BaseModel):

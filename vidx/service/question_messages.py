@@ -27,7 +27,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What became of it.
+    """What became of it: one of these, or neither where there is a bug.
 
     Attributes:
         content: A table as an Arrow stream, or points as `points_told` has them.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Query
@@ -14,9 +15,9 @@ from vidx.service.bodies import ClipBody
 from vidx.service.core import Core, Given
 from vidx.service.cursors import cursor, place
 from vidx.service.listing import ARROW, Accept, page_told
-from vidx.service.problems import Refused
+from vidx.service.problems import Refused, refusing
 from vidx.service.question_messages import Asked
-from vidx.store.wire import from_stream
+from vidx.store.wire import figures_of, from_stream, with_figures
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -50,8 +51,30 @@ async def duplicates(
 async def leakage(
     core: Given, asked: Annotated[bodies.Leakage, Query()], accept: Accept = ""
 ) -> Response:
-    """The same footage in several splits: a row a pair of videos, the closest first."""
+    """The same footage in several splits, or in a snapshot: a row a pair of videos."""
     return await _rows(core, "leakage", asked, accept)
+
+
+@router.post("/split", response_model=bodies.Shared, responses=_RESPONSES)
+async def split(core: Given, asked: bodies.Split, accept: Accept = "") -> Response:
+    """Share out videos among splits, so that nothing alike is in two: a row a video, by path.
+
+    What `write` names is set with the first page; send the same with `cursor` for the others.
+    """
+    if asked.write is None or asked.cursor is not None:
+        return await _rows(core, "split", asked, accept)
+    answer, column = await _answer(core, "split", asked), asked.write
+    if not await _is_there(core, answer):
+        return _unfinished(answer)
+
+    def write() -> dict[str, Any]:
+        table = from_stream(answer.content.result()).select(["video_id", "split"])
+        told = table.replace_schema_metadata(None).rename_columns(["video_id", column])
+        with refusing(422):
+            return asdict(core.collection.set_metadata(told, on="video_id"))
+
+    written = {"written": await core.desk.ask(write)}
+    return await _told(core, answer, ("split", 0, asked.limit), accept, written)
 
 
 @router.get("/clusters", response_model=bodies.Rows[bodies.ClusterRow], responses=_RESPONSES)
@@ -134,12 +157,21 @@ async def _rows(core: Core, verb: str, asked: bodies.Question, accept: str) -> R
     answer = core.answers.kept(answer_id) if answer_id else await _answer(core, verb, asked)
     if not await _is_there(core, answer):
         return _unfinished(answer)
+    return await _told(core, answer, (verb, first, asked.limit), accept, {})
+
+
+async def _told(
+    core: Core, answer: Answer, part: tuple[str, int, int], accept: str, figures: dict[str, Any]
+) -> Response:
+    """Rows of an answer that is there, with figures that are known besides."""
+    verb, first, limit = part
 
     def cut() -> tuple[pa.Table, str | None]:
-        table = from_stream(answer.content.result())
-        end = first + asked.limit
+        table, end, uuid = from_stream(answer.content.result()), first + limit, core.collection.uuid
         more = cursor(verb, uuid, f"{answer.answer_id}.{end}") if end < table.num_rows else None
-        return table.slice(first, asked.limit), more
+        if figures:
+            table = with_figures(table, {**figures_of(table), **figures})
+        return table.slice(first, limit), more
 
     table, following = await core.desk.ask(cut)
     return await page_told(core, "rows", table, following, accept)

@@ -11,9 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from vidx.records import SnapshotReport
 from vidx.service.bodies import ClipId, Expression, SnapshotName, Strict
-from vidx.service.core import Core, Given
-from vidx.service.cursors import cursor, place
-from vidx.service.listing import ARROW, Accept, Page, page_told
+from vidx.service.core import Given
+from vidx.service.listing import ARROW, Accept, Page, table_page
 from vidx.service.parts import part_of
 from vidx.service.problems import refusing
 from vidx.service.question_bodies import MOST_CHOSEN, Rows
@@ -92,7 +91,7 @@ class Deleted(BaseModel):
 @router.get("", response_model=Rows[SnapshotRow], responses=ARROW)
 async def snapshots(core: Given, page: Annotated[Page, Query()], accept: Accept = "") -> Response:
     """The snapshots, the oldest first."""
-    return await _page(core, page, "snapshots", core.collection.snapshots, accept)
+    return await table_page(core, page, "snapshots", core.collection.snapshots, accept)
 
 
 @router.get("/diff", response_model=Rows[DiffRow], responses=ARROW)
@@ -102,7 +101,7 @@ async def diff(core: Given, asked: Annotated[Difference, Query()], accept: Accep
     def rows() -> pa.Table:
         return core.collection.diff(asked.before, asked.after)
 
-    return await _page(core, asked, "diff", rows, accept)
+    return await table_page(core, asked, "diff", rows, accept)
 
 
 @router.post("", response_model=SnapshotReport, status_code=201)
@@ -126,17 +125,3 @@ async def delete(core: Given, asked: Annotated[Named, Query()]) -> Response:
     """Forget a snapshot; its clips stay."""
     commit = await core.desk.ask(lambda: core.collection.delete_snapshot(asked.name))
     return JSONResponse({"commit": commit})
-
-
-async def _page(core: Core, page: Page, name: str, rows: Any, accept: str) -> Response:
-    """A part of a table that is made anew each time."""
-
-    def cut() -> tuple[pa.Table, str | None]:
-        uuid = core.collection.uuid
-        first = int(place(page.cursor, name, uuid, int) or 0)
-        table, end = rows(), first + page.limit
-        more = cursor(name, uuid, end) if end < table.num_rows else None
-        return table.slice(first, page.limit), more
-
-    table, following = await core.desk.ask(cut)
-    return await page_told(core, "rows", table, following, accept)

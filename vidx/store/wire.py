@@ -34,18 +34,18 @@ def joined(tables: Sequence[pa.Table]) -> pa.Table:
     return pa.concat_tables(tables, promote_options="default")
 
 
-def with_figures(table: pa.Table, figures: Mapping[str, float]) -> pa.Table:
-    """A table that carries numbers which are told of the whole of it."""
+def with_figures(table: pa.Table, figures: Mapping[str, Any]) -> pa.Table:
+    """A table that carries what JSON can say and is told of the whole of it."""
     return table.replace_schema_metadata({_FIGURES: json.dumps(dict(figures))})
 
 
-def figures_of(table: pa.Table) -> dict[str, float]:
-    """The numbers that `with_figures` gave a table, also to a part of it; none where it did not.
+def figures_of(table: pa.Table) -> dict[str, Any]:
+    """What `with_figures` gave a table, also to a part of it; none where it did not.
 
     >>> figures_of(with_figures(pa.table({"a": [1, 2]}), {"drift": 0.25}).slice(0, 1))
     {'drift': 0.25}
     """
-    told: dict[str, float] = json.loads((table.schema.metadata or {}).get(_FIGURES, b"{}"))
+    told: dict[str, Any] = json.loads((table.schema.metadata or {}).get(_FIGURES, b"{}"))
     return told
 
 
