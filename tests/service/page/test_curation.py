@@ -116,6 +116,29 @@ def test_colours_of_the_map_are_labels_clusters_or_metadata_and_select(
     assert "colour=kind" in page.url
 
 
+def test_the_map_of_an_expression_has_those_clips_alone_and_a_wrong_one_is_told(
+    opened: Callable[..., Page], served: Any
+) -> None:
+    page = opened("#map")
+    drawn(page)
+    where = page.get_by_label("Where, an expression")
+    where.fill("start_seconds = 0")
+    where.press("Enter")
+    page.get_by_text("3 clips. Drag").wait_for()
+    assert "where=start_seconds" in page.url
+    assert where.input_value() == "start_seconds = 0"
+    where.fill("nothing = 1")
+    where.press("Enter")
+    page.get_by_role("alert").wait_for()
+    refused = served.ask("/v1/map/points?where=nothing%20%3D%201").json
+    shown = page.get_by_role("alert").text_content()
+    assert shown == f"{refused['detail']} — {refused['next_step']}"
+    where.fill("")
+    where.press("Enter")
+    page.get_by_text(f"{NUM_CLIPS} clips. Drag").wait_for()
+    assert "where" not in page.url
+
+
 def test_the_map_moves_by_keys_and_wheel_and_selects_what_is_in_sight(
     opened: Callable[..., Page],
 ) -> None:

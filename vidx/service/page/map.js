@@ -18,7 +18,11 @@ const KEYS = "Arrow keys move, + and − zoom, 0 shows all, s selects what is in
 /** Show the map that an address asks for, such as "#map?colour=cluster". */
 export async function showMap(view, hash) {
   const given = new URLSearchParams(hash.split("?")[1]);
-  const asked = { colour: given.get("colour") ?? "label", method: given.get("method") ?? "pca" };
+  const asked = {
+    colour: given.get("colour") ?? "label",
+    method: given.get("method") ?? "pca",
+    where: given.get("where") ?? "",
+  };
   const leaving = new AbortController();
   const told = make("p.told", { role: "status" }, "Looking");
   const { columns } = await readKnown();
@@ -36,7 +40,10 @@ export async function showMap(view, hash) {
 }
 
 function form(asked, columns) {
-  const go = () => (location.hash = `#map?${new URLSearchParams({ colour: colour.value, method: method.value })}`);
+  const go = () => {
+    const chosen = { colour: colour.value, method: method.value, where: where.value };
+    location.hash = `#map?${queryOf(chosen)}`;
+  };
   const option = (value, text, now) => make("option", { value, selected: value === now }, text);
   const fit = columns.filter((one) => ["text", "integer", "boolean"].includes(one.type));
   const colour = make(
@@ -52,17 +59,35 @@ function form(asked, columns) {
     option("pca", "differences (PCA)", asked.method),
     option("umap", "neighbours (UMAP)", asked.method),
   );
+  const where = make("input", {
+    type: "text",
+    value: asked.where,
+    spellcheck: false,
+    placeholder: "where: motion > 0.02 and width >= 640",
+    "aria-label": "Where, an expression",
+    onchange: go,
+  });
   return make(
     "form.asking",
     { onsubmit: (event) => event.preventDefault() },
-    make("div.line", {}, make("label", {}, "colours by", colour), make("label", {}, "laid out by", method)),
+    make(
+      "div.line",
+      {},
+      make("label", {}, "colours by", colour),
+      make("label", {}, "laid out by", method),
+      where,
+    ),
   );
 }
 
+/** What is asked, without what is empty. */
+function queryOf({ colour, method, where }) {
+  return new URLSearchParams({ colour, method, ...(where.trim() && { where }) });
+}
+
 /** The map in numbers; `answering.py` says how they lie. */
-async function load({ colour, method }, signal, tell) {
-  const query = new URLSearchParams({ colour, method });
-  const bytes = await api.askBytes(`/map/points?${query}`, { signal, tell });
+async function load(asked, signal, tell) {
+  const bytes = await api.askBytes(`/map/points?${queryOf(asked)}`, { signal, tell });
   const length = new DataView(bytes).getUint32(0, true);
   const { num_clips: number, names } = JSON.parse(new TextDecoder().decode(new Uint8Array(bytes, 4, length)));
   const begin = 4 + length;
