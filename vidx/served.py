@@ -9,7 +9,8 @@ from urllib.parse import urlencode
 
 from vidx.errors import UsageError
 from vidx.from_json import record
-from vidx.records import ApplyReport, MetadataReport, SnapshotReport, SplitReport, UndoReport
+from vidx.records import MetadataReport, SnapshotReport, SplitReport, UndoReport
+from vidx.served_proposal import PROPOSALS, ServedProposal, asked_groups
 from vidx.served_sample import ServedSample
 from vidx.served_teaching import ServedTeaching
 
@@ -188,36 +189,11 @@ class Served:
         Returns:
             What to keep and drop, and why. The service remembers it while it runs.
         """
-        names = getattr(groups, "column_names", ())
-        if lacking := [name for name in _NEEDED if name not in names]:
-            raise UsageError(
-                f"groups without the column {lacking[0]!r}",
-                "Give what duplicates(by='video') answers.",
-            )
-        _check_files(groups)
-        told = [name for name in (*_NEEDED, *_TOLD) if name in names]
-        columns = {name: groups[name].to_pylist() for name in told}
-        body = {"groups": columns, "keep": keep}
-        return ServedProposal(self._service(), self._service()._json("POST", _PROPOSALS, body))
+        told = self._service()._json("POST", PROPOSALS, asked_groups(groups, keep))
+        return ServedProposal(self._service(), told)
 
     def _found(self, question: str, **given: Any) -> pa.Table:
         return self._service()._table(question, None, {**self._which(), **given})
-
-
-_PROPOSALS = "/v1/proposals"
-_NEEDED = ("group", "path", "video_id")
-_TOLD = ("score", "share", "start_seconds", "end_seconds", "offset_seconds")
-
-
-def _check_files(groups: pa.Table) -> None:
-    """Refuse groups of clips or spans here: the service is told of files alone."""
-    rows = groups.to_pylist()
-    is_near = any(row.get("rank") == 0 and row.get("match", "exact") != "exact" for row in rows)
-    if is_near or any(row.get("clip_id") is not None for row in rows):
-        raise UsageError(
-            "these are groups of clips or spans, and a proposal drops whole files",
-            "Give what duplicates(by='video') answers.",
-        )
 
 
 def _snapshot(other: object) -> str:
@@ -301,34 +277,6 @@ class ServedWhole(Served, ServedTeaching):
         """Take a proposal back that was applied; as `Collection.undo`."""
         path = f"/v1/commits/{operator.index(commit)}/undo"
         return record(UndoReport, self._service()._json("POST", path))
-
-
-class ServedProposal:
-    """What to keep and drop; as `vidx.Proposal`, made by `Client.propose`.
-
-    Attributes:
-        proposal_id: Its name at the service.
-        table: A row a file, as that of a proposal; only to be looked at.
-    """
-
-    def __init__(self, service: Service, told: dict[str, Any]) -> None:
-        self._service = service
-        self.proposal_id = str(told["proposal_id"])
-        self.table = service._table(f"proposals/{self.proposal_id}/rows", None, {})
-
-    def apply(self, files: str | None = None) -> ApplyReport:
-        """Drop files from the collection; the files themselves stay as they are.
-
-        Raises:
-            UsageError: `files` says what is to be done to them, which a service does not.
-        """
-        if files is not None:
-            raise UsageError(
-                f"files={files!r}: a service leaves files as they are",
-                "Use `vidx propose` and `vidx apply --files` where they are.",
-            )
-        told = self._service._json("POST", f"{_PROPOSALS}/{self.proposal_id}/apply")
-        return record(ApplyReport, told)
 
 
 def asked_of(path: str, asked: dict[str, Any]) -> str:

@@ -85,6 +85,17 @@ def test_a_comparison_tells_its_figures_with_each_page(asked: Any) -> None:
     assert {**later, "rows": 0, "next_cursor": 0} == {**whole, "rows": 0, "next_cursor": 0}
 
 
+def test_a_split_that_cannot_be_is_refused_and_writes_nothing(asked: Any) -> None:
+    for fractions in ({}, {"a": 0.5}, {"a": 0.5, "b": 0.6}, {"a": "x", "b": 0.5}):
+        got = asked.ask("/v1/split", {"fractions": fractions, "write": "side"})
+        assert (got.status, got.headers["content-type"]) == (422, "application/problem+json")
+    many = {str(number): 1 / 40 for number in range(40)}
+    got = asked.ask("/v1/split", {"fractions": many, "write": "side"})
+    assert (got.status, got.json["type"]) == (422, "urn:vidx:VidxError")
+    assert "too few for 40 splits" in got.json["detail"]
+    assert asked.ask("/v1/metadata").json["columns"] == []
+
+
 def test_searches_do_not_wait_for_a_question(asked: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     patiently(asked, "/v1/labels/counts")
     monkeypatch.setattr(questions, "WAIT_SECONDS", 0.1)
@@ -187,7 +198,12 @@ def test_points_are_the_map_in_binary(asked: Any, colour: str) -> None:
         ("/v1/compare?other=none&k=10001", 422),
         ("/v1/quality?black=-1", 422),
         ("/v1/leakage?column=none", 422),
-        ("/v1/leakage?other=/etc", 422),
+        ("/v1/leakage?other=none", 422),
+        ("/v1/concepts/suggest", 422),
+        ("/v1/concepts/suggest?name=none", 422),
+        ("/v1/concepts/suggest?name=none&n=1001", 422),
+        ("/v1/concepts/evaluate?name=none", 422),
+        ("/v1/leakage?others=/etc", 422),
         ("/v1/map?method=tsne", 422),
         ("/v1/map/points?colour=none", 422),
         ("/v1/labels/counts?selection=none", 422),

@@ -12,7 +12,7 @@ from vidx.concepts import examples_of, scores_of
 from vidx.curating.part import Part
 from vidx.curation.probes import Judged, judge
 from vidx.errors import UsageError
-from vidx.store.concepts import PREFIX, concept_examples, concepts_table
+from vidx.store.concepts import concept_examples, concepts_table, told_of_none
 from vidx.store.told import clips_told
 
 if TYPE_CHECKING:
@@ -53,15 +53,13 @@ def no_examples(part: Part, name: str) -> pa.Table:
     Raises:
         UsageError: There is no such concept.
     """
-    import pyarrow as pa
-
     ids, _ = concept_examples(part.catalogue, name)
     if not len(ids):
         known = ", ".join(map(repr, concepts_table(part.catalogue)["name"].to_pylist()))
         raise UsageError(
             f"there is no concept {name!r}", f"There are {known}." if known else "There is none."
         )
-    return pa.table({"clip_id": ids, PREFIX + name: pa.nulls(len(ids), pa.bool_())})
+    return told_of_none(name, ids)
 
 
 def suggest(part: Part, name: str, count: int) -> pa.Table:

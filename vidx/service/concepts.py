@@ -12,7 +12,8 @@ from vidx.service.bodies import MOST_ROWS, ClipId, Strict
 from vidx.service.core import Given
 from vidx.service.listing import ARROW, Accept, Page, table_page
 from vidx.service.problems import refusing
-from vidx.service.question_bodies import MOST_CHOSEN, ClipSpan, Rows
+from vidx.service.question_bodies import MOST_CHOSEN
+from vidx.service.question_rows import ClipSpan, Rows
 from vidx.service.snapshots import Deleted
 
 if TYPE_CHECKING:

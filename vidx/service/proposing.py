@@ -16,7 +16,7 @@ from vidx.service.core import Given
 from vidx.service.cursors import cursor, place
 from vidx.service.listing import ARROW, Accept, Page, page_told
 from vidx.service.problems import refusing
-from vidx.service.question_bodies import Rows
+from vidx.service.question_rows import Rows
 from vidx.store.proposals import applied_by
 from vidx.store.told import table_of_columns
 

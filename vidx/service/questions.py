@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse, Response
 
 from vidx.service import question_bodies as bodies
+from vidx.service import question_rows as answers
 from vidx.service.answers import Answer
 from vidx.service.bodies import ClipBody
 from vidx.service.core import Core, Given
@@ -26,7 +27,7 @@ router = APIRouter(prefix="/v1", tags=["curation"])
 
 WAIT_SECONDS = 5.0  # then whoever asked is told how far it is
 _UNFINISHED: dict[int | str, dict[str, Any]] = {
-    202: {"model": bodies.Unfinished, "description": "It is still being found: ask again."}
+    202: {"model": answers.Unfinished, "description": "It is still being found: ask again."}
 }
 _RESPONSES = ARROW | _UNFINISHED
 _POINTS: dict[int | str, dict[str, Any]] = {
@@ -39,7 +40,7 @@ _POINTS: dict[int | str, dict[str, Any]] = {
 }
 
 
-@router.get("/duplicates", response_model=bodies.Rows[bodies.DuplicateRow], responses=_RESPONSES)
+@router.get("/duplicates", response_model=answers.Rows[answers.DuplicateRow], responses=_RESPONSES)
 async def duplicates(
     core: Given, asked: Annotated[bodies.Duplicates, Query()], accept: Accept = ""
 ) -> Response:
@@ -47,7 +48,7 @@ async def duplicates(
     return await _rows(core, "duplicates", asked, accept)
 
 
-@router.get("/leakage", response_model=bodies.Rows[bodies.LeakageRow], responses=_RESPONSES)
+@router.get("/leakage", response_model=answers.Rows[answers.LeakageRow], responses=_RESPONSES)
 async def leakage(
     core: Given, asked: Annotated[bodies.Leakage, Query()], accept: Accept = ""
 ) -> Response:
@@ -55,7 +56,7 @@ async def leakage(
     return await _rows(core, "leakage", asked, accept)
 
 
-@router.post("/split", response_model=bodies.Shared, responses=_RESPONSES)
+@router.post("/split", response_model=answers.Shared, responses=_RESPONSES)
 async def split(core: Given, asked: bodies.Split, accept: Accept = "") -> Response:
     """Share out videos among splits, so that nothing alike is in two: a row a video, by path.
 
@@ -77,7 +78,7 @@ async def split(core: Given, asked: bodies.Split, accept: Accept = "") -> Respon
     return await _told(core, answer, ("split", 0, asked.limit), accept, written)
 
 
-@router.get("/clusters", response_model=bodies.Rows[bodies.ClusterRow], responses=_RESPONSES)
+@router.get("/clusters", response_model=answers.Rows[answers.ClusterRow], responses=_RESPONSES)
 async def clusters(
     core: Given, asked: Annotated[bodies.Clusters, Query()], accept: Accept = ""
 ) -> Response:
@@ -85,7 +86,7 @@ async def clusters(
     return await _rows(core, "clusters", asked, accept)
 
 
-@router.get("/outliers", response_model=bodies.Rows[bodies.OutlierRow], responses=_RESPONSES)
+@router.get("/outliers", response_model=answers.Rows[answers.OutlierRow], responses=_RESPONSES)
 async def outliers(
     core: Given, asked: Annotated[bodies.Outliers, Query()], accept: Accept = ""
 ) -> Response:
@@ -93,7 +94,7 @@ async def outliers(
     return await _rows(core, "outliers", asked, accept)
 
 
-@router.get("/sample", response_model=bodies.Rows[ClipBody], responses=_RESPONSES)
+@router.get("/sample", response_model=answers.Rows[ClipBody], responses=_RESPONSES)
 async def sample(
     core: Given, asked: Annotated[bodies.Sample, Query()], accept: Accept = ""
 ) -> Response:
@@ -101,7 +102,7 @@ async def sample(
     return await _rows(core, "sample", asked, accept)
 
 
-@router.get("/compare", response_model=bodies.Compared, responses=_RESPONSES)
+@router.get("/compare", response_model=answers.Compared, responses=_RESPONSES)
 async def compare(
     core: Given, asked: Annotated[bodies.Compare, Query()], accept: Accept = ""
 ) -> Response:
@@ -109,7 +110,7 @@ async def compare(
     return await _rows(core, "compare", asked, accept)
 
 
-@router.get("/quality", response_model=bodies.Rows[bodies.QualityRow], responses=_RESPONSES)
+@router.get("/quality", response_model=answers.Rows[answers.QualityRow], responses=_RESPONSES)
 async def quality(
     core: Given, asked: Annotated[bodies.Quality, Query()], accept: Accept = ""
 ) -> Response:
@@ -117,7 +118,9 @@ async def quality(
     return await _rows(core, "quality", asked, accept)
 
 
-@router.get("/label-issues", response_model=bodies.Rows[bodies.LabelIssueRow], responses=_RESPONSES)
+@router.get(
+    "/label-issues", response_model=answers.Rows[answers.LabelIssueRow], responses=_RESPONSES
+)
 async def label_issues(
     core: Given, asked: Annotated[bodies.LabelIssues, Query()], accept: Accept = ""
 ) -> Response:
@@ -126,7 +129,7 @@ async def label_issues(
 
 
 @router.get(
-    "/labels/counts", response_model=bodies.Rows[bodies.LabelCountRow], responses=_RESPONSES
+    "/labels/counts", response_model=answers.Rows[answers.LabelCountRow], responses=_RESPONSES
 )
 async def label_counts(
     core: Given, asked: Annotated[bodies.LabelCounts, Query()], accept: Accept = ""
@@ -135,7 +138,7 @@ async def label_counts(
     return await _rows(core, "label_counts", asked, accept)
 
 
-@router.get("/map", response_model=bodies.Rows[bodies.MapRow], responses=_RESPONSES)
+@router.get("/map", response_model=answers.Rows[answers.MapRow], responses=_RESPONSES)
 async def map_(core: Given, asked: Annotated[bodies.Map, Query()], accept: Accept = "") -> Response:
     """The clips in two dimensions, by clip_id."""
     return await _rows(core, "map", asked, accept)
@@ -206,8 +209,8 @@ async def _is_there(core: Core, answer: Answer) -> bool:
 
 def _unfinished(answer: Answer) -> Response:
     far = answer.progress
-    told = bodies.Unfinished(stage=far.stage, done=far.done, total=far.total) if far else None
-    content = (told or bodies.Unfinished()).model_dump()
+    told = answers.Unfinished(stage=far.stage, done=far.done, total=far.total) if far else None
+    content = (told or answers.Unfinished()).model_dump()
     return JSONResponse(content, 202, {"retry-after": "1"})
 
 

@@ -15,7 +15,8 @@ from vidx.service.core import Given
 from vidx.service.listing import ARROW, Accept, Page, table_page
 from vidx.service.parts import part_of
 from vidx.service.problems import refusing
-from vidx.service.question_bodies import MOST_CHOSEN, Rows
+from vidx.service.question_bodies import MOST_CHOSEN
+from vidx.service.question_rows import Rows
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -60,6 +60,11 @@ def concept_examples(catalogue: Catalogue, name: str) -> tuple[Ids, NDArray[np.b
     return ids, np.array([row[1] for row in rows], np.bool_)
 
 
+def told_of_none(name: str, clip_ids: Ids) -> pa.Table:
+    """Metadata by which clips are examples of a concept no longer."""
+    return pa.table({"clip_id": clip_ids, PREFIX + name: pa.nulls(len(clip_ids), pa.bool_())})
+
+
 def concepts_table(catalogue: Catalogue) -> pa.Table:
     """The concepts that have living examples, with the numbers of these, the oldest first."""
     with catalogue.reading() as connection:
