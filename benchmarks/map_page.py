@@ -28,7 +28,7 @@ import vidx
 from vidx.curating.points import Points
 from vidx.service.answering import points_told
 
-SIZE = {"width": 1280, "height": 800}
+WIDTH, HEIGHT = 1280, 800
 PATIENCE_MILLISECONDS = 180_000
 WARM_SECONDS = 2.0  # in which the page finds how many points a frame has time for
 KINDS = 8
@@ -94,9 +94,14 @@ def measured(folder: Path, points: int, seconds: float) -> Result:
     try:
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=path)
-            page = browser.new_page(viewport=SIZE)
+            page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
             opened(page, f"http://127.0.0.1:{service.port}", points)
-            found = {"chromium": browser.version, "points": points, **SIZE}
+            found = {
+                "chromium": browser.version,
+                "points": points,
+                "width": WIDTH,
+                "height": HEIGHT,
+            }
             found |= panned(page, seconds)
             browser.close()
     finally:
