@@ -43,7 +43,7 @@ def few_threads() -> None:
 @pytest.fixture(scope="session", autouse=True)
 def float32_by_default(own_environment: None) -> None:
     """Tests give the same on every CPU: bfloat16 is remembered to be slow, in processes too."""
-    from vidx.embedder.cache import remember
+    from vidx.cache import remember
     from vidx.embedder.inference import precision
 
     remember(precision.CACHE_FILE, precision.cache_key(), 0.0)

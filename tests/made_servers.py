@@ -1,16 +1,20 @@
-"""Servers of videos on this machine: one of the web that can misbehave, and one of S3."""
+"""Servers on this machine that can misbehave: one of the web, and one of S3 with a way to it."""
 
 from __future__ import annotations
 
 import hashlib
+import http.client
 import itertools
+import os
 import re
 import threading
 import time
-from collections.abc import Iterator
+import urllib.request
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -160,6 +164,8 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     server = ThreadedMotoServer("127.0.0.1", 0)
     server.start()
     host, port = server.get_host_and_port()
+    reset = urllib.request.Request(f"http://{host}:{port}/moto-api/reset", method="POST")
+    urllib.request.urlopen(reset).close()  # its buckets are the process's
     for name, value in {
         "AWS_ENDPOINT_URL": f"http://{host}:{port}",
         "AWS_ACCESS_KEY_ID": "AKIAVIDXTESTS",
@@ -174,3 +180,128 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     yield client
     server.stop()
     file_systems._store.cache_clear()
+
+
+@dataclass
+class FaultyWay:
+    """What stands before the server of S3, and how it misbehaves.
+
+    Attributes:
+        fails_every: Each so many requests one is answered with 503, and not passed on; 0: none is.
+        loses_every: Each so many requests one is passed on, and its answer lost.
+        slow_seconds: How long each tenth request waits.
+        ignores_conditions: Whether the server behind gets to know no If-None-Match.
+        before: Called with method and path before a request is passed on.
+        after: The like, before its answer is.
+        statuses: Methods that are answered with a status alone.
+        faults: How often it failed or lost something.
+    """
+
+    server: str
+    fails_every: int = 0
+    loses_every: int = 0
+    slow_seconds: float = 0.0
+    ignores_conditions: bool = False
+    before: Callable[[str, str], object] = lambda _method, _path: None
+    after: Callable[[str, str], object] = lambda _method, _path: None
+    statuses: dict[str, int] = field(default_factory=dict)
+    faults: int = 0
+    counter: Any = field(default_factory=lambda: itertools.count(1))
+
+    def is_due(self, number: int, every: int) -> bool:
+        """Whether this request is one of each so many."""
+        due = bool(every) and number % every == 0
+        self.faults += due
+        return due
+
+
+class _WayHandler(BaseHTTPRequestHandler):
+    server: _Way
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+    def _pass_on(self) -> None:
+        way, number = self.server.way, next(self.server.way.counter)
+        body = self._body()
+        if number % 10 == 0:
+            time.sleep(way.slow_seconds)
+        if way.is_due(number, way.fails_every):
+            self._answer(503, [], b"")
+        elif self.command in way.statuses:
+            self._answer(way.statuses[self.command], [], b"")
+        else:
+            way.before(self.command, self.path)
+            status, headers, content = self._ask(way, body)
+            way.after(self.command, self.path)
+            if way.is_due(number, way.loses_every):
+                self.close_connection = True
+            else:
+                self._answer(status, headers, content)
+
+    def __getattr__(self, name: str) -> Callable[[], None]:
+        if name.startswith("do_"):
+            return self._pass_on
+        raise AttributeError(name)
+
+    def _body(self) -> bytes:
+        if "chunked" not in self.headers.get("Transfer-Encoding", ""):
+            return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        body = b""
+        while size := int(self.rfile.readline().split(b";")[0], 16):
+            body += self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+        return body
+
+    def _ask(self, way: FaultyWay, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
+        headers = {
+            name: value
+            for name, value in self.headers.items()
+            if name.lower() not in {"transfer-encoding", "content-length", "expect", "connection"}
+            and not (way.ignores_conditions and name.lower() == "if-none-match")
+        }
+        connection = http.client.HTTPConnection(urlsplit(way.server).netloc, timeout=30)
+        connection.request(self.command, self.path, body, headers)
+        answer = connection.getresponse()
+        content = answer.read()
+        connection.close()
+        return answer.status, answer.getheaders(), content
+
+    def _answer(self, status: int, headers: list[tuple[str, str]], content: bytes) -> None:
+        self.send_response(status)
+        left_out = {"connection", "transfer-encoding", "date", "server"}
+        length = next((v for n, v in headers if n.lower() == "content-length"), len(content))
+        for name, value in headers:
+            if name.lower() not in {*left_out, "content-length"}:
+                self.send_header(name, value)
+        self.send_header("Content-Length", str(length))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(content)
+
+
+class _Way(ThreadingHTTPServer):
+    daemon_threads = True
+    way: FaultyWay
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        pass  # who asked has gone
+
+
+@pytest.fixture
+def s3_way(s3: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyWay]:
+    """What all requests to the server of S3 pass from now on."""
+    from vidx.remote import file_systems
+
+    server = _Way(("127.0.0.1", 0), _WayHandler)
+    server.way = FaultyWay(os.environ["AWS_ENDPOINT_URL"])
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
+    file_systems._store.cache_clear()
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+    thread.start()
+    yield server.way
+    server.shutdown()
+    thread.join()
+    server.server_close()

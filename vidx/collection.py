@@ -11,7 +11,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, SupportsIndex, TypeAlias
 
-from vidx.errors import CollectionDamaged, FingerprintMismatch, UsageError, VidxError
+from vidx.errors import (
+    CollectionDamaged,
+    CollectionLocked,
+    FingerprintMismatch,
+    UsageError,
+    VidxError,
+)
 from vidx.measuring import Measuring
 from vidx.options import EmbedOptions, IndexOptions, SearchOptions
 from vidx.questions import Questions
@@ -72,8 +78,9 @@ def open_collection(
     """Open a collection.
 
     Args:
-        path: Its folder, or a folder that holds a `.vidx`. None looks at `VIDX_COLLECTION`, then
-            for a `.vidx` here and in every folder above, as git finds `.git`.
+        path: Its folder, a folder that holds a `.vidx`, or `s3://bucket/name`, see
+            `docs/object_storage.md`. None looks at `VIDX_COLLECTION`, then for a `.vidx` here and
+            in every folder above, as git finds `.git`.
         create: Whether it is fine if there is none yet: the first `embed` makes it.
 
     Returns:
@@ -81,11 +88,15 @@ def open_collection(
 
     Raises:
         CollectionNotFound: There is none, and `create` is false.
+        VidxError: Its bucket cannot be read.
     """
     layout = layouts.find(path)
+    collection = Collection(layout)
+    if layout.address is not None:
+        collection._follow()
     if not create:
         layouts.require(layout)
-    return Collection(layout)
+    return collection
 
 
 class Collection(Questions, Teaching, Measuring):
@@ -112,11 +123,11 @@ class Collection(Questions, Teaching, Measuring):
         self.close()
 
     def __repr__(self) -> str:
-        return f"Collection({str(self.path)!r})"
+        return f"Collection({self._layout.told!r})"
 
     @property
     def path(self) -> Path:
-        """The collection's folder."""
+        """The collection's folder; of one in a bucket, that of its working copy."""
         return self._layout.root
 
     @property
@@ -191,7 +202,7 @@ class Collection(Questions, Teaching, Measuring):
         named = load(space) if space is None or choice.names_a_space() else None
         with self._writer(named.space if named else None, alone=False) as writer:
             if named:
-                check_same_space(named.space, writer.manifest.space, str(self.path))
+                check_same_space(named.space, writer.manifest.space, self._layout.told)
             catalogue = self._views.catalogue()
 
             def extend() -> None:
@@ -248,7 +259,7 @@ class Collection(Questions, Teaching, Measuring):
         if sampling != own:
             raise FingerprintMismatch(
                 f"{sampling.num_frames} frames at {sampling.fps:g} a second: the collection in "
-                f"{self.path} has {own.num_frames} at {own.fps:g}",
+                f"{self._layout.told} has {own.num_frames} at {own.fps:g}",
                 "Start another collection with --collection FOLDER, or leave these options out.",
             )
         plan = Plan(asked.stride_seconds, segment=asked.segment).digest(own)
@@ -745,7 +756,7 @@ class Collection(Questions, Teaching, Measuring):
             origins = tuple(still.origins())
             end = index.end_clip_id if covered else 0
             return records.CollectionInfo(
-                path=str(self.path),
+                path=self._layout.told,
                 uuid=manifest.uuid,
                 catalogue=manifest.catalogue,
                 space=manifest.space,
@@ -892,10 +903,12 @@ class Collection(Questions, Teaching, Measuring):
         Raises:
             CollectionLocked: Another process is writing.
             CollectionDamaged: A shard is missing or broken.
+            VidxError: The collection is in a bucket.
         """
         from vidx import records
         from vidx.store.compact import compact, purge
 
+        layouts.refuse_in_bucket(self._layout, "`vidx compact`")
         with self._writer(None) as writer:
             catalogue = self._catalogue()
             before = catalogue.counts()["shards"]
@@ -907,7 +920,7 @@ class Collection(Questions, Teaching, Measuring):
             return records.CompactReport(clips, before, after, catalogue.state().commit)
 
     def verify(self) -> list[str]:
-        """Check that shards, catalogue and index agree, reading all of them.
+        """Check that shards, catalogue and index agree, reading all of them, and with the bucket.
 
         Returns:
             One sentence for each thing that is wrong; empty when all agree.
@@ -915,16 +928,18 @@ class Collection(Questions, Teaching, Measuring):
         Raises:
             CollectionLocked: Another process is writing.
         """
+        from vidx.store import verify, working_copy
         from vidx.store.lock import writing
         from vidx.store.vectors import stored_vectors
-        from vidx.store.verify import disagreements
         from vidx.views import fits, open_index
 
         writable = os.access(self.path, os.W_OK)
         with writing(self._layout) if writable else nullcontext():
             try:
                 manifest, catalogue = self._manifest(), self._catalogue()
-                findings = disagreements(catalogue, manifest)
+                findings = verify.disagreements(catalogue, manifest)
+                if self._layout.address is not None:
+                    findings += working_copy.disagreements(self._layout, manifest)
                 index = open_index(catalogue)
                 # Vectors that cannot be read cannot be compared; an index that does not fit is not
                 # used.
@@ -972,7 +987,22 @@ class Collection(Questions, Teaching, Measuring):
         from vidx.store.moving import move_catalogue
 
         layouts.require(self._layout)
+        layouts.refuse_in_bucket(self._layout, "moving the catalogue")
         return move_catalogue(self._layout, address)
+
+    def _follow(self) -> None:
+        """Bring the working copy of a bucket to what is there."""
+        from vidx.store.working_copy import has_news
+
+        if not has_news(self._layout):
+            return
+        try:
+            with self._writer(None):
+                pass  # who opens it for writing has fetched all there is
+        except CollectionLocked:
+            if not self._layout.catalogue.exists():
+                raise
+            # The other process fetches it, too; until then there is what was there.
 
     def _build_index(self) -> None:
         from vidx.views import build_index
@@ -1139,7 +1169,7 @@ class Collection(Questions, Teaching, Measuring):
         """The encoder asked for, else the collection's own, else the default one; kept."""
         if space and (choice, space.fingerprint) in self._encoders:
             return self._encoders[choice, space.fingerprint]
-        encoder = choice.load(space, str(self.path))
+        encoder = choice.load(space, self._layout.told)
         for same in (choice, choice.of_collection()):
             self._encoders[same, encoder.space.fingerprint] = encoder
         return encoder

@@ -579,7 +579,7 @@ class CollectionInfo:
     """What a collection holds.
 
     Attributes:
-        path: Its folder.
+        path: Its folder, or its address in a bucket.
         uuid: Its identity.
         catalogue: The address of the database that has the catalogue; None: it is in the folder.
         space: Its one embedding space.

@@ -17,7 +17,8 @@ def collection_option(command: Command) -> Command:
         "--collection",
         metavar="FOLDER",
         type=click.Path(file_okay=False),
-        help="The collection's folder. Default: VIDX_COLLECTION, else a .vidx here or above.",
+        help="The collection's folder, or s3://bucket/name. "
+        "Default: VIDX_COLLECTION, else a .vidx here or above.",
     )(command)
 
 

@@ -71,7 +71,7 @@ def retried(ask: Callable[[], T], tick: Tick) -> T:
 
 def _final(error: Exception) -> VideoError:
     """What to raise where asking again does not help."""
-    if _status(error) == HTTPStatus.PRECONDITION_FAILED:  # parts are asked of one version
+    if status_of(error) == HTTPStatus.PRECONDITION_FAILED:  # parts are asked of one version
         return VideoError("changed_while_reading", "the object's version changed")
     kind = Absent if is_absent(error) else VideoError
     return kind("unreadable", told(error))
@@ -79,7 +79,7 @@ def _final(error: Exception) -> VideoError:
 
 def is_absent(error: Exception) -> bool:
     """Whether the server said that there is no such object."""
-    status = _status(error)
+    status = status_of(error)
     # The web's file system calls every trouble a missing file, and names the trouble as its cause.
     is_bare = isinstance(error, FileNotFoundError) and error.__cause__ is None
     return status in (404, 410) or (status is None and is_bare)
@@ -87,7 +87,7 @@ def is_absent(error: Exception) -> bool:
 
 def told(error: Exception) -> str:
     """What went wrong, in words that hold nothing secret."""
-    status, code = _status(error), _code(error)
+    status, code = status_of(error), _code(error)
     if status is not None or is_absent(error):
         return _answer(status or 404, code)
     names = {type(one).__name__ for one in _chain(error)}
@@ -115,7 +115,7 @@ def _answer(status: int, code: str) -> str:
 
 def _passes(error: Exception) -> bool:
     """Whether to ask again may help."""
-    status = _status(error)
+    status = status_of(error)
     if status is not None:
         return status in _PASSING
     names = {type(one).__name__ for one in _chain(error)}
@@ -133,7 +133,7 @@ def _is_of_address(error: Exception) -> bool:
     )
 
 
-def _status(error: Exception) -> int | None:
+def status_of(error: Exception) -> int | None:
     """The HTTP status that an error is about, if any."""
     for one in _chain(error):
         status = getattr(one, "status", None)

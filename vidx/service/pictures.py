@@ -7,8 +7,8 @@ import html
 from pathlib import Path
 from typing import Literal
 
+from vidx.cache import cache_folder
 from vidx.collection import Collection
-from vidx.embedder.cache import cache_folder
 from vidx.embedder.viewing.making import wanted_of
 from vidx.embedder.viewing.viewers import Viewers
 from vidx.records import Footage

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from starlette.concurrency import run_in_threadpool
 
-from vidx.embedder.cache import cache_folder
+from vidx.cache import cache_folder
 from vidx.service.problems import Refused, not_found
 from vidx.service.settings import Limits
 from vidx.store.lock import held

@@ -8,6 +8,7 @@
   staging/            files being written; the only files vidx ever deletes by itself
   index/              vectors in clip_id order for search
   thresholds.json     similarities that were found to suit its videos; may be missing
+  bucket.json         where this is a working copy of a collection in a bucket: which one
   writer.lock         held by the one process that writes; writer.json names it
 """
 
@@ -21,6 +22,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vidx.cache import cache_folder
 from vidx.durable import replacing
 from vidx.errors import (
     CollectionDamaged,
@@ -28,7 +30,9 @@ from vidx.errors import (
     CollectionNotFound,
     CollectionTooNew,
     UsageError,
+    VidxError,
 )
+from vidx.remote.urls import checked, is_url, scheme_of
 
 if TYPE_CHECKING:
     from vidx.records import Space
@@ -44,9 +48,21 @@ class Layout:
 
     Args:
         root: The collection's folder, absolute.
+        address: Of the bucket that has the collection, if this is a working copy of it.
     """
 
     root: Path
+    address: str | None = None
+
+    @property
+    def told(self) -> str:
+        """The collection as its user calls it."""
+        return self.address or str(self.root)
+
+    @cached_property
+    def bucket(self) -> Path:
+        """The JSON that says of which bucket this is a working copy."""
+        return self.root / "bucket.json"
 
     @cached_property
     def manifest(self) -> Path:
@@ -108,24 +124,74 @@ def find(path: str | os.PathLike[str] | None) -> Layout:
     """Say which folder is meant: the argument, else `VIDX_COLLECTION`, else as git finds `.git`.
 
     Args:
-        path: A collection's folder, or a folder that holds a `.vidx`; None looks in the
-            environment, then for a `.vidx` here and in every folder above.
+        path: A collection's folder, a folder that holds a `.vidx`, or `s3://bucket/name`; None
+            looks in the environment, then for a `.vidx` here and in every folder above.
 
     Returns:
-        The collection found; where there is none, the one that would be made.
+        The collection found; where there is none, the one that would be made. Of one in a bucket,
+        its working copy.
+
+    Raises:
+        UsageError: It is an address where no collection can be.
     """
     if path is not None and not os.fspath(path):
         raise UsageError("the collection's folder has an empty name", "Name a folder.")
     named = os.fspath(path) if path is not None else os.environ.get("VIDX_COLLECTION")
+    if named and is_url(named):
+        return _working_copy(named)
     if named:
         folder = Path(os.path.abspath(os.path.expanduser(named)))
         inner = Layout(folder / FOLDER_NAME)
-        return inner if inner.exists() and not Layout(folder).exists() else Layout(folder)
+        is_inner = inner.exists() and not Layout(folder).exists()
+        return inner if is_inner else Layout(folder, _address_in(folder))
     here = Path.cwd()
     for folder in (here, *here.parents):
         if Layout(folder / FOLDER_NAME).exists():
             return Layout(folder / FOLDER_NAME)
     return Layout(here / FOLDER_NAME)
+
+
+def _working_copy(url: str) -> Layout:
+    """Where this user keeps what is in a bucket; one folder an address and server."""
+    address = checked(url).rstrip("/")
+    if scheme_of(address) != "s3" or "/" not in address.partition("://")[2]:
+        raise UsageError(
+            f"{address!r} cannot be a collection: one is in a folder, or at s3://bucket/name",
+            "Name a folder, or a name within a bucket.",
+        )
+    import hashlib
+
+    server = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL", "")
+    digest = hashlib.sha256(f"{server} {address}".encode()).hexdigest()[:16]
+    name = f"{address.rpartition('/')[2]}-{digest}"
+    return Layout(Path(os.path.abspath(cache_folder() / "collections" / name)), address)
+
+
+def _address_in(folder: Path) -> str | None:
+    """Of which bucket a folder is a working copy; who opens it there means the same collection."""
+    try:
+        address: str = json.loads(Layout(folder).bucket.read_text(encoding="utf-8"))["address"]
+    except OSError:
+        return None
+    except (ValueError, KeyError, TypeError) as error:
+        raise CollectionDamaged(
+            f"{folder} is a working copy of a bucket, and does not say of which: {error}",
+            "Delete that folder, and name the collection by its address: it is fetched anew.",
+        ) from error
+    return address
+
+
+def refuse_in_bucket(layout: Layout, verb: str) -> None:
+    """Refuse what cannot be done to a collection in a bucket.
+
+    Raises:
+        VidxError: This is one.
+    """
+    if layout.address is not None:
+        raise VidxError(
+            f"{verb} is for collections in folders, and {layout.address} is in a bucket",
+            "docs/object_storage.md says what cannot be done there.",
+        )
 
 
 def require(layout: Layout) -> None:
@@ -136,7 +202,7 @@ def require(layout: Layout) -> None:
     """
     if not layout.exists():
         raise CollectionNotFound(
-            f"no collection in {layout.root}",
+            f"no collection in {layout.told}",
             "Make one with `vidx embed FOLDER`, or name one with --collection or VIDX_COLLECTION.",
         )
 
@@ -152,6 +218,12 @@ def write_manifest(layout: Layout, manifest: Manifest, by_way_of: Path) -> None:
     Raises:
         OSError: The folder cannot be written.
     """
+    with replacing(layout.manifest, by_way_of=by_way_of) as file:
+        file.write(manifest_bytes(manifest))
+
+
+def manifest_bytes(manifest: Manifest) -> bytes:
+    """What `collection.json` holds."""
     values = {
         "format": FORMAT,
         "format_version": 1 if manifest.catalogue is None else FORMAT_VERSION,
@@ -159,8 +231,7 @@ def write_manifest(layout: Layout, manifest: Manifest, by_way_of: Path) -> None:
         **({} if manifest.catalogue is None else {"catalogue": manifest.catalogue}),
         "space": dataclasses.asdict(manifest.space),
     }
-    with replacing(layout.manifest, by_way_of=by_way_of) as file:
-        file.write(json.dumps(values, indent=1, ensure_ascii=False).encode())
+    return json.dumps(values, indent=1, ensure_ascii=False).encode()
 
 
 def read_manifest(layout: Layout) -> Manifest:

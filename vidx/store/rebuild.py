@@ -9,7 +9,6 @@ from sqlalchemy import select
 from vidx.errors import CollectionDamaged, CollectionTooNew
 from vidx.records import RebuildReport
 from vidx.store import changes, copying, journal, registry, shards
-from vidx.store.adoption import Adopter
 from vidx.store.catalogue import Catalogue
 from vidx.store.database import Database, database_of
 from vidx.store.layout import Layout, Manifest
@@ -28,7 +27,8 @@ def rebuild(layout: Layout, manifest: Manifest, end_clip_id: int) -> RebuildRepo
 
     It is built beside and takes the old one's place at one stroke: readers see what was or what
     is. A catalogue that is missing or unusable is made anew; an unusable one is set aside, not
-    deleted. Neither is any shard, and ids stay. The caller holds the writer's lock.
+    deleted. Neither is any shard, and ids stay. The caller holds the writer's lock. A working copy
+    of a bucket is made anew: what is not there as it was committed is fetched.
 
     Args:
         layout: The collection's folder.
@@ -42,12 +42,12 @@ def rebuild(layout: Layout, manifest: Manifest, end_clip_id: int) -> RebuildRepo
     database = database_of(layout, manifest)
     usable = database.exists() and _is_usable(layout, manifest, database)
     with database.beside() as draft:
-        if usable:
+        if usable and layout.address is None:  # of a bucket's, all is made anew
             copying.copy(database, draft)
         with writer_under_lock(layout, manifest, draft) as writer:
             writer.reserve(end_clip_id)
             dropped = _drop_lost(writer)
-            found = Adopter(layout, manifest, writer.engine).adopt()
+            found = writer.adopt_all()
         set_aside = None if usable else database.set_aside()
         database.become(draft)
     catalogue = Catalogue(layout, manifest)

@@ -5,6 +5,9 @@ names, adds to the journal what else is to be done, and enters all in the catalo
 transaction. That transaction is the only commit point: a crash before the names are given leaves
 files in staging, which the next writer deletes; a crash after it leaves shards and entries of the
 journal that the catalogue does not know, which the next writer adopts.
+
+Of a collection in a bucket the commit point is there: last of all, within the transaction, the
+commit is made in the bucket, and the next writer adopts what that lists, and nothing else.
 """
 
 from __future__ import annotations
@@ -24,12 +27,18 @@ from sqlalchemy import Connection, Engine, func, insert, select
 from vidx.durable import sync_folder
 from vidx.errors import CollectionDamaged, UsageError
 from vidx.records import Source, Space
-from vidx.store import changes, journal, migrate, registry, shards, sqlite
-from vidx.store.adoption import Adopter
+from vidx.store import changes, journal, migrate, registry, shards, sqlite, working_copy
+from vidx.store.adoption import Adopter, Found
 from vidx.store.catalogue import check_identity, missing
 from vidx.store.database import Database, address_for_new, database_of
 from vidx.store.journal import Change, Entry, Failed
-from vidx.store.layout import Layout, Manifest, read_manifest, write_manifest
+from vidx.store.layout import (
+    Layout,
+    Manifest,
+    read_manifest,
+    refuse_in_bucket,
+    write_manifest,
+)
 from vidx.store.lock import taking_turns, writing
 from vidx.store.metadata import files as metadata_files
 from vidx.store.postgresql import Presence
@@ -277,27 +286,37 @@ class Writer:
                 metadata=self.name_metadata(number, change.metadata),
                 snapshots=self._name_snapshots(number, change.snapshots),
             )
+            files = [*named, *change.metadata.values(), *change.snapshots]
             if len(staged) > 1 or not change.is_empty():  # else the shard tells all
                 entry = Entry(
                     self.manifest.uuid, number, time, verb, provenance, next_clip_id, uuids, change
                 )
-                journal.write(self.layout.journal, entry, self.staging.folder)
+                files.append(journal.write(self.layout.journal, entry, self.staging.folder))
             changes.apply_before(connection, number, change)
             for one, path in zip(staged, named, strict=True):
                 registry.enter_shard(connection, number, one.table, path, one.info)
             changes.apply_after(connection, number, change, self.manifest.uuid)
+            if self.layout.address is not None:
+                working_copy.publish(self.layout, self.manifest, number, files)
             return Done(number)
 
     def adopt(self) -> None:
-        """Enter what lies on disk and the catalogue does not know, in the order it was made.
+        """Enter what the catalogue does not know, on disk or in the bucket, as it was made.
 
         Raises:
             CollectionDamaged: A file cannot be read, or a shard's ids are taken.
+            VidxError: The bucket cannot be read.
         """
         with self.turn():
-            found = Adopter(self.layout, self.manifest, self.engine).adopt()
+            found = self.adopt_all()
         if found.damage:
             raise found.damage[0][1]
+
+    def adopt_all(self) -> Found:
+        """As `adopt`, for who deals with damage."""
+        if self.layout.address is not None:
+            return working_copy.pull(self.layout, self.manifest, self.engine)
+        return Adopter(self.layout, self.manifest, self.engine).adopt()
 
     def next_clip_id(self, connection: Connection) -> int:
         """The first id of the next block; a foreign file that bears its name is stepped over."""
@@ -429,10 +448,14 @@ def _create(layout: Layout, space: Space | None) -> Manifest:
             "Put back a copy of it; without it the vectors cannot be told apart from others.",
         )
     address = address_for_new()
+    if address is not None:
+        refuse_in_bucket(layout, "VIDX_CATALOGUE")
     unfinished = None if address else _uuid_of_unfinished(layout)
     manifest = Manifest(unfinished or str(uuid.uuid4()), space, address)
     database = database_of(layout, manifest)
     with writer_under_lock(layout, manifest, database) as writer, writer.telling():
+        if layout.address is not None:
+            working_copy.make(layout, manifest)
         write_manifest(layout, manifest, by_way_of=writer.staging.folder)
     return manifest
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from vidx.embedder.cache import read_cache, remember
+from vidx.cache import read_cache, remember
 
 if TYPE_CHECKING:
     from vidx.embedder.videomae.config import VideoMAEConfig

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import scaled_dot_product_attention
 
-from vidx.embedder.cache import read_cache, remember
+from vidx.cache import read_cache, remember
 
 if TYPE_CHECKING:
     from vidx.embedder.videomae.config import VideoMAEConfig

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from vidx.embedder.cache import read_cache, remember
+from vidx.cache import read_cache, remember
 from vidx.embedder.inference.devices import no_memory_for_one_clip
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
-from vidx.embedder.cache import read_cache, remember
+from vidx.cache import read_cache, remember
 
 # Of torch, each true on a CPU with such products; a version that lacks one tells of none.
 DETECTIONS = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")

@@ -1,0 +1,226 @@
+"""This machine's copy of a collection in a bucket, and how it follows what is there.
+
+It is a folder like any collection's. What the bucket's commits do not list is no part of it: a file
+that the catalogue does not know, and no commit lists, was left by a commit that was not made.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from sqlalchemy import Engine, select
+
+from vidx.durable import UNFINISHED, replacing
+from vidx.errors import CollectionDamaged, VidxError
+from vidx.store import changes
+from vidx.store.adoption import Adopter, Found
+from vidx.store.catalogue import Catalogue
+from vidx.store.database import database_of
+from vidx.store.layout import Layout, Manifest, manifest_bytes, read_manifest
+from vidx.store.lock import writing
+from vidx.store.published import AT_ONCE, Published, PublishedFile, Record
+from vidx.store.staging import unwritable
+from vidx.store.tables import shards as shards_table
+
+_NUMBER = re.compile(r"[a-z]+-(\d{12,})")
+
+
+def make(layout: Layout, manifest: Manifest) -> None:
+    """Make a collection in the bucket, with a working copy that has no `collection.json` yet.
+
+    Raises:
+        CollectionLocked: Another process made one meanwhile.
+        VidxError: The bucket takes none.
+    """
+    _sign(layout)
+    Published(layout.told).make(manifest_bytes(manifest))
+
+
+def has_news(layout: Layout) -> bool:
+    """Whether the bucket holds what the working copy does not; one is made if it has a collection.
+
+    Raises:
+        CollectionDamaged: The working copy is of another collection, or of a later state.
+        CollectionLocked: Another process is making it.
+        VidxError: The bucket cannot be read, or the folder not be written.
+    """
+    published = Published(layout.told)
+    content = published.manifest()
+    if content is None and not layout.exists():
+        return False
+    if not layout.exists():
+        assert content is not None  # noqa: S101 - as was just seen
+        _begin(layout, content)
+    elif content != layout.manifest.read_bytes():
+        there = "another collection" if content else "no collection any more"
+        raise CollectionDamaged(
+            f"{layout.told} holds {there}: it is not that of its working copy in {layout.root}",
+            "See that the address is right. If it is, delete that folder.",
+        )
+    manifest = read_manifest(layout)
+    if not database_of(layout, manifest).exists():
+        return not _has_files(layout)  # else it was lost, which whoever opens it tells
+    try:
+        catalogue = Catalogue(layout, manifest)
+        last = catalogue.state().commit
+        catalogue.close()
+    except CollectionDamaged:  # likewise
+        return False
+    return bool(published.numbers(last))
+
+
+def pull(layout: Layout, manifest: Manifest, engine: Engine) -> Found:
+    """Enter the bucket's commits that the catalogue does not know, for the holder of the lock.
+
+    Raises:
+        CollectionDamaged: What was fetched does not lead to the bucket's state.
+        VidxError: The bucket cannot be read, or the folder not be written; the same again goes on.
+    """
+    published = Published(layout.told)
+    with engine.begin() as connection:
+        last = changes.last_commit(connection)
+        known = set(connection.execute(select(shards_table.c.file)).scalars())
+    records = published.records(last, manifest.uuid)
+    files = [file for record in records for file in record.files]
+    try:
+        _drop(_unknown(layout, known, last), {file.place for file in files})
+        _fetch_all(layout, published, files)
+    except OSError as error:
+        raise unwritable(layout.root, error) from error
+    found = Adopter(layout, manifest, engine).adopt()
+    if records and not found.damage:
+        _check_reached(layout, engine, records[-1])
+    return found
+
+
+def publish(layout: Layout, manifest: Manifest, number: int, files: Iterable[Path]) -> None:
+    """Make a commit in the bucket, whose files have their names in the working copy.
+
+    Raises:
+        CollectionLocked: Another writer has made the commit of this number.
+        VidxError: The bucket does not take it.
+    """
+    placed = [(file.relative_to(layout.root).as_posix(), file) for file in files]
+    Published(layout.told).publish(manifest.uuid, number, placed)
+
+
+def disagreements(layout: Layout, manifest: Manifest) -> list[str]:
+    """Compare the working copy with the bucket, whose objects are listed and not read.
+
+    Returns:
+        One sentence for each thing that is wrong.
+    """
+    published = Published(layout.told)
+    records = published.records(0, manifest.uuid)
+    objects = published.bucket.listed("")
+    findings = []
+    for file in (file for record in records for file in record.files):
+        if file.name not in objects:
+            findings.append(f"bucket: {file.name} is missing")
+        elif objects[file.name] != file.size_bytes:
+            size = objects[file.name]
+            findings.append(f"bucket: {file.name} has {size} bytes, not {file.size_bytes}")
+        if not _is_here(layout, file):
+            findings.append(f"working copy: {file.place} is not as it was committed")
+    return findings + [
+        f"bucket: {name} belongs to no commit: a run that ended left it, or one is about to commit"
+        for name in published.orphans(records, objects)
+    ]
+
+
+def _begin(layout: Layout, content: bytes) -> None:
+    """Make a working copy of a collection that is there."""
+    try:
+        layout.root.mkdir(parents=True, exist_ok=True)
+        with writing(layout):
+            if layout.exists():
+                return
+            # A catalogue without it is of a collection that was to be made, and never was.
+            for leftover in layout.root.glob(f"{layout.catalogue.name}*"):
+                leftover.unlink()
+            _sign(layout)
+            with replacing(layout.manifest) as file:
+                file.write(content)
+    except OSError as error:
+        raise unwritable(layout.root, error) from error
+    try:
+        read_manifest(layout)
+    except VidxError:
+        layout.manifest.unlink()
+        raise
+
+
+def _sign(layout: Layout) -> None:
+    """Let the folder say of which bucket it is a working copy."""
+    with replacing(layout.bucket) as file:
+        values = {"format": "vidx working copy", "address": layout.address}
+        file.write(json.dumps(values, indent=1).encode())
+
+
+def _has_files(layout: Layout) -> bool:
+    return next(layout.shards.glob("*.parquet"), None) is not None
+
+
+def _unknown(layout: Layout, known: set[str], last: int) -> list[Path]:
+    """Files that the catalogue does not know, and what a fetch that was killed left."""
+    unknown = [path for path in layout.shards.iterdir() if path.name not in known]
+    for path in layout.journal.iterdir():
+        number = _NUMBER.match(path.name)
+        if path.name.endswith(UNFINISHED) or (number and int(number[1]) > last):
+            unknown.append(path)
+    return unknown
+
+
+def _drop(unknown: Sequence[Path], listed: set[str]) -> None:
+    for path in unknown:
+        if f"{path.parent.name}/{path.name}" not in listed and path.is_file():
+            path.unlink()
+
+
+def _fetch_all(layout: Layout, published: Published, files: Sequence[PublishedFile]) -> None:
+    """Fetch what is not here as it was committed."""
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        waiting = [threads.submit(_fetch, layout, published, file) for file in files]
+        try:
+            for one in waiting:
+                one.result()
+        finally:
+            threads.shutdown(cancel_futures=True)
+
+
+def _fetch(layout: Layout, published: Published, file: PublishedFile) -> None:
+    if _is_here(layout, file):
+        return
+    with replacing(layout.root / file.place) as copy:
+        digest = published.bucket.fetch(file.name, file.size_bytes, copy)
+        if digest != file.sha256:
+            raise CollectionDamaged(
+                f"{layout.told}/{file.name} is not what was committed",
+                "Put a sound copy of that object in its place.",
+            )
+
+
+def _is_here(layout: Layout, file: PublishedFile) -> bool:
+    """Whether a file lies in the working copy as it was committed."""
+    try:
+        with (layout.root / file.place).open("rb") as content:
+            return hashlib.file_digest(content, "sha256").hexdigest() == file.sha256
+    except FileNotFoundError:
+        return False
+
+
+def _check_reached(layout: Layout, engine: Engine, record: Record) -> None:
+    """See to it that the catalogue counts commits as the bucket does: removals go by these."""
+    with engine.begin() as connection:
+        last = changes.last_commit(connection)
+    if last != record.commit:
+        raise CollectionDamaged(
+            f"the working copy in {layout.root} is at commit {last}, and {layout.told} at "
+            f"{record.commit}",
+            "Delete that folder: it is fetched anew.",
+        )
