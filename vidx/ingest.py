@@ -369,7 +369,7 @@ class Ingest:
             video_seconds=self.video_seconds,
             busy=self.busy,
             seconds=time.monotonic() - self.started,
-            collection=str(self.writer.layout.root),
+            collection=self.writer.layout.told,
             commit=self.commit_number or None,
             removal=self.removal,
             num_values=self.num_values,

@@ -360,7 +360,7 @@ class EmbedReport:
             there, and were not moved; 0 with a `limit`.
         num_clips: Clips that were embedded in this run.
         seconds: Wall-clock time of the run.
-        collection: The collection's folder.
+        collection: The collection's folder, or its address in a bucket.
         commit: The last commit of the run; None where nothing was to be changed.
         removal: The commit that took out what was gone, for `restore`; None without `prune`, and
             where there was no location among it.
