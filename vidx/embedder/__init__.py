@@ -5,6 +5,6 @@ Nothing heavy is imported with this package: torch comes with `encoder`, av with
 
 import os
 
-# While a thread of the model waits for the others, decoding may have its core: waiting busily, which
-# is what OpenMP does if not told, costs 15% of the clips a second. Read once, as torch is loaded.
+# While a thread of the model waits for the others, decoding may have its core: waiting busily, as
+# OpenMP does if not told, costs 15% of the clips a second. It is read once, as torch is loaded.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
