@@ -123,7 +123,7 @@ def test_another_collection_is_looked_through(tmp_path: Path) -> None:
     assert sum(match == "exact" for match in found.values()) == 9
     assert {(row["split"], row["other_split"]) for row in rows} == {("this", "other")}
     part = collection.where("path like '%v003%'")
-    [row, exact] = part.leakage(other=other, threshold=0.999).to_pylist()
+    [exact, row] = part.leakage(other=other, threshold=0.999).to_pylist()
     assert exact["other_path"] == path_of("v003")
     assert (row["num_clips"], row["other_num_clips"], row["share"]) == (4, 4, 1)
     assert row["other_share"] == pytest.approx((4 + 4) / 40)  # that copy, and its own v003

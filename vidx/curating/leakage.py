@@ -110,14 +110,19 @@ def _of_one_content(one: Side, other: Side) -> Pairs:
 
 
 def _told(one: Side, other: Side, found: Pairs, names: list[str]) -> pa.Table:
-    """A row a pair of videos, the closest pair of their clips; the most similar first."""
+    """A row a pair of videos, the closest pair of their clips; the most similar first.
+
+    Where clips are as similar as can be, those of the same content come before others.
+    """
+    found = Pairs(found.firsts, found.seconds, np.minimum(found.scores, np.float32(1)))  # rounding
     units, others = one.units(), other.units()
     keys = units[found.firsts] * (others.max(initial=0) + 1) + others[found.seconds]
     order = np.lexsort((found.seconds, found.firsts, -found.scores, keys))
     _, first, which = np.unique(keys[order], return_index=True, return_inverse=True)
     best, which = order[first], which.ravel()
     counts = [_distinct(which, side[order]) for side in (found.firsts, found.seconds)]
-    ranked = np.lexsort((best, -found.scores[best]))
+    differ = one.contents[found.firsts[best]] != other.contents[found.seconds[best]]
+    ranked = np.lexsort((best, differ, -found.scores[best]))
     best = best[ranked]
     mine, theirs = found.firsts[best], found.seconds[best]
     pairs = one.splits[mine], other.splits[theirs]
