@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -178,21 +178,16 @@ class Collection(Questions, Teaching, Measuring):
             CollectionLocked: Another process is writing.
             ModelNotFound, CheckpointError, DeviceError: As their names say.
         """
-        from vidx.embedder.here import Here
         from vidx.encoder_choice import EncoderChoice, check_same_space
-        from vidx.ingest import Embedder, Ingest
+        from vidx.engines import check_engine, engine_of
+        from vidx.ingest import Ingest
         from vidx.video_files import video_files
         from vidx.views import extend_index
 
         asked = options or EmbedOptions()
         files = video_files(_as_list(paths), asked, self._metadata_columns)
-        choice = EncoderChoice(asked.model, asked.device, asked.dtype, asked.num_frames, asked.fps)
-        if asked.engine == "ray":
-            from vidx.distributed.cluster import check
-            from vidx.distributed.embedding import on_cluster
-
-            check(asked.address)
-            choice = choice.not_to_compute()
+        check_engine(asked)
+        choice = EncoderChoice.of(asked)
 
         def load(space: Space | None) -> Encoder:  # torch comes only when there is need of it
             return self._encoder(choice.on_every_device(), space)
@@ -211,14 +206,8 @@ class Collection(Questions, Teaching, Measuring):
                         extend_index(catalogue)
 
             ingest = Ingest(writer, asked, extend, progress)
-
-            def start() -> AbstractContextManager[Embedder]:
-                encoder = load(writer.manifest.space)
-                if asked.engine == "ray":
-                    return on_cluster(encoder, asked, files.paths)
-                return nullcontext(Here(encoder, asked))
-
-            report = ingest.run(files, start)
+            space = writer.manifest.space
+            report = ingest.run(files, lambda: engine_of(load(space), asked, files.paths))
             with writer.indexing() as ours:
                 if ours:
                     self._tend_index(ingest.tell_index)
@@ -294,7 +283,7 @@ class Collection(Questions, Teaching, Measuring):
         files = video_files(_as_list(paths), asked, self._metadata_columns)
         findings = self._findings(files, asked)
         space = self._manifest().space if self._layout.exists() else None
-        choice = EncoderChoice(asked.model, asked.device, asked.dtype, asked.num_frames, asked.fps)
+        choice = EncoderChoice.of(asked)
         return estimate(
             findings,
             asked,

@@ -14,6 +14,7 @@ from vidx.records import Space
 
 if TYPE_CHECKING:
     from vidx.embedder.encoder import Encoder
+    from vidx.options import EmbedOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,13 @@ class EncoderChoice:
     num_frames: int | None = None
     fps: float | None = None
 
+    @classmethod
+    def of(cls, options: EmbedOptions) -> EncoderChoice:
+        """What options say; where others compute, the model is only to be known here."""
+        computes = options.engine == "local"
+        device, dtype = (options.device, options.dtype) if computes else ("cpu", "float32")
+        return cls(options.model, device, dtype, options.num_frames, options.fps)
+
     def names_a_space(self) -> bool:
         """Whether the caller said anything that decides the values of vectors."""
         return (self.model, self.num_frames, self.fps) != (None, None, None)
@@ -47,10 +55,6 @@ class EncoderChoice:
         from vidx.embedder.inference.devices import every_device
 
         return replace(self, device=every_device(self.device))
-
-    def not_to_compute(self) -> EncoderChoice:
-        """The choice for who only needs to know the model, whatever devices there are."""
-        return replace(self, device="cpu", dtype="float32")
 
     def load(self, space: Space | None, collection: str) -> Encoder:
         """Load the encoder and see to it that its vectors fit the collection's.

@@ -134,6 +134,23 @@ def test_an_unreachable_cluster_is_told_at_once(monkeypatch: pytest.MonkeyPatch)
                 raise AssertionError
 
 
+def test_a_run_that_no_cluster_takes_leaves_no_collection(
+    tmp_path: Path, make_video: Callable[..., Path]
+) -> None:
+    pytest.importorskip("ray", reason="Ray is not installed")
+    video = make_video(tmp_path / "one.mp4")
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        named = f"127.0.0.1:{nobody.getsockname()[1]}"
+        options = vidx.EmbedOptions(model="builtin:tiny", engine="ray", address=named)
+        with (
+            vidx.open(tmp_path / "collection", create=True) as collection,
+            pytest.raises(VidxError, match="no cluster answers"),
+        ):
+            collection.embed(video, options)
+    assert not (tmp_path / "collection").exists()
+
+
 def test_a_node_without_vidx_can_tell_what_it_sees(tmp_path: Path) -> None:
     ray = pytest.importorskip("ray", reason="Ray is not installed")
     (tmp_path / "look").write_bytes(ray.cloudpickle.dumps(probing.looker()))

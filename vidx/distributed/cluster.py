@@ -50,19 +50,21 @@ class Node:
 
 
 def check(address: str | None) -> None:
-    """See that Ray is installed, and that an address is one, before anything is begun.
+    """See that Ray is installed, and that a cluster answers, before anything is begun.
 
     Raises:
-        UsageError: It is none.
-        VidxError: Ray is not installed.
+        UsageError: The address is none.
+        VidxError: Ray is not installed, or no cluster answers.
     """
-    if address is not None:
-        parse(address)
+    named = _named(address)
+    head = None if named == AUTO else parse(named)
     if find_spec("ray") is None:
         raise VidxError(
             "embedding on a cluster takes Ray, which this Python lacks",
             "Install it with: pip install 'vidx[ray]'",
         )
+    if head:
+        reach(head)
 
 
 @contextmanager
@@ -82,7 +84,7 @@ def connected(address: str | None) -> Iterator[None]:
     if ray.is_initialized():  # by the program that we are called by
         yield
         return
-    named = address or os.environ.get("RAY_ADDRESS", AUTO)
+    named = _named(address)
     if named != AUTO:
         reach(parse(named))
     with _keeping_quiet():
@@ -114,6 +116,10 @@ def nodes() -> list[Node]:
     told: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
     living = [Node.of(one) for one in told if one["Alive"]]
     return [node for node in living if node.num_cpus]
+
+
+def _named(address: str | None) -> str:
+    return address or os.environ.get("RAY_ADDRESS", AUTO)
 
 
 def _refused(named: str, error: Exception) -> VidxError:

@@ -1,0 +1,49 @@
+"""What embeds the videos of a run: this machine, or the nodes of a cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING
+
+from vidx.options import EmbedOptions
+
+if TYPE_CHECKING:
+    from vidx.distributed.embedding import OnCluster
+    from vidx.embedder.encoder import Encoder
+    from vidx.embedder.here import Here
+
+
+def check_engine(options: EmbedOptions) -> None:
+    """See that what was asked for is there, before anything is begun.
+
+    Raises:
+        UsageError: The address of a cluster is none.
+        VidxError: Ray is not installed, or no cluster answers.
+    """
+    if options.engine == "ray":
+        from vidx.distributed.cluster import check
+
+        check(options.address)
+
+
+def engine_of(
+    encoder: Encoder, options: EmbedOptions, paths: Sequence[str]
+) -> AbstractContextManager[Here | OnCluster]:
+    """Begin with what embeds.
+
+    Args:
+        encoder: With what.
+        options: Where and how.
+        paths: Files, of which each node of a cluster must see some, and URLs.
+
+    Raises:
+        VidxError: A cluster cannot do the work.
+    """
+    if options.engine == "ray":
+        from vidx.distributed.embedding import on_cluster
+
+        return on_cluster(encoder, options, paths)
+    from vidx.embedder.here import Here
+
+    return nullcontext(Here(encoder, options))
