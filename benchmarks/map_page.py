@@ -15,18 +15,20 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from command import circumstances
 from drawn_collections import fill, labelled
 from drawn_vectors import CLIPS_A_VIDEO, blocks
-from playwright.sync_api import Page, sync_playwright
 from serve import Service
 
 import vidx
 from vidx.curating.points import Points
 from vidx.service.answering import points_told
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 WIDTH, HEIGHT = 1280, 800
 PATIENCE_MILLISECONDS = 180_000
@@ -87,6 +89,8 @@ def panned(page: Page, seconds: float) -> Result:
 
 def measured(folder: Path, points: int, seconds: float) -> Result:
     """All of it, in a browser and with a server that end with it."""
+    from playwright.sync_api import sync_playwright  # of the extra `browser`
+
     path = os.environ.get("VIDX_TEST_CHROMIUM") or shutil.which("chromium")
     if path is None:
         raise SystemExit("no chromium: install it, or set VIDX_TEST_CHROMIUM to its path")
