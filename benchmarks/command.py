@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import torch
+import vidx.embedder  # noqa: F401 - before torch: it says how its threads wait, as for users
 
 PACKAGES = ("vidx", "torch", "transformers", "av", "numpy")
 
@@ -71,6 +71,8 @@ def versions() -> dict[str, str]:
 
 def machine() -> Result:
     """The processor, its cores, and the GPUs."""
+    import torch
+
     found: Result = {"processor": processor(), "cores": cores()}
     if torch.cuda.is_available():
         found["gpus"] = [
