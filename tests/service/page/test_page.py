@@ -141,8 +141,10 @@ def test_answers_are_clips_videos_or_segments(opened: Callable[..., Page]) -> No
         "(many) => document.querySelectorAll('.card').length === many", arg=len(NAMES)
     )
     assert sorted(cards(page)) == sorted(f"{name}.mp4" for name in NAMES)
+    videos = page.wait_for_selector(".grid")
     page.get_by_text("Segments").click()
-    page.wait_for_function("() => location.hash.includes('segment')")
+    videos.wait_for_element_state("hidden")  # what comes now answers the new question
+    assert "by=segment" in page.url
     assert scores(page)
 
 
