@@ -106,6 +106,20 @@ class Cluster:
             self.nodes[-1].wait()
         return self.nodes[before:]
 
+    @contextmanager
+    def another_version(self, package: str, version: str, folder: Path) -> Iterator[Node]:
+        """A node more, for a while, that says to have this version of a package."""
+        info = folder / f"{package.replace('-', '_')}-{version}.dist-info"
+        info.mkdir(parents=True)
+        said = f"Metadata-Version: 2.1\nName: {package}\nVersion: {version}\n"
+        (info / "METADATA").write_text(said)
+        path = os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])
+        [node] = self.add(1, PYTHONPATH=path)
+        try:
+            yield node
+        finally:
+            node.kill()
+
     def living(self) -> list[Node]:
         """The nodes that nobody has killed."""
         return [node for node in self.nodes if node.is_alive()]

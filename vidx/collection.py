@@ -19,7 +19,7 @@ from vidx.errors import (
     VidxError,
 )
 from vidx.measuring import Measuring
-from vidx.options import EmbedOptions, IndexOptions, SearchOptions
+from vidx.options import EmbedOptions, Engine, IndexOptions, SearchOptions
 from vidx.questions import Questions
 from vidx.stages import stage
 from vidx.store import layout as layouts
@@ -179,14 +179,14 @@ class Collection(Questions, Teaching, Measuring):
             ModelNotFound, CheckpointError, DeviceError: As their names say.
         """
         from vidx.encoder_choice import EncoderChoice, check_same_space
-        from vidx.engines import check_engine, engine_of
+        from vidx.engines import engine_of, see_engine
         from vidx.ingest import Ingest
         from vidx.video_files import video_files
         from vidx.views import extend_index
 
         asked = options or EmbedOptions()
         files = video_files(_as_list(paths), asked, self._metadata_columns)
-        check_engine(asked)
+        see_engine(asked.engine, asked.address)
         choice = EncoderChoice.of(asked)
 
         def load(space: Space | None) -> Encoder:  # torch comes only when there is need of it
@@ -1009,6 +1009,8 @@ class Collection(Questions, Teaching, Measuring):
         self,
         options: IndexOptions | None = None,
         *,
+        engine: Engine = "local",
+        address: str | None = None,
         progress: Callable[[IndexProgress], None] | None = None,
     ) -> IndexReport:
         """Make the index that finds as often as asked, from scratch; searches go on meanwhile.
@@ -1018,6 +1020,9 @@ class Collection(Questions, Teaching, Measuring):
         Args:
             options: What kind, how well it is to find, and in how much memory. None: by the number
                 of clips, 0.95.
+            engine: `local` makes it on this machine, `ray` has each node of a Ray cluster make some
+                of its parts, see `docs/cluster.md`.
+            address: As for `EmbedOptions`.
             progress: Called with an `IndexProgress` at each step.
 
         Returns:
@@ -1026,12 +1031,15 @@ class Collection(Questions, Teaching, Measuring):
         Raises:
             UsageError: What is asked cannot be had, with the numbers.
             CollectionLocked: Another process is writing.
+            VidxError: A cluster cannot be reached or do the work; the index is as before.
         """
+        from vidx.engines import builder_of, see_engine
         from vidx.indexing import make_index
 
-        with self._writer(None):
+        see_engine(engine, address)
+        with self._writer(None), builder_of(engine, address) as build:
             asked = options or IndexOptions()
-            return make_index(self._catalogue(), asked, progress or (lambda _step: None))
+            return make_index(self._catalogue(), asked, build, progress or (lambda _step: None))
 
     def push_index(
         self, address: str, *, progress: Callable[[PushProgress], None] | None = None

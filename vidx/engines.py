@@ -1,4 +1,4 @@
-"""What embeds the videos of a run: this machine, or the nodes of a cluster."""
+"""Who does the work of a run: this machine, or the nodes of a cluster."""
 
 from __future__ import annotations
 
@@ -6,25 +6,27 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
-from vidx.options import EmbedOptions
+from vidx.options import EmbedOptions, Engine, check_engine
 
 if TYPE_CHECKING:
     from vidx.distributed.embedding import OnCluster
     from vidx.embedder.encoder import Encoder
     from vidx.embedder.here import Here
+    from vidx.index.parts import BuildParts
 
 
-def check_engine(options: EmbedOptions) -> None:
+def see_engine(engine: Engine, address: str | None) -> None:
     """See that what was asked for is there, before anything is begun.
 
     Raises:
-        UsageError: The address of a cluster is none.
+        UsageError: There is no such engine, or the address of a cluster is none.
         VidxError: Ray is not installed, or no cluster answers.
     """
-    if options.engine == "ray":
+    check_engine(engine, address=address)
+    if engine == "ray":
         from vidx.distributed.cluster import check
 
-        check(options.address)
+        check(address)
 
 
 def engine_of(
@@ -47,3 +49,18 @@ def engine_of(
     from vidx.embedder.here import Here
 
     return nullcontext(Here(encoder, options))
+
+
+def builder_of(engine: Engine, address: str | None) -> AbstractContextManager[BuildParts]:
+    """Begin with what makes the codes of an index.
+
+    Raises:
+        VidxError: A cluster cannot do the work.
+    """
+    if engine == "ray":
+        from vidx.distributed.indexing import on_cluster
+
+        return on_cluster(address)
+    from vidx.index.parts import build_parts
+
+    return nullcontext(build_parts)

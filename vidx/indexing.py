@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from vidx.errors import VidxError
 from vidx.index import Index
+from vidx.index.parts import BuildParts
 from vidx.options import IndexOptions
 from vidx.records import IndexProgress, IndexReport
 from vidx.stages import logger
@@ -15,16 +16,20 @@ from vidx.views import View, open_index
 
 
 def make_index(
-    catalogue: Catalogue, asked: IndexOptions, progress: Callable[[IndexProgress], None]
+    catalogue: Catalogue,
+    asked: IndexOptions,
+    build: BuildParts,
+    progress: Callable[[IndexProgress], None],
 ) -> IndexReport:
     """Make what finds candidates from scratch, of an index that is up to date. Writers alone do.
 
     Raises:
         UsageError: Codes are insisted on, and cannot be had.
-        VidxError: The disk is full or the folder cannot be written; the index is as before.
+        VidxError: The disk is full or the folder cannot be written, or what `build` tells; the
+            index is as before.
     """
     index = open_index(catalogue)
-    index.make_codes(asked, progress)
+    index.make_codes(asked, progress, build)
     made = open_index(catalogue)
     return replace(made.timed_report("similar"), copy=made.timed_report("copy"))
 

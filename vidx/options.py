@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from vidx.selection import Selection
 
 
+Engine = Literal["local", "ray"]
+
 MAX_WORKERS = 16  # where none are asked for
 
 
@@ -90,7 +92,7 @@ class EmbedOptions:
     retry_failed: bool = False
     any_ending: bool = False
     previews: bool = False
-    engine: Literal["local", "ray"] = "local"
+    engine: Engine = "local"
     address: str | None = None
     workers_per_node: int | None = None
     prune: bool = False
@@ -107,7 +109,12 @@ class EmbedOptions:
         _check(1, num_frames=self.num_frames, batch_size=self.batch_size, limit=self.limit)
         _check(0, workers=self.workers)
         _check(1, workers_per_node=self.workers_per_node)
-        self._check_engine()
+        check_engine(self.engine, address=self.address, workers_per_node=self.workers_per_node)
+        if self.engine == "ray" and self.workers is not None:
+            raise UsageError(
+                f"workers={self.workers} with engine='ray': a cluster takes workers_per_node.",
+                "Say how many decoding processes each node has.",
+            )
         _check_positive(fps=self.fps, stride_seconds=self.stride_seconds)
         if self.prune and self.limit is not None:
             raise UsageError(
@@ -115,21 +122,6 @@ class EmbedOptions:
                 "which are gone.",
                 "Leave out one of the two.",
             )
-
-    def _check_engine(self) -> None:
-        if self.engine not in ("local", "ray"):
-            raise UsageError(f"engine={self.engine!r}: it is 'local' or 'ray'.")
-        if self.engine == "ray" and self.workers is not None:
-            raise UsageError(
-                f"workers={self.workers} with engine='ray': a cluster takes workers_per_node.",
-                "Say how many decoding processes each node has.",
-            )
-        for name in ("address", "workers_per_node"):
-            if self.engine == "local" and (value := getattr(self, name)) is not None:
-                raise UsageError(
-                    f"{name}={value!r} without engine='ray': this machine embeds alone.",
-                    "Add --engine ray, or leave it out.",
-                )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -246,6 +238,22 @@ def check_limit(limit: int | None) -> None:
         UsageError: It has not.
     """
     _check(1, limit=limit)
+
+
+def check_engine(engine: str, **of_cluster: object) -> None:
+    """See that an engine is one, and that nothing is said of a cluster where there is none.
+
+    Raises:
+        UsageError: It is not so.
+    """
+    if engine not in ("local", "ray"):
+        raise UsageError(f"engine={engine!r}: it is 'local' or 'ray'.")
+    for name, value in of_cluster.items():
+        if engine == "local" and value is not None:
+            raise UsageError(
+                f"{name}={value!r} without engine='ray': this machine works alone.",
+                "Add --engine ray, or leave it out.",
+            )
 
 
 def _check(least: int, **values: float | None) -> None:

@@ -330,18 +330,13 @@ def test_videos_at_urls_are_fetched_by_the_nodes(
 def test_a_node_with_another_version_is_refused(
     package: str, tmp_path: Path, videos: Path, options: vidx.EmbedOptions, cluster: Cluster
 ) -> None:
-    info = tmp_path / f"path/{package}-0.0.7.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 0.0.7\n")
-    path = os.pathsep.join([str(info.parent), os.environ.get("PYTHONPATH", "")])
-    [node] = cluster.add(1, PYTHONPATH=path)
-    try:
-        with vidx.open(tmp_path / "collection", create=True) as collection:
-            with pytest.raises(VidxError, match=f"has {package} 0.0.7, this machine has") as told:
-                collection.embed(videos, options)
-            assert collection.info().num_videos == 0
-    finally:
-        node.kill()
+    with (
+        cluster.another_version(package, "0.0.7", tmp_path / "path"),
+        vidx.open(tmp_path / "collection", create=True) as collection,
+    ):
+        with pytest.raises(VidxError, match=f"has {package} 0.0.7, this machine has") as told:
+            collection.embed(videos, options)
+        assert collection.info().num_videos == 0
     assert told.value.exit_code == 4
     assert "node 127.0.0.2" in told.value.problem
 

@@ -54,7 +54,7 @@ def test_the_page_takes_a_reader_to_a_cluster(
         page = page.replace(machine, HOST)
     commands = [line[2:] for block in BLOCK.findall(page) for line in block.splitlines()]
     assert commands.pop(0) == "pip install 'vidx[ray]'"
-    assert [line.split()[0] for line in commands] == ["ray", "ray", "ray", "vidx", "vidx"]
+    assert [line.split()[0] for line in commands] == ["ray", "ray", "ray", "vidx", "vidx", "vidx"]
     printed = [run(command, tmp_path) for command in commands]
     assert "6 files: 6 embedded" in printed[3]
     assert re.search(r"videos\s+6\b", printed[4])

@@ -156,12 +156,15 @@ def test_a_node_without_vidx_can_tell_what_it_sees(tmp_path: Path) -> None:
     (tmp_path / "look").write_bytes(ray.cloudpickle.dumps(probing.looker()))
     script = (
         "import pickle, sys; sys.modules['vidx'] = None\n"
-        "print(pickle.load(open(sys.argv[1], 'rb'))([sys.argv[1], '/no/such/file']))"
+        "look = pickle.load(open(sys.argv[1], 'rb'))\n"
+        "print(look(['numpy', 'no-such'], [sys.argv[1], '/no/such/file']))"
     )
     command = [sys.executable, "-c", script, str(tmp_path / "look")]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     versions, files = ast.literal_eval(done.stdout)
     assert versions["Python"] == platform.python_version()
+    assert versions["numpy"] == np.__version__
+    assert versions["no-such"] is None
     assert files["/no/such/file"] == "No such file or directory"
     assert files[str(tmp_path / "look")][0] == (tmp_path / "look").stat().st_size
 

@@ -159,14 +159,14 @@ def test_a_full_disk_leaves_the_index_of_before_and_no_part(
 ) -> None:
     before = make(tmp_path, 1000).header
     files = set(tmp_path.iterdir())
-    write = indexes.building.build_part
+    write = parts.build_part
 
     def full(folder: Path, *rest: object) -> object:
         if len(set(tmp_path.iterdir()) - files) == 2:
             raise OSError(errno.ENOSPC, "No space left on device")
         return write(folder, *rest)
 
-    monkeypatch.setattr(indexes.building, "build_part", full)
+    monkeypatch.setattr(parts, "build_part", full)
     with pytest.raises(VidxError, match="No space left"):
         Index(tmp_path, "u", DIM).make_codes(PARTED, lambda _step: None)
     assert set(tmp_path.iterdir()) == files

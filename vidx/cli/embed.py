@@ -22,6 +22,7 @@ from vidx.cli.options import (
     any_option,
     batch_size_option,
     collection_option,
+    engine_options,
     json_option,
     limit_option,
     model_options,
@@ -76,19 +77,7 @@ if TYPE_CHECKING:
 @limit_option("Look only at the first N files, in sorted order.")
 @any_option
 @previews_option
-@click.option(
-    "--engine",
-    type=click.Choice(["local", "ray"]),
-    default="local",
-    help="local: this machine embeds. ray: the nodes of a Ray cluster embed, this machine commits; "
-    "see docs/cluster.md. Default: local.",
-)
-@click.option(
-    "--address",
-    metavar="HOST:PORT",
-    help="With --engine ray: the cluster's head node. Default: RAY_ADDRESS, else the cluster that "
-    "this machine is a node of.",
-)
+@engine_options("this machine embeds", "the nodes of a Ray cluster embed, this machine commits")
 @click.option(
     "--workers-per-node",
     metavar="N",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from vidx.cli.options import collection_option, json_option, quiet_option
+from vidx.cli.options import collection_option, engine_options, json_option, quiet_option
 from vidx.cli.progress import showing_index, showing_push
 from vidx.cli.render import print_json, print_table
 from vidx.collection import open_collection
@@ -17,6 +17,7 @@ from vidx.options import IndexOptions
 from vidx.words import count
 
 if TYPE_CHECKING:
+    from vidx.options import Engine
     from vidx.records import IndexReport
 
 SIZES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
@@ -66,8 +67,12 @@ class Size(click.ParamType[int]):
     "num_parts",
     metavar="N",
     type=click.IntRange(1),
-    help="Divide the index into so many files, made one after the other and searched side by side. "
-    "By itself it is divided where a file would have more than 2 GiB.",
+    help="Divide the index into so many files, made one after the other (with --engine ray, one on "
+    "each node at a time) and searched side by side. By itself it is divided where a file would "
+    "have more than 2 GiB.",
+)
+@engine_options(
+    "this machine makes the index", "the nodes of a Ray cluster make its parts, see --parts"
 )
 @click.option("--check", is_flag=True, help="Change nothing: search, and compare with the truth.")
 @json_option
@@ -78,6 +83,8 @@ def index(
     /,
     collection: str | None,
     check: bool,
+    engine: Engine,
+    address: str | None,
     as_json: bool,
     quiet: bool,
     **options: Any,
@@ -94,13 +101,14 @@ def index(
         return
     opened = open_collection(collection)
     asked = IndexOptions(**options)
-    if check and any(source(name) is ParameterSource.COMMANDLINE for name in options):
+    wishes = (*options, "engine", "address")
+    if check and any(source(name) is ParameterSource.COMMANDLINE for name in wishes):
         raise click.UsageError("--check looks at the index there is, and takes no wishes.")
     if check:
         report = opened.check_index()
     else:
         with showing_index(quiet=quiet or as_json) as progress:
-            report = opened.index(asked, progress=progress)
+            report = opened.index(asked, engine=engine, address=address, progress=progress)
     if as_json:
         print_json(asdict(report))
     elif not quiet:

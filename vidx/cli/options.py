@@ -88,6 +88,26 @@ def workers_option(command: Command) -> Command:
     )(command)
 
 
+def engine_options(local: str, ray: str) -> Callable[[Command], Command]:
+    """Who works, of which is said what each does."""
+
+    def decorate(command: Command) -> Command:
+        command = click.option(
+            "--address",
+            metavar="HOST:PORT",
+            help="With --engine ray: the cluster's head node. Default: RAY_ADDRESS, else the "
+            "cluster that this machine is a node of.",
+        )(command)
+        return click.option(
+            "--engine",
+            type=click.Choice(["local", "ray"]),
+            default="local",
+            help=f"local: {local}. ray: {ray}; see docs/cluster.md. Default: local.",
+        )(command)
+
+    return decorate
+
+
 def limit_option(what: str) -> Callable[[Command], Command]:
     """Not all of it."""
     return click.option("--limit", metavar="N", type=click.IntRange(min=1), help=what)

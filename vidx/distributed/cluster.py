@@ -60,7 +60,7 @@ def check(address: str | None) -> None:
     head = None if named == AUTO else parse(named)
     if find_spec("ray") is None:
         raise VidxError(
-            "embedding on a cluster takes Ray, which this Python lacks",
+            "work on a cluster takes Ray, which this Python lacks",
             "Install it with: pip install 'vidx[ray]'",
         )
     if head:
@@ -116,6 +116,23 @@ def nodes() -> list[Node]:
     told: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
     living = [Node.of(one) for one in told if one["Alive"]]
     return [node for node in living if node.num_cpus]
+
+
+def without_nodes() -> VidxError:
+    """That nobody is there to work."""
+    return VidxError(
+        "the cluster has no node with a core for us",
+        "See `ray status`, and start nodes with `ray start --address HOST:PORT`.",
+    )
+
+
+def without_work(problem: str) -> VidxError:
+    """That nobody has been able to work for long, of which the last problem is told."""
+    return VidxError(
+        f"no node of the cluster is ready for work: {problem}",
+        "What is committed is safe. See `ray status` whether nodes are there, with free cores and "
+        "GPUs, and give the same command again.",
+    )
 
 
 def _named(address: str | None) -> str:

@@ -9,8 +9,9 @@ from collections.abc import Generator, Iterator, Sequence
 from itertools import islice
 
 from vidx.distributed import cluster, probing
+from vidx.distributed.calls import Lost
 from vidx.distributed.errands import Errand
-from vidx.distributed.member import Lost, Member
+from vidx.distributed.member import Member
 from vidx.distributed.probing import Sight
 from vidx.distributed.worker import Files, Loaded, Orders
 from vidx.embedder.attempts import Result
@@ -21,6 +22,7 @@ from vidx.errors import VidxError
 LISTEN_SECONDS = 1.0
 MUSTER_SECONDS = 5.0  # from one look for nodes without a worker to the next
 START_SECONDS = 180.0  # that a worker may take to be ready before nobody waits for it
+PACKAGES = ("vidx", "torch", "av")  # that decide what vectors are like
 MOST_FAILURES = 3  # of a node's workers, with nothing done between, until it is left out
 
 logger = logging.getLogger("vidx")
@@ -48,7 +50,7 @@ class Crew:
         self.files = ray.put(files)
         self.orders = orders
         self.num_workers = num_workers
-        self.ours = probing.sight(paths)
+        self.ours = probing.sight(PACKAGES, paths)
         self.members: list[Member] = []
         self.loaded: set[Loaded] = set()
         self._has_begun = self._are_all_given = False
@@ -67,10 +69,7 @@ class Crew:
         """
         self._muster()
         if not self.members:
-            raise VidxError(
-                "the cluster has no node with a core for us",
-                "See `ray status`, and start nodes with `ray start --address HOST:PORT`.",
-            )
+            raise cluster.without_nodes()
         until = time.monotonic() + START_SECONDS
         while not (ready := self._ready()) or len(ready) < len(self.members):
             if ready and time.monotonic() > until:
@@ -110,11 +109,7 @@ class Crew:
         if self._ready():
             self._last_ready = now
         elif now > self._last_ready + START_SECONDS:
-            raise VidxError(
-                f"no node of the cluster is ready for work: {self._last_problem}",
-                "What is committed is safe. See `ray status` whether nodes are there, with free "
-                "cores and GPUs, and give the same command again.",
-            )
+            raise cluster.without_work(self._last_problem)
 
     def _muster(self) -> None:
         """Start a worker on each node that has none."""
@@ -123,7 +118,7 @@ class Crew:
         for node in cluster.nodes():
             is_left_out = self._failures[node.id] >= MOST_FAILURES
             if node.id not in manned and not is_left_out and node.is_alive():
-                self.members.append(Member(node, list(self.ours.files)))
+                self.members.append(Member(node, self.ours))
 
     def _hand_out(self, errands: Iterator[Errand]) -> bool:
         """Give each worker what it has room for; whether there is anything to wait for."""

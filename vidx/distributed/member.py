@@ -6,18 +6,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
+from vidx.distributed.calls import answer, there
 from vidx.distributed.cluster import Node
 from vidx.distributed.errands import Errand
-from vidx.distributed.probing import Sight, looker
+from vidx.distributed.probing import Sight, look
 from vidx.distributed.worker import Loaded, Orders, Taken, Worker
 from vidx.embedder.attempts import Result
 from vidx.embedder.work import Work
-from vidx.errors import VidxError
 from vidx.records import EmbeddedVideo
-
-
-class Lost(Exception):
-    """Ray does not get on with a node, or with the worker there."""
 
 
 class Member:
@@ -25,7 +21,7 @@ class Member:
 
     Args:
         node: The node.
-        paths: Files that it is asked for first.
+        ours: What it is asked for first, as this machine has it.
 
     Attributes:
         awaited: What Ray calls the answer that is waited for.
@@ -35,9 +31,7 @@ class Member:
         work: How long its parts were at work, by its own account.
     """
 
-    def __init__(self, node: Node, paths: Sequence[str]) -> None:
-        import ray
-
+    def __init__(self, node: Node, ours: Sight) -> None:
         self.node = node
         self.loaded: Loaded | None = None
         self.errands: dict[int | str, Errand] = {}
@@ -45,14 +39,7 @@ class Member:
         self._worker: Any = None
         self._num_workers = self._num_given = self._num_begun = 0
         self.is_alone = False
-        # It takes no core, so that it need not wait for one.
-        look = ray.remote(looker()).options(num_cpus=0, max_retries=0, **self._there())
-        self.awaited: Any = look.remote(list(paths))
-
-    def _there(self) -> dict[str, Any]:
-        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-        return {"scheduling_strategy": NodeAffinitySchedulingStrategy(self.node.id, soft=False)}
+        self.awaited: Any = look(node, ours)
 
     def start(self, files: Any, orders: Orders, num_workers: int) -> None:
         """Start its worker, as soon as Ray has the cores and GPUs for it.
@@ -72,7 +59,7 @@ class Member:
                 num_gpus=self.node.num_gpus,
                 max_restarts=0,
                 max_concurrency=2,  # it is given videos while what is done is waited for
-                **self._there(),
+                **there(self.node),
             )
             .remote(files, orders, num_workers)
         )
@@ -85,19 +72,8 @@ class Member:
             VidxError: What the worker tells of.
             Lost: There is no answer.
         """
-        import ray
-        from ray.exceptions import RayError, RayTaskError
-
-        try:
-            answer = ray.get(self.awaited)
-        except RayTaskError as error:
-            cause = error.cause
-            if isinstance(cause, VidxError):
-                raise type(cause)(f"node {self.node.name}: {cause}") from error
-            raise Lost(f"{type(cause).__name__}: {_first_line(cause)}") from error
-        except RayError as error:
-            raise Lost(f"{type(error).__name__}: {_first_line(error)}") from error
-        return Sight(*answer) if isinstance(answer, tuple) else answer
+        found = answer(self.node, self.awaited)
+        return Sight(*found) if isinstance(found, tuple) else found
 
     def room(self) -> int:
         """How many videos it should be given, so that its decoders find one as they get free."""
@@ -139,7 +115,3 @@ class Member:
 
         with suppress(Exception):  # it may be gone
             ray.cancel(self.awaited, force=True) if self._worker is None else ray.kill(self._worker)
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().partition("\n")[0]

@@ -1,10 +1,11 @@
-"""Whether a node can take part: it has our versions, and sees the videos."""
+"""Whether a node can take part: it has our versions, and sees the files."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from vidx.distributed.calls import there
 from vidx.distributed.cluster import Node
 from vidx.embedder.probing import spread
 from vidx.errors import VidxError
@@ -24,17 +25,17 @@ class Sight(NamedTuple):
     files: dict[str, tuple[int, int] | str]
 
 
-def looker() -> Callable[[list[str]], tuple[Any, Any]]:
+def looker() -> Callable[[list[str], list[str]], tuple[Any, Any]]:
     """A function that gives what `Sight` holds; it takes no vidx where it runs."""
 
     # Ray sends a function of a function as it is written; of others it sends the name alone.
-    def look(paths: list[str]) -> tuple[Any, Any]:
+    def look(packages: list[str], paths: list[str]) -> tuple[Any, Any]:
         import os
         import platform
         from importlib import metadata
 
         versions: dict[str, str | None] = {"Python": platform.python_version()}
-        for package in ("vidx", "torch", "av"):  # what decides what vectors are like
+        for package in packages:
             try:
                 versions[package] = metadata.version(package)
             except metadata.PackageNotFoundError:
@@ -51,10 +52,22 @@ def looker() -> Callable[[list[str]], tuple[Any, Any]]:
     return look
 
 
-def sight(paths: Sequence[str]) -> Sight:
-    """What this machine sees of some of the files."""
-    versions, files = looker()(spread(list(paths), PROBED_FILES))
+def sight(packages: Sequence[str], paths: Sequence[str] = ()) -> Sight:
+    """What this machine has of some packages, and sees of some of the files."""
+    versions, files = looker()(list(packages), spread(list(paths), PROBED_FILES))
     return Sight(versions, {path: one for path, one in files.items() if not isinstance(one, str)})
+
+
+def look(node: Node, ours: Sight) -> Any:
+    """Ask a node for what this machine has and sees; what Ray calls the answer, fields of `Sight`.
+
+    It takes no core, so that it need not wait for one.
+    """
+    import ray
+
+    ask = ray.remote(looker()).options(num_cpus=0, max_retries=0, **there(node))
+    packages = [name for name in ours.versions if name != "Python"]
+    return ask.remote(packages, list(ours.files))
 
 
 def check(node: Node, found: Sight, ours: Sight) -> None:

@@ -22,7 +22,7 @@ from vidx.index.exact import merge, normalized, search_exact
 from vidx.index.files import Matrix, Parts
 from vidx.index.header import CodesFile, Measured
 from vidx.index.parted import Parted
-from vidx.index.parts import Progress, open_part
+from vidx.index.parts import BuildParts, Progress, build_parts, open_part
 from vidx.index.whitening import Whitening
 from vidx.options import IndexOptions
 from vidx.records import IndexReport, Likeness
@@ -246,19 +246,23 @@ class Index:
         """What the numbers of videos in the index on disk belong to; empty without one."""
         return self.header.numbering if self.header else ""
 
-    def make_codes(self, asked: IndexOptions, progress: Progress) -> None:
+    def make_codes(
+        self, asked: IndexOptions, progress: Progress, build: BuildParts = build_parts
+    ) -> None:
         """Make on disk what finds candidates, as asked; it holds for later codes too.
 
         Args:
             asked: What is wanted.
             progress: Called with an `IndexProgress` at each step.
+            build: What makes the files of codes; by itself this process does.
 
         Raises:
             UsageError: Codes are insisted on, and cannot be had.
-            VidxError: The disk is full or the folder cannot be written; the index is as before.
+            VidxError: The disk is full or the folder cannot be written, or what `build` tells; the
+                index is as before.
         """
         if self.header:
-            self.header = building.make(self.folder, self.header, asked, progress)
+            self.header = building.make(self.folder, self.header, asked, progress, build)
 
     def tend_codes(self, progress: Progress) -> None:
         """Make codes on disk where they pay and are missing, or are of far fewer clips.

@@ -14,9 +14,10 @@ from vidx.index.header import CodesFile, CodesOf, Header, Measured, Settings
 from vidx.index.parted import Parted
 from vidx.index.parts import (
     PART_BYTES,
+    BuildParts,
     Progress,
     blocks,
-    build_part,
+    build_parts,
     divided,
     next_names,
     open_part,
@@ -36,7 +37,9 @@ LATE_ROWS = 2000
 logger = logging.getLogger("vidx")
 
 
-def make(folder: Path, header: Header, asked: IndexOptions, progress: Progress) -> Header:
+def make(
+    folder: Path, header: Header, asked: IndexOptions, progress: Progress, build: BuildParts
+) -> Header:
     """Make the codes that are asked for from scratch; what is asked holds from then on.
 
     Args:
@@ -44,13 +47,15 @@ def make(folder: Path, header: Header, asked: IndexOptions, progress: Progress) 
         header: What is there.
         asked: What is wanted.
         progress: Called at each step.
+        build: What makes the parts.
 
     Returns:
         The new header, already on disk.
 
     Raises:
         UsageError: Codes are insisted on, and cannot be had.
-        VidxError: The disk is full or the folder cannot be written; the index is as before.
+        VidxError: The disk is full or the folder cannot be written, or what `build` tells; the
+            index is as before.
     """
     header = replace(header, asked=asked, codes={}, unreached={})
     problem = refusal(header)
@@ -59,13 +64,14 @@ def make(folder: Path, header: Header, asked: IndexOptions, progress: Progress) 
     if problem:
         logger.warning("%s, so every clip is compared.", problem)
     wanted = suits(header) and not problem
-    return _with_codes(folder, header, tuple(header.dims()) if wanted else (), progress)
+    return _with_codes(folder, header, tuple(header.dims()) if wanted else (), progress, build)
 
 
 def tend(folder: Path, header: Header, progress: Progress) -> Header:
     """Make codes from scratch where they pay and there are none, or far more clips than then.
 
-    Codes that have outgrown the memory allowed go. Arguments, result and errors as for `make`.
+    Codes that have outgrown the memory allowed go. Arguments, result and errors as for `make`, but
+    parts are made here.
     """
     if problem := refusal(header):
         if not header.codes:
@@ -161,7 +167,11 @@ def _grown(folder: Path, header: Header, likeness: Likeness) -> tuple[CodesFile,
 
 
 def _with_codes(
-    folder: Path, header: Header, likenesses: tuple[Likeness, ...], progress: Progress
+    folder: Path,
+    header: Header,
+    likenesses: tuple[Likeness, ...],
+    progress: Progress,
+    build: BuildParts = build_parts,
 ) -> Header:
     """Make codes of some likenesses from scratch, and then switch to all of them at once.
 
@@ -172,7 +182,7 @@ def _with_codes(
     made: dict[Likeness, CodesOf] = {}
     unreached: dict[Likeness, int] = {}
     for likeness in likenesses:
-        if codes := _make_codes(folder, header, likeness, progress):
+        if codes := _make_codes(folder, header, likeness, progress, build):
             made[likeness] = codes
         else:
             unreached[likeness] = header.rows
@@ -185,12 +195,12 @@ def _with_codes(
 
 
 def _make_codes(
-    folder: Path, header: Header, likeness: Likeness, progress: Progress
+    folder: Path, header: Header, likeness: Likeness, progress: Progress, build: BuildParts
 ) -> CodesOf | None:
     """Codes from scratch; None where they do not reach what is asked."""
     began = time.perf_counter()
     ranges = _ranges(header, header.dims()[likeness])
-    parts = _build_parts(folder, header, likeness, ranges, progress)
+    parts = _build_parts(folder, header, likeness, ranges, progress, build)
     try:
         found = _tune(folder, header, likeness, parts, progress)
     except UsageError:
@@ -211,27 +221,18 @@ def _build_parts(
     likeness: Likeness,
     ranges: list[range],
     progress: Progress = lambda _step: None,
+    build: BuildParts = build_parts,
 ) -> tuple[CodesFile, ...]:
-    """One part after the other; none stays where one cannot be written."""
-    made: list[CodesFile] = []
-    total = sum(map(len, ranges))
-
-    def tell(step: IndexProgress) -> None:
-        if step.stage == "adding":
-            done = sum(part.rows for part in made)
-            step = replace(step, done=done + step.done, total=total)
-        progress(step)
-
+    """A part of each range; none stays where one cannot be had."""
     with writing(folder):
         names = next_names(folder, likeness, len(ranges))
         try:
-            for rows, name in zip(ranges, names, strict=True):
-                made.append(build_part(folder, header, likeness, rows, name, tell))
-        except OSError:
-            for part in made:
-                (folder / part.file).unlink()
+            wanted = dict(zip(names, ranges, strict=True))
+            return tuple(build(folder, header, likeness, wanted, progress))
+        except BaseException:
+            for name in names:
+                (folder / name).unlink(missing_ok=True)
             raise
-    return tuple(made)
 
 
 def _tune(

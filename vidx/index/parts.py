@@ -6,7 +6,8 @@ needs memory for its own codes alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -22,6 +23,8 @@ from vidx.records import IndexProgress, Likeness
 PART_BYTES = 2 << 30  # the most that one part has, where it is not said how many there are to be
 
 Progress = Callable[[IndexProgress], None]
+# Makes parts, of which the names and rows are given; called as `build_parts` is.
+BuildParts = Callable[[Path, Header, Likeness, Mapping[str, range], Progress], list[CodesFile]]
 
 
 def divided(rows: range, dim: int, num_parts: int | None) -> list[range]:
@@ -48,6 +51,42 @@ def next_names(folder: Path, likeness: Likeness, count: int) -> list[str]:
     return [f"{likeness}-{first + one}.faiss" for one in range(count)]
 
 
+def build_parts(
+    folder: Path,
+    header: Header,
+    likeness: Likeness,
+    wanted: Mapping[str, range],
+    progress: Progress,
+) -> list[CodesFile]:
+    """Make the codes of some parts here, one after the other.
+
+    Args:
+        folder: The index's folder.
+        header: What is there.
+        likeness: Whose vectors.
+        wanted: The rows of each part, by the name of its file.
+        progress: Called at each step, with numbers of all these rows.
+
+    Returns:
+        What the header is to say of them, in their order.
+
+    Raises:
+        OSError: A file cannot be written; those before it are there.
+    """
+    made: list[CodesFile] = []
+    total = sum(map(len, wanted.values()))
+
+    def tell(step: IndexProgress) -> None:
+        if step.stage == "adding":
+            done = sum(part.rows for part in made)
+            step = replace(step, done=done + step.done, total=total)
+        progress(step)
+
+    for file, rows in wanted.items():
+        made.append(build_part(folder, header, likeness, rows, file, tell))
+    return made
+
+
 def build_part(
     folder: Path, header: Header, likeness: Likeness, rows: range, file: str, progress: Progress
 ) -> CodesFile:
@@ -69,13 +108,16 @@ def build_part(
     """
     vectors = rows_of(folder, header, likeness)[1][rows.start : rows.stop]
     progress(IndexProgress(likeness, "training", 0, 1))
-    num_lists = lists_for(len(rows))
-    count = min(len(rows), POINTS_A_LIST * num_lists)
-    some = np.sort(np.random.default_rng(0).permutation(len(rows))[:count])
-    codes = Codes.train(vectors[some], num_lists)
+    codes = Codes.train(vectors[learned_from(len(rows))], lists_for(len(rows)))
     progress(IndexProgress(likeness, "training", 1, 1))
     codes.add(_telling(blocks(vectors, 0), len(rows), likeness, progress))
     return write(folder / file, codes)
+
+
+def learned_from(count: int) -> NDArray[np.int64]:
+    """The rows of a part of so many that its lists are found with, ascending."""
+    wanted = min(count, POINTS_A_LIST * lists_for(count))
+    return np.sort(np.random.default_rng(0).permutation(count)[:wanted])
 
 
 def write(path: Path, codes: Codes) -> CodesFile:
