@@ -127,7 +127,7 @@ def _busy(**shares: object) -> Busy:
         ({"device": 0.9, "decoding": 0.85}, "device", "Further GPUs may help."),
         ({"device": 0.9, "decoding": 0.85, "is_on_cpu": True}, "cores", "85% busy and the model"),
         ({"transfer": 0.7, "device": 0.6}, "transfer", "hands over frames 70% of the time"),
-        ({"writing": 0.6}, "writing", "A faster disk may help."),
+        ({"writing": 0.6}, "writing", "A faster disk, database or bucket may help."),
         ({"decoding": 0.4, "device": 0.4}, None, "No part is the limit"),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import TYPE_CHECKING
 
 from vidx.options import EmbedOptions, Engine, check_engine
@@ -51,16 +52,12 @@ def engine_of(
     return nullcontext(Here(encoder, options))
 
 
-def builder_of(engine: Engine, address: str | None) -> AbstractContextManager[BuildParts]:
-    """Begin with what makes the codes of an index.
-
-    Raises:
-        VidxError: A cluster cannot do the work.
-    """
+def builder_of(engine: Engine, address: str | None) -> BuildParts:
+    """What makes the codes of an index."""
     if engine == "ray":
-        from vidx.distributed.indexing import on_cluster
+        from vidx.distributed import indexing
 
-        return on_cluster(address)
+        return partial(indexing.build_parts, address)
     from vidx.index.parts import build_parts
 
-    return nullcontext(build_parts)
+    return build_parts

@@ -81,7 +81,7 @@ class Busy:
                 return f"Transfer is the limit: {busy}, {idle}."
             case "writing":
                 busy = f"{self.writing:.0%} of the time goes into shards, catalogue and index"
-                return f"Writing is the limit: {busy}. A faster disk may help."
+                return f"Writing is the limit: {busy}. A faster disk, database or bucket may help."
             case None:
                 return "No part is the limit: the run was short, or waited for its files."
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from clusters import Cluster
+from clusters import Cluster, need_ray, running
 from made_collections import SPACE, commit, draw_video
 
 import vidx
@@ -46,7 +46,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def collection(filled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> vidx.Collection:
     """A copy, of which this machine makes no part."""
     monkeypatch.setattr(parts, "build_part", None)
-    monkeypatch.setattr(builder, "BLOCK_BYTES", 64 * 1024)  # as if there were more
+    monkeypatch.setattr(builder, "BLOCK_BYTES", 2048)  # so that a part takes seconds
     shutil.copytree(filled, tmp_path / "collection")
     return vidx.open(tmp_path / "collection")
 
@@ -70,12 +70,14 @@ def files_of(collection: vidx.Collection) -> dict[str, int]:
     return {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
 
 
-def once_adding(act: Callable[[], object]) -> Callable[[vidx.IndexProgress], None]:
+def once_adding(
+    act: Callable[[], object], likeness: str = "similar"
+) -> Callable[[vidx.IndexProgress], None]:
     """Act once, as soon as some clips have codes."""
     acted: list[object] = []
 
     def progress(step: vidx.IndexProgress) -> None:
-        if step.stage == "adding" and not acted:
+        if (step.stage, step.likeness) == ("adding", likeness) and not acted:
             acted.append(act())
 
     return progress
@@ -106,7 +108,7 @@ def test_the_part_of_a_node_that_dies_is_made_by_another(
     progress = once_adding(cluster.living()[0].kill)
     report = collection.index(IVF, engine="ray", address=cluster.address, progress=progress)
     assert report.parameters["num_parts"] == 6
-    assert "Lost node" in caplog.text
+    assert "No part came from node 127.0.0.2" in caplog.text
     assert len(nodes_of) > 12
     assert collection.check_index().recall_at_10 >= 0.88
     assert not collection.verify()
@@ -129,8 +131,19 @@ def test_an_index_that_loses_all_nodes_is_as_before(
     assert collection.check_index().kind == "exact"
 
 
+def test_an_index_that_loses_the_head_node_is_as_before(collection: vidx.Collection) -> None:
+    need_ray()
+    before = files_of(collection)
+    with running(2) as cluster:
+        progress = once_adding(cluster.kill_head)
+        with pytest.raises(VidxError, match=r"head node at .* is gone"):
+            collection.index(IVF, engine="ray", address=cluster.address, progress=progress)
+    assert files_of(collection) == before
+
+
+@pytest.mark.parametrize("likeness", ["similar", "copy"])
 def test_who_interrupts_finds_the_index_as_before(
-    collection: vidx.Collection, cluster: Cluster
+    collection: vidx.Collection, cluster: Cluster, likeness: str
 ) -> None:
     before = files_of(collection)
 
@@ -138,9 +151,8 @@ def test_who_interrupts_finds_the_index_as_before(
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        collection.index(
-            IVF, engine="ray", address=cluster.address, progress=once_adding(interrupt)
-        )
+        progress = once_adding(interrupt, likeness)
+        collection.index(IVF, engine="ray", address=cluster.address, progress=progress)
     assert files_of(collection) == before
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 import numpy as np
@@ -23,6 +26,7 @@ from vidx.index.parts import learned_from
 BLOCK_BYTES = 16 << 20  # of vectors, or of a file, that are sent at a time
 MOST_SENT = 3  # blocks of vectors that are on their way to a node
 START_SECONDS = 180.0  # that a node's cores are waited for, where something else has them
+LISTEN_SECONDS = 1.0
 
 
 @dataclass(slots=True)
@@ -66,14 +70,16 @@ class Builder:
         return self._codes.rows
 
     def finish(self) -> int:
-        """Make the file, and tell its size in bytes."""
-        self._file = self._codes.content()
-        del self._codes
-        return len(self._file)
+        """Write the file, which goes with this process, and tell its size in bytes."""
+        with NamedTemporaryFile(prefix="vidx-") as named:
+            self._codes.write(Path(named.name))
+            del self._codes
+            self._file = os.open(named.name, os.O_RDONLY)
+        return os.fstat(self._file).st_size
 
     def piece(self, start: int, stop: int) -> NDArray[np.uint8]:
         """Some bytes of the file."""
-        return self._file[start:stop]
+        return np.frombuffer(os.pread(self._file, stop - start, start), np.uint8)
 
 
 class Building:
@@ -87,64 +93,71 @@ class Building:
     def __init__(self, node: Node, part: Part) -> None:
         self.node = node
         self.part = part
-        self._guard = threading.Lock()
-        self._is_over = False
-        self._builder: Any = None
+        self._is_over = threading.Event()
 
     def run(self) -> None:
         """Make the file.
 
         Raises:
-            Lost: The node does not do it.
+            Lost: The node does not do it, or it was ended.
             OSError: The file cannot be written.
         """
+        import ray
+        from ray.exceptions import RayError
+
+        options = {"num_cpus": self.node.num_cpus, "max_restarts": 0, **there(self.node)}
+        builder: Any = ray.remote(Builder).options(**options).remote()
         try:
-            self._start()
-            self._fill()
-            self._write()
+            self._wait_for_cores(builder)
+            self._fill(builder)
+            self._write(builder)
+        except RayError as error:  # as where nothing can be sent
+            raise Lost(f"{type(error).__name__}: {error}") from error
         finally:
-            self.end()
+            with suppress(Exception):  # it may be gone
+                ray.kill(builder)
 
     def end(self) -> None:
-        """End it, whatever it is at."""
-        import ray
+        """End it soon, whatever it is at."""
+        self._is_over.set()
 
-        with self._guard:
-            self._is_over = True
-            if self._builder is not None:
-                with suppress(Exception):  # it may be gone
-                    ray.kill(self._builder)
-
-    def _start(self) -> None:
-        import ray
-
-        with self._guard:
-            if self._is_over:
-                raise Lost("it was ended before it began")
-            options = {"num_cpus": self.node.num_cpus, "max_restarts": 0, **there(self.node)}
-            self._builder = ray.remote(Builder).options(**options).remote()
-        awaited = self._builder.ready.remote()
-        if not ray.wait([awaited], timeout=START_SECONDS)[0]:
-            raise Lost("something else has its cores")
+    def _wait_for_cores(self, builder: Any) -> None:
+        awaited = builder.ready.remote()
+        until = time.monotonic() + START_SECONDS
+        while not self._is_answered(awaited):
+            if time.monotonic() > until:
+                raise Lost("something else has its cores")
         answer(self.node, awaited)
 
-    def _fill(self) -> None:
-        self.part.rows_done = 0
+    def _fill(self, builder: Any) -> None:
         vectors = self.part.vectors
         sample = vectors[learned_from(len(vectors))]
-        answer(self.node, self._builder.train.remote(sample, lists_for(len(vectors))))
+        self._answer(builder.train.remote(sample, lists_for(len(vectors))))
         sent: deque[Any] = deque()
         for block in self.part.blocks():
-            sent.append(self._builder.add.remote(block))
+            sent.append(builder.add.remote(block))
             if len(sent) == MOST_SENT:
-                self.part.rows_done = answer(self.node, sent.popleft())
+                self.part.rows_done = self._answer(sent.popleft())
         for awaited in sent:
-            self.part.rows_done = answer(self.node, awaited)
+            self.part.rows_done = self._answer(awaited)
 
-    def _write(self) -> None:
-        size = answer(self.node, self._builder.finish.remote())
+    def _write(self, builder: Any) -> None:
+        size = self._answer(builder.finish.remote())
         with self.part.path.open("wb") as file:
             for start in range(0, size, BLOCK_BYTES):
                 stop = min(start + BLOCK_BYTES, size)
-                file.write(answer(self.node, self._builder.piece.remote(start, stop)))
+                file.write(self._answer(builder.piece.remote(start, stop)))
         sync_file(self.part.path)
+
+    def _answer(self, awaited: Any) -> Any:
+        while not self._is_answered(awaited):
+            pass  # it waited
+        return answer(self.node, awaited)
+
+    def _is_answered(self, awaited: Any) -> bool:
+        """Whether there is an answer within a moment."""
+        import ray
+
+        if self._is_over.is_set():
+            raise Lost("it was ended")
+        return bool(ray.wait([awaited], timeout=LISTEN_SECONDS)[0])

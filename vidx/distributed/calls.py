@@ -19,12 +19,13 @@ def there(node: Node) -> dict[str, Any]:
     return {"scheduling_strategy": NodeAffinitySchedulingStrategy(node.id, soft=False)}
 
 
-def answer(node: Node, awaited: Any) -> Any:
+def answer(node: Node, awaited: Any, patience_seconds: float | None = None) -> Any:
     """Wait for what a node answers.
 
     Args:
         node: Which.
         awaited: What Ray calls the answer.
+        patience_seconds: How long. None: until there is an answer, or never will be.
 
     Raises:
         VidxError: What was called there tells of it.
@@ -33,6 +34,8 @@ def answer(node: Node, awaited: Any) -> Any:
     import ray
     from ray.exceptions import RayError, RayTaskError
 
+    if not ray.wait([awaited], timeout=patience_seconds)[0]:
+        raise Lost(f"no answer within {patience_seconds:g} seconds")
     try:
         return ray.get(awaited)
     except RayTaskError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -181,11 +182,16 @@ def _with_codes(
     """
     made: dict[Likeness, CodesOf] = {}
     unreached: dict[Likeness, int] = {}
-    for likeness in likenesses:
-        if codes := _make_codes(folder, header, likeness, progress, build):
-            made[likeness] = codes
-        else:
-            unreached[likeness] = header.rows
+    try:
+        for likeness in likenesses:
+            if codes := _make_codes(folder, header, likeness, progress, build):
+                made[likeness] = codes
+            else:
+                unreached[likeness] = header.rows
+    except BaseException:
+        for codes in made.values():
+            _drop(folder, [part.file for part in codes.parts])
+        raise
     for likeness in likenesses:
         header = header.without_codes(likeness)
     header = replace(header, codes=header.codes | made, unreached=header.unreached | unreached)
@@ -203,9 +209,8 @@ def _make_codes(
     parts = _build_parts(folder, header, likeness, ranges, progress, build)
     try:
         found = _tune(folder, header, likeness, parts, progress)
-    except UsageError:
-        for part in parts:
-            (folder / part.file).unlink()
+    except BaseException:
+        _drop(folder, [part.file for part in parts])
         raise
     return CodesOf(parts, header.rows, *found, time.perf_counter() - began) if found else None
 
@@ -230,9 +235,14 @@ def _build_parts(
             wanted = dict(zip(names, ranges, strict=True))
             return tuple(build(folder, header, likeness, wanted, progress))
         except BaseException:
-            for name in names:
-                (folder / name).unlink(missing_ok=True)
+            _drop(folder, names)
             raise
+
+
+def _drop(folder: Path, names: Sequence[str]) -> None:
+    """Delete files of codes that nobody will ask for."""
+    for name in names:
+        (folder / name).unlink(missing_ok=True)
 
 
 def _tune(

@@ -102,11 +102,6 @@ class Codes:
             path.touch()  # tells it where the folder or the file is to blame
             raise OSError(None, f"{path.name} could not be written whole") from error
 
-    def content(self) -> NDArray[np.uint8]:
-        """The bytes of the file that `write` would write, shape (n,)."""
-        file: NDArray[np.uint8] = faiss.serialize_index(self._index)
-        return file
-
     def candidates(
         self,
         queries: NDArray[np.float32],
