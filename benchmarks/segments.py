@@ -98,7 +98,8 @@ def _asked(collection: vidx.Collection, queries: Sequence[Query], clip: float) -
     for query in queries:
         first = firsts.get(str(query.path))
         if first is None or first["path"] != str(query.splice.cut.path):
-            missed.append({"video": query.splice.cut.path.name, "first": first and first["path"]})
+            name = first and Path(first["path"]).name
+            missed.append({"video": query.splice.cut.path.name, "first": name})
             continue
         times = [first[f"{name}_seconds"] for name in BOUNDS]
         wrong.append(np.abs(np.subtract(times, query.times)))
