@@ -31,7 +31,8 @@ def made_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(params=["whole lists", "codes"])
 def made(made_once: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Index:
     """An index of which a search compares all of some lists, or what their codes choose."""
-    monkeypatch.setattr(space, "FEW_ROWS", space.FEW_ROWS if request.param != "codes" else 0)
+    if request.param == "codes":
+        monkeypatch.setattr(space, "FEW_NEAR_ROWS", 0)
     return Index(made_once, "u", DIM)
 
 
@@ -122,9 +123,10 @@ def test_all_of_short_lists_are_compared_and_of_long_ones_what_their_codes_choos
     num_probes = opened.header.codes["similar"].settings.num_probes
     codes = Codes.open(made_once / opened.header.codes["similar"].parts[0].file)
     lengths = [len(rows) for rows in codes.members(opened.project(VECTORS[:30]), num_probes)]
-    monkeypatch.setattr(space, "LONG_ROWS", int(np.median(lengths)))
+    most = int(np.median(lengths))
+    monkeypatch.setattr(space, "LONG", most / space.FEW_NEAR_ROWS)
     second, _ = opened.search(VECTORS[:30], 10)
-    assert len(chosen) == sum(length > space.LONG_ROWS for length in lengths) > 0
+    assert len(chosen) == sum(length > most for length in lengths) > 0
     assert np.mean(first == second) >= IVF.target_recall
 
 

@@ -22,7 +22,7 @@ faiss: Any = typed_faiss  # its own types lack what is used here
 
 ROTATION_SEED = 1
 POINTS_A_LIST = 40  # that the lists' centres are found with
-ROUNDS = 6  # of k-means
+ROUNDS = 10  # of k-means; with fewer, more lists must be looked through
 MOST_LISTS = 2048  # more take longer to choose from than they save
 BLOCK_ROWS = 65_536  # what is held in memory at a time
 # What FAISS keeps of a vector beside its bits: three factors and its row number.

@@ -49,8 +49,9 @@ def search_exact(
         _compare(
             np.ascontiguousarray(vectors), np.ascontiguousarray(queries), allowed, scores, rows
         )
-    # Rounding can carry the product of two unit vectors just past 1.
-    scores = np.where(rows < 0, -np.inf, np.clip(scores, -1, 1)).astype(np.float32)
+    np.minimum(scores, 1, out=scores)  # rounding can carry the product of unit vectors just past 1
+    np.maximum(scores, -1, out=scores)
+    scores[rows < 0] = -np.inf
     if k_there == k:
         return scores, rows
     rest = ((0, 0), (0, k - k_there))
@@ -98,8 +99,9 @@ def merge(
     Returns:
         Scores float32 (m, k) and rows int64 (m, k).
     """
-    scores = np.concatenate([answer[0] for answer in answers], axis=1)
-    rows = np.concatenate([answer[1] for answer in answers], axis=1)
+    scores, rows = answers[0]
+    if len(answers) > 1:
+        scores, rows = (np.concatenate(parts, axis=1) for parts in zip(*answers, strict=True))
     found = scores[:, :k].copy(), rows[:, :k].copy()
     for one, best in enumerate(map(_best, scores, rows, repeat(k))):
         found[0][one], found[1][one] = scores[one, best], rows[one, best]

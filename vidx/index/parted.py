@@ -67,6 +67,10 @@ class Parted:
         """The most lists that a part is divided into; 1 without codes."""
         return max(part.codes.num_lists if part.codes else 1 for part in self.parts)
 
+    def takes_lists(self, num_probes: int) -> bool:
+        """Whether each part compares all vectors of so many lists."""
+        return all(part.codes and part.takes_lists(num_probes) for part in self.parts)
+
     def set(self, settings: Settings) -> Parted:
         """The same, searched otherwise."""
         parts = tuple(replace(part, settings=settings) for part in self.parts)

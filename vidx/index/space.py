@@ -19,7 +19,9 @@ faiss: Any = typed_faiss  # its own types lack what is used here
 MOST_WIDENED = 8  # times as many candidates where those near a query are not allowed
 LEAST_REFINED = 10  # neighbours whose candidates are looked at, where fewer are asked for
 FEW_ROWS = 512  # are compared in the time that codes take before they tell of the first one
-LONG_ROWS = 2048  # of lists that were expected to have few, as lists differ in length
+NEAR_BYTES = 32 << 20  # of vectors, which a processor's cache holds
+FEW_NEAR_ROWS = 2048  # of them are compared in that time
+LONG = 4  # times as many as lists were expected to have, as they differ in length
 SCATTERED = 4  # how much longer a vector here and there takes than one in a row
 
 
@@ -142,6 +144,15 @@ class Space:
             scores[short], rows[short] = found
         return scores, rows
 
+    def takes_lists(self, num_probes: int) -> bool:
+        """Whether all vectors of so many lists are compared, as these are short."""
+        assert self.codes  # noqa: S101 - asked for only then
+        return self.codes.rows * num_probes <= self._few_rows * self.codes.num_lists
+
+    @property
+    def _few_rows(self) -> int:
+        return FEW_NEAR_ROWS if self.vectors.nbytes <= NEAR_BYTES else FEW_ROWS
+
     def _near(
         self,
         queries: NDArray[np.float32],
@@ -156,11 +167,11 @@ class Space:
         """
         codes = self.codes
         assert codes  # noqa: S101 - asked for only then
-        if codes.rows * num_probes > FEW_ROWS * codes.num_lists:
+        if not self.takes_lists(num_probes):
             return codes.candidates(queries, count, num_probes, allowed)
         near = codes.members(queries, num_probes)
         for place, rows in enumerate(near):
-            if len(rows) > LONG_ROWS:
+            if len(rows) > LONG * self._few_rows:
                 query = queries[place : place + 1]
                 near[place] = codes.candidates(query, count, num_probes, allowed)[0]
             elif allowed is not None:

@@ -174,8 +174,9 @@ def tuned(
         The settings, or the best recall there is where none find as many.
     """
     best: tuple[float, Settings] | None = None
-    for num_probes in _doubled(space.num_lists):
-        settings = _least_refined(space, videos, questions, min(target + MARGIN, 1), num_probes)
+    aim = min(target + MARGIN, 1)
+    for num_probes in _numbers_of_lists(space):
+        settings = _least_refined(space, videos, questions, aim, num_probes)
         if isinstance(settings, float):
             reached = settings
             continue
@@ -246,6 +247,15 @@ def _others(
     """The rows of other videos."""
     others: NDArray[np.bool_] = videos != video
     return others if live is None else others & live
+
+
+def _numbers_of_lists(space: Parted) -> Iterator[int]:
+    """How many lists to try: twice as many each time, and between these while all is compared."""
+    for number in _doubled(space.num_lists):
+        yield number
+        between = number + number // 2
+        if number < between < space.num_lists and space.takes_lists(between):
+            yield between
 
 
 def _doubled(most: int) -> Iterator[int]:
