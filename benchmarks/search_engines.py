@@ -264,6 +264,8 @@ class Ours(Engine):
     def choose(self, target: float, questions: Questions) -> Setting | None:  # noqa: ARG002
         """Ask the collection for it: it chooses by queries of its own."""
         report = self.collection.index(vidx.IndexOptions(target_recall=target))
+        with self.collection._views.now() as (_, self.view):
+            pass  # the view stays what it is
         return {"kind": report.kind, **report.parameters}
 
     def ways(self) -> dict[str, Callable[[Vectors], Rows]]:
@@ -276,8 +278,7 @@ class Ours(Engine):
         return np.array([[hit.clip_id for hit in hits] for hits in found])
 
     def _ask_index(self, queries: Vectors) -> Rows:
-        with self.collection._views.now() as (_, view):
-            return view.index.search(queries, K, view.live)[1]
+        return self.view.index.search(queries, K, self.view.live)[1]
 
 
 ENGINES: dict[str, type[Engine]] = {
