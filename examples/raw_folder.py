@@ -31,7 +31,7 @@ def main() -> None:
         for number in range(1, 4):
             make_video(folder / f"{kind}{number}.mp4", scene(kind, number))
     shutil.copy(folder / "slide1.mp4", folder / "slide1 (copy).mp4")
-    make_video(folder / "spin2_small.mp4", scene("spin", 2), size=(128, 96))
+    make_video(folder / "spin2_small.mp4", scene("spin", 2), size=(144, 108))
     make_video(folder / "zoom3_old.avi", scene("zoom", 3), codec="mpeg4", size=(160, 120))
     make_video(folder / "dark.mp4", lambda _t, y, _x: np.zeros((*y.shape, 3), np.uint8))
     still = scene("slide", 9)
