@@ -1037,8 +1037,8 @@ class Collection(Questions, Teaching, Measuring):
         from vidx.indexing import make_index
 
         see_engine(engine, address)
-        with self._writer(None):
-            asked, build = options or IndexOptions(), builder_of(engine, address)
+        with self._writer(None), builder_of(engine, address) as build:
+            asked = options or IndexOptions()
             return make_index(self._catalogue(), asked, build, progress or (lambda _step: None))
 
     def push_index(

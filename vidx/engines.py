@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from functools import partial
 from typing import TYPE_CHECKING
 
 from vidx.options import EmbedOptions, Engine, check_engine
@@ -52,12 +51,12 @@ def engine_of(
     return nullcontext(Here(encoder, options))
 
 
-def builder_of(engine: Engine, address: str | None) -> BuildParts:
+def builder_of(engine: Engine, address: str | None) -> AbstractContextManager[BuildParts]:
     """What makes the codes of an index."""
     if engine == "ray":
-        from vidx.distributed import indexing
+        from vidx.distributed.indexing import on_cluster
 
-        return partial(indexing.build_parts, address)
+        return on_cluster(address)
     from vidx.index.parts import build_parts
 
-    return build_parts
+    return nullcontext(build_parts)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from vidx.distributed.cluster import Node
 from vidx.distributed.probing import Sight
 from vidx.errors import VidxError
 from vidx.index.header import CodesFile, Header
-from vidx.index.parts import Progress, rows_of
+from vidx.index.parts import BuildParts, Progress, rows_of
 from vidx.records import IndexProgress, Likeness
 
 PACKAGES = ("vidx", "faiss-cpu")  # that decide what files of codes are like
@@ -27,18 +28,36 @@ MOST_FAILURES = 3  # of a node, with no part made between, until it is left out
 logger = logging.getLogger("vidx")
 
 
+@contextmanager
+def on_cluster(address: str | None) -> Iterator[BuildParts]:
+    """What makes parts on the nodes of a cluster, which is joined as soon as there are any to make.
+
+    It is joined once: Ray does not take it well to be joined again by the same process.
+
+    Args:
+        address: As for `cluster.connected`.
+    """
+    with ExitStack() as stack:
+        joined: list[None] = []
+
+        def build(*asked: Any) -> list[CodesFile]:
+            if not joined:
+                joined.append(stack.enter_context(cluster.connected(address)))
+            return build_parts(*asked)
+
+        yield build
+
+
 def build_parts(
-    address: str | None,
     folder: Path,
     header: Header,
     likeness: Likeness,
     wanted: Mapping[str, range],
     progress: Progress,
 ) -> list[CodesFile]:
-    """Make the codes of some parts on the nodes of a cluster, of vectors that are sent to them.
+    """Make the codes of some parts on the nodes of the cluster that we are connected to.
 
     Args:
-        address: As for `cluster.connected`.
         folder: The index's folder.
         header: What is there.
         likeness: Whose vectors.
@@ -49,7 +68,7 @@ def build_parts(
         What the header is to say of the parts, in their order.
 
     Raises:
-        VidxError: The cluster cannot be reached, a node cannot take part, or none is left.
+        VidxError: A node cannot take part, or none is left.
         OSError: A file cannot be written here.
     """
     vectors = rows_of(folder, header, likeness)[1]
@@ -60,7 +79,7 @@ def build_parts(
         done = sum(part.rows_done for part in parts)
         progress(IndexProgress(likeness, "adding" if done else "training", done, total))
 
-    with cluster.connected(address), ThreadPoolExecutor(len(parts), "vidx-part") as threads:
+    with ThreadPoolExecutor(len(parts), "vidx-part") as threads:
         builders = Builders(parts, threads)
         builders.assemble()
         try:
