@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from vidx import index as indexes
 from vidx.errors import UsageError
-from vidx.index import Index, space
+from vidx.index import Index, space, tuning
 from vidx.index.codes import Codes
 from vidx.index.exact import normalized
 from vidx.options import IndexOptions
@@ -128,6 +128,17 @@ def test_all_of_short_lists_are_compared_and_of_long_ones_what_their_codes_choos
     second, _ = opened.search(VECTORS[:30], 10)
     assert len(chosen) == sum(length > most for length in lengths) > 0
     assert np.mean(first == second) >= IVF.target_recall
+
+
+def test_more_numbers_of_lists_are_tried_while_their_clips_are_all_compared(
+    made_once: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = Index(made_once, "u", DIM)._part("similar")[0]
+    assert list(tuning._numbers_of_lists(parts))[:7] == [1, 2, 3, 4, 6, 8, 12]
+    monkeypatch.setattr(space, "FEW_NEAR_ROWS", 5 * ROWS / parts.num_lists)  # those of five lists
+    assert list(tuning._numbers_of_lists(parts))[:5] == [1, 2, 3, 4, 8]
+    monkeypatch.setattr(space, "FEW_NEAR_ROWS", 0)
+    assert list(tuning._numbers_of_lists(parts))[:4] == [1, 2, 4, 8]
 
 
 def test_clips_behind_the_codes_are_found_at_once_and_get_codes_when_they_are_many(

@@ -38,11 +38,9 @@ def on_cluster(address: str | None) -> Iterator[BuildParts]:
         address: As for `cluster.connected`.
     """
     with ExitStack() as stack:
-        joined: list[None] = []
 
         def build(*asked: Any) -> list[CodesFile]:
-            if not joined:
-                joined.append(stack.enter_context(cluster.connected(address)))
+            stack.enter_context(cluster.connected(address))  # who is connected stays so
             return build_parts(*asked)
 
         yield build
