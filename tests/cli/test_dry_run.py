@@ -51,7 +51,8 @@ def test_what_is_planned_is_what_a_run_then_does(vidx, videos, tiny_checkpoint, 
     assert estimate["disk_bytes"] == pytest.approx(size, rel=0.2)
     assert planned["clips_per_second"] > 0
     seconds = planned["num_clips"] / planned["clips_per_second"]
-    assert estimate["embed_seconds"] == pytest.approx(seconds, rel=0.01)
+    # It is told in whole milliseconds, of which there are few here.
+    assert estimate["embed_seconds"] == pytest.approx(seconds, rel=0.01, abs=0.0006)
     assert (estimate["num_to_embed"], estimate["num_probed"], estimate["no_rate"]) == (4, 4, None)
 
 
