@@ -95,12 +95,14 @@ def spans(clips: Iterable[Clip]) -> list[float]:
 
 
 def assert_same_clips(
-    ours: dict[Clip, NDArray[np.uint8]], expected: dict[Clip, NDArray[np.uint8]]
+    ours: dict[Clip, NDArray[np.uint8]],
+    expected: dict[Clip, NDArray[np.uint8]],
+    most_apart: int = 0,
 ) -> None:
     assert spans(ours) == pytest.approx(spans(expected), abs=0.001)
     for mine, theirs in zip(ours.values(), expected.values(), strict=True):
         assert mine.dtype == np.uint8
-        np.testing.assert_array_equal(mine, theirs)
+        assert np.abs(mine.astype(np.int16) - theirs).max() <= most_apart
 
 
 KINDS = [
@@ -129,7 +131,8 @@ def test_samples_are_the_last_frames_that_come_by_their_times(
     path = make_video(tmp_path / name, **how)
     ours, info, problem = decoded(path)
     assert problem is None
-    assert_same_clips(ours, reference(path))
+    is_cropped = name in ("wide.mp4", "tall.mp4")  # and so resized in part: see test_margins
+    assert_same_clips(ours, reference(path), most_apart=int(is_cropped))
     assert info.duration_seconds == pytest.approx(max(c.end_seconds for c in ours), abs=0.001)
 
 
@@ -441,7 +444,7 @@ def test_good_videos_are_whole_and_equal_the_reference(media: Path) -> None:
     for path in chosen:
         ours, _, problem = decoded(path, sampling=sampling)
         assert problem is None
-        assert_same_clips(ours, reference(path, sampling))
+        assert_same_clips(ours, reference(path, sampling), most_apart=1)  # resized in part
 
 
 def test_clips_of_every_good_video_cover_it(media: Path) -> None:

@@ -111,7 +111,8 @@ class Handout:
         if cut.preview is not None:
             self._facts = dataclasses.replace(self._facts, preview=jpeg(cut.preview))
         room = self.room((len(pictures), *pictures[0].shape), np.uint8)
-        yield DecodedClip(cut.clip, self._facts, np.stack(pictures, out=room), info)
+        _write(pictures, room)
+        yield DecodedClip(cut.clip, self._facts, room, info)
 
     def given(self) -> Given:
         """What somebody else needs to go on."""
@@ -149,6 +150,13 @@ def verdict(
     if problem is not None and not num_good:
         raise VideoError(problem.reason, problem.message)
     return problem
+
+
+def _write(pictures: Sequence[NDArray[np.uint8]], room: NDArray[np.uint8]) -> None:
+    """Write pictures one after the other, a channel at a time, as these lie apart in memory."""
+    for picture, place in zip(pictures, room, strict=True):
+        for channel in range(picture.shape[-1]):
+            place[..., channel] = picture[..., channel]
 
 
 def _are_same(some: Sequence[NDArray[np.uint8]], others: Sequence[NDArray[np.uint8]]) -> bool:

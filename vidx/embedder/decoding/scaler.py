@@ -9,11 +9,14 @@ import numpy as np
 from av.video.reformatter import Interpolation, VideoReformatter
 
 from vidx.embedder.decoding.container import MAX_SIDE
+from vidx.embedder.decoding.cutting import Cutting
+from vidx.embedder.decoding.margins import Margin, margin
 from vidx.embedder.decoding.orientation import orientation_of
 from vidx.embedder.decoding.taps import resized_part
 from vidx.errors import VideoError
 
 if TYPE_CHECKING:
+    from av.video.format import VideoFormat
     from av.video.frame import VideoFrame
     from numpy.typing import NDArray
 
@@ -40,6 +43,7 @@ class Scaler:
         self.geometry = geometry
         self.to_rgb = VideoReformatter()
         self.to_size = VideoReformatter()
+        self.cutting = Cutting()
         self._small = Scaler(geometry.preview) if geometry.preview else None
 
     def preview(self, frame: VideoFrame) -> NDArray[np.uint8] | None:
@@ -66,17 +70,28 @@ class Scaler:
             self._check_part(shown_height, shown_width, height, width)
             rgb = self.to_rgb.reformat(frame, format="rgb24", threads=1).to_ndarray()
             return self._part(orientation.upright(np.asarray(rgb, np.uint8)), height, width)
-        coded_height, coded_width = orientation.turned(height, width)
-        small = self.to_size.reformat(
+        top, left, *box = self.geometry.crop_box(height, width)
+        down = across = Margin()
+        if frame.format.is_planar and self.geometry.interpolation != "nearest":
+            step = _colour_step(frame.format)
+            down = margin(shown_height, height, top, box[0], step)
+            across = margin(shown_width, width, left, box[1], step)
+        small = self._resized(
+            self.cutting.without(frame, *orientation.turned(down.cut, across.cut)),
+            *orientation.turned(height - 2 * down.made, width - 2 * across.made),
+        )
+        upright = [orientation.upright(channel) for channel in _channels(small)]
+        return _cropped(upright, top - down.made, left - across.made, *box)
+
+    def _resized(self, frame: VideoFrame, height: int, width: int) -> VideoFrame:
+        return self.to_size.reformat(
             frame,
-            width=coded_width,
-            height=coded_height,
+            width=width,
+            height=height,
             format="gbrp",
             interpolation=SWSCALE[self.geometry.interpolation],
             threads=1,
         )
-        upright = [orientation.upright(channel) for channel in _channels(small)]
-        return _cropped(upright, *self.geometry.crop_box(height, width))
 
     def _check_part(self, shown_height: int, shown_width: int, height: int, width: int) -> None:
         """Refuse a frame of which a side over the limit is left, resized and cropped."""
@@ -99,6 +114,11 @@ class Scaler:
         return _cropped(channels, min(top, 0), min(left, 0), crop_height, crop_width)
 
 
+def _colour_step(form: VideoFormat) -> int:
+    """Pixels of a side that share their colour: swscale takes two together at least."""
+    return max(16 // min(form.chroma_width(16), form.chroma_height(16)), 2)
+
+
 def _channels(frame: VideoFrame) -> list[NDArray[np.uint8]]:
     """Red, green and blue of a frame in the format `gbrp`: views, shape (height, width)."""
     green, blue, red = (
@@ -111,10 +131,14 @@ def _channels(frame: VideoFrame) -> list[NDArray[np.uint8]]:
 def _cropped(
     channels: Sequence[NDArray[np.uint8]], top: int, left: int, height: int, width: int
 ) -> NDArray[np.uint8]:
-    """Cut a box out of the channels of an image; where it reaches beyond, it is black."""
-    box = np.zeros((height, width, 3), np.uint8)
+    """Cut a box out of the channels of an image; where it reaches beyond, it is black.
+
+    Channels lie one behind the other in memory: whole rows are quick to copy, and to measure.
+    """
+    insides = [c[max(top, 0) : top + height, max(left, 0) : left + width] for c in channels]
+    is_filled = insides[0].shape == (height, width)
+    box = (np.empty if is_filled else np.zeros)((3, height, width), np.uint8)
     y, x = max(-top, 0), max(-left, 0)
-    for number, channel in enumerate(channels):
-        inside = channel[max(top, 0) : top + height, max(left, 0) : left + width]
-        box[y : y + inside.shape[0], x : x + inside.shape[1], number] = inside
-    return box
+    for plane, inside in zip(box, insides, strict=True):
+        plane[y : y + inside.shape[0], x : x + inside.shape[1]] = inside
+    return box.transpose(1, 2, 0)
