@@ -2,14 +2,17 @@
 
 import json
 import random
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 
 import av
+import av.logging
 import numpy as np
 import pytest
+from av.bitstream import BitStreamFilterContext
 from numpy.typing import NDArray
 
 from tests.numbered_videos import Numbered, make, number_in
@@ -184,13 +187,14 @@ def test_the_timelines_are_told_truly(name: str, media: Path) -> None:
         ("mjpeg", 0, 1, KINETICS, 0.3),  # each picture stands alone
         ("libvpx-vp9", 0, 30, Sampling(8, 1.0), 0.2),
         ("mpeg4", 0, 30, Sampling(8, 1.0), 0.2),
+        ("libsvtav1", 0, 250, KINETICS, 0.85),  # of pairs of leaves one has a packet of its own
     ],
 )
 def test_what_nobody_samples_is_not_decoded(
     codec, b_frames, gop, sampling, most, fed: list[int], tmp_path: Path
 ) -> None:
     how = Numbered(codec=codec, b_frames=b_frames, gop=gop, seconds=16.0)
-    list(decode_clips(str(make(tmp_path / "a.mkv", how)), sampling, Plan(), FrameGeometry(32)))
+    list(decode_clips(str(made(tmp_path / "a.mkv", how)), sampling, Plan(), FrameGeometry(32)))
     assert len(fed) == len(set(fed))
     assert 0 < len(fed) <= most * how.seconds * how.fps
 
@@ -256,3 +260,36 @@ def test_bitstreams_tell_where_decoding_can_begin(codec: str, tmp_path: Path) ->
         for packet in container.demux(video=0):
             if packet.size:
                 assert picture(packet).is_start == packet.is_keyframe
+
+
+def test_headers_of_av1_tell_what_is_kept_as_ffmpeg_reads_them(tmp_path: Path) -> None:
+    path = made(tmp_path / "a.mp4", Numbered(codec="libsvtav1", seconds=6.0, gop=250))
+    level = av.logging.get_level()
+    av.logging.set_level(av.logging.INFO)
+    try:
+        with av.open(str(path)) as container:
+            stream = container.streams.video[0]
+            tracing = BitStreamFilterContext("trace_headers", stream)
+            kept = []
+            for packet in container.demux(stream):
+                if not packet.size:
+                    continue
+                told = picture(packet).is_reference
+                with av.logging.Capture() as said:
+                    tracing.filter(packet)  # which takes its content
+                kept.append((told, is_kept(said)))
+    finally:
+        av.logging.set_level(level)
+    assert {told for told, _ in kept} == {True, False}
+    assert [told for told, _ in kept] == [truth for _, truth in kept]
+
+
+def is_kept(said: Iterable[tuple[int, str, str]]) -> bool:
+    """Whether others may refer to a frame: one that is shown again counts, and a key frame has no
+    flags."""
+    found = re.findall(r"(refresh_frame_flags|show_existing_frame) .*= (\d+)", text_of(said))
+    return any(int(value) for _, value in found) or "refresh_frame_flags" not in dict(found)
+
+
+def text_of(said: Iterable[tuple[int, str, str]]) -> str:
+    return "".join(text for _, _, text in said)

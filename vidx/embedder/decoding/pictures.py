@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
+from vidx.embedder.decoding import av1
+
 if TYPE_CHECKING:
     from av.codec.context import CodecContext
     from av.packet import Packet
@@ -14,7 +16,6 @@ START_CODE = b"\x00\x00\x01"
 H264_SLICES, H264_IDR = range(1, 6), 5  # types of NAL units (ITU-T H.264, table 7-1)
 HEVC_SLICES = range(32)  # (ITU-T H.265, table 7-1); of those below 16 the even ones end a layer
 HEVC_STARTS = range(19, 22)  # IDR, and CRA: what is shown before it may refer to what was before it
-AV1_FRAMES = (3, 6)  # OBU_FRAME_HEADER and OBU_FRAME (AV1, 6.2.2)
 INTRA_ONLY = 1  # AV_CODEC_PROP_INTRA_ONLY
 
 
@@ -107,29 +108,9 @@ def _vp9(content: bytes, _: bytes) -> Picture:
     return Picture(is_start=bool(content) and not content[0] >> (1 if profile_is_3 else 2) & 3)
 
 
-def _av1(content: bytes, _: bytes) -> Picture:
-    """The first frame is shown, new, and of the type KEY_FRAME (AV1, 5.9.2)."""
-    place = 0
-    while place < len(content):
-        header = content[place]
-        place += 2 if header & 4 else 1  # with an extension or without
-        size, place = _leb128(content, place) if header & 2 else (len(content) - place, place)
-        if header >> 3 & 15 in AV1_FRAMES:
-            return Picture(is_start=place < len(content) and content[place] >> 4 == 0b0001)
-        place += size
-    return Picture()
-
-
-def _leb128(content: bytes, place: int) -> tuple[int, int]:
-    """A number of seven bits a byte, the lowest first, and the place after it."""
-    number = shift = 0
-    while place < len(content):
-        number |= (content[place] & 127) << shift
-        shift += 7
-        place += 1
-        if not content[place - 1] & 128:
-            break
-    return number, place
+def _av1(content: bytes, extradata: bytes) -> Picture:
+    """What the headers of its frames say."""
+    return Picture(av1.is_start(content), av1.is_reference(content, extradata))
 
 
 _READERS = {
