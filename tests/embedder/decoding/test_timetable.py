@@ -293,3 +293,18 @@ def is_kept(said: Iterable[tuple[int, str, str]]) -> bool:
 
 def text_of(said: Iterable[tuple[int, str, str]]) -> str:
     return "".join(text for _, _, text in said)
+
+
+def test_a_short_video_is_read_once(tmp_path: Path) -> None:
+    path = make(tmp_path / "a.mkv", Numbered(codec="mjpeg", seconds=8.0, size=(320, 240)))
+    for _ in range(2):  # the first time brings modules along
+        before = bytes_read()
+        list(decode_clips(str(path), KINETICS, Plan(), FrameGeometry(32)))
+        read = bytes_read() - before
+    assert read < 1.3 * path.stat().st_size
+
+
+def bytes_read() -> int:
+    """By this process, from files or their copies in memory."""
+    lines = Path("/proc/self/io").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("rchar"))

@@ -27,9 +27,11 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import av
 import av.container
@@ -45,6 +47,9 @@ from vidx.embedder.decoding.structure import is_animated_webp, lacks_index
 from vidx.errors import VideoError
 from vidx.remote.holes import NO_HOLES, Holes
 from vidx.remote.urls import is_url
+
+if TYPE_CHECKING:
+    from av.packet import Packet
 
 MAX_SIDE = 16384
 TS_DISCONT = 0x0200  # AVFMT_TS_DISCONT: the format allows timestamps to start anew
@@ -124,12 +129,15 @@ class Media:
         source: For what reading it came upon.
         said: What FFmpeg said when it was opened, for which its head is read.
         head_end: How far that was, in bytes.
+        kept: All packets of the stream to decode, where they were read already; empty: they are to
+            be read.
     """
 
     container: av.container.InputContainer
     source: Source
     said: list[Line]
     head_end: int
+    kept: deque[Packet[VideoStream]] = field(default_factory=deque)
 
     @property
     def format(self) -> str:

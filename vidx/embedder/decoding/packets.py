@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from typing import TypeVar, cast
@@ -31,7 +32,7 @@ def packets(
     """Read packets, going on after damage while there is something left to read.
 
     Args:
-        media: Freshly opened.
+        media: Freshly opened. What it has kept is given out, and nothing is read.
         streams: Streams to read.
         tick: Called as reading goes on.
         note: Called with the damage that reading met.
@@ -43,6 +44,9 @@ def packets(
     Raises:
         VideoError: The file cannot be read.
     """
+    if media.kept:
+        yield from _kept(cast("deque[Packet[S]]", media.kept), tick)
+        return
     # Lost packets of a transport stream are told at the lowest rank alone.
     listening = Listening(av.logging.DEBUG if media.is_joinable else av.logging.WARNING)
     hearing = listening if is_heard else nullcontext()
@@ -69,6 +73,14 @@ def packets(
                 yield packet, lines
                 lines = []
     yield None, lines
+
+
+def _kept(kept: deque[Packet[S]], tick: Tick) -> Iterator[tuple[Packet[S] | None, list[Line]]]:
+    """Let go of each packet as it is given out."""
+    while kept:
+        tick()
+        yield kept.popleft(), []
+    yield None, []
 
 
 def _next(

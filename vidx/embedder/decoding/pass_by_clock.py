@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, cast
 
 from vidx.embedder.decoding.clock import Clock
@@ -31,6 +32,7 @@ class PassByClock:
         geometry: Resize and crop.
         tick: Called at least once a packet.
         watch: Called with each frame.
+        media: The file, if it is still open as it was counted; it is used up. None: it is opened.
     """
 
     def __init__(
@@ -40,8 +42,10 @@ class PassByClock:
         geometry: FrameGeometry,
         tick: Tick,
         watch: Callable[[Shown], None] = lambda _: None,
+        media: Media | None = None,
     ) -> None:
         self.path = path
+        self._media = media
         self.found = found
         self.geometry = geometry
         self.tick = tick
@@ -66,7 +70,8 @@ class PassByClock:
         """
         cutter = Cutter(clips, sampling)
         shown: Shown | None = None
-        with opened(self.path, self.tick) as media:
+        counted = nullcontext(self._media) if self._media else None
+        with counted or opened(self.path, self.tick) as media:
             for frame in self.frames(media):
                 self.watch(frame)
                 if shown:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, NoReturn, cast
 
 import av.error
@@ -40,12 +41,19 @@ class PassByTimetable:
         timetable: When each picture is shown.
         geometry: Resize and crop.
         tick: Called at least once a packet.
+        media: The file, if it is still open as it was counted; it is used up. None: it is opened.
     """
 
     def __init__(
-        self, path: str, timetable: Timetable, geometry: FrameGeometry, tick: Tick
+        self,
+        path: str,
+        timetable: Timetable,
+        geometry: FrameGeometry,
+        tick: Tick,
+        media: Media | None = None,
     ) -> None:
         self.path = path
+        self._media = media
         self.timetable = timetable
         self.geometry = geometry
         self.tick = tick
@@ -69,7 +77,8 @@ class PassByTimetable:
         due = np.flatnonzero(needed[timetable.packets])  # places of the frames that are to come
         cutter, scaler = Cutter(clips, sampling), Scaler(self.geometry)
         num_shown = 0
-        with opened(self.path, self.tick, timetable.found.holes) as media:
+        counted = nullcontext(self._media) if self._media else None
+        with counted or opened(self.path, self.tick, timetable.found.holes) as media:
             for frame in self.frames(media, needed):
                 if num_shown == len(due):
                     raise Surprise
@@ -121,7 +130,8 @@ class PassByTimetable:
         first, *others = np.flatnonzero(needed).tolist()
         reading = self._read(media, feeder.stream)
         starts = self.timetable.starts_before(others[0] if others else first)
-        if media.is_seekable and len(starts) and starts[-1] - first > FAR_PACKETS:
+        is_far = len(starts) > 0 and starts[-1] - first > FAR_PACKETS
+        if is_far and media.is_seekable and not media.kept:
             yield from _only(needed[: first + 1], reading)
             reading = self._read_from(starts[-SEEKS:], media, feeder.stream)
         yield from _only(needed, reading)

@@ -8,7 +8,9 @@ begin. Other files tell the times of pictures between these: they are read whole
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -34,7 +36,10 @@ class _Doubt(Exception):
     """The index does not tell enough, and why."""
 
 
-def survey_for(path: str, plan: Plan, sampling: Sampling, tick: Tick) -> Survey:
+@contextlib.contextmanager
+def surveyed(
+    path: str, plan: Plan, sampling: Sampling, tick: Tick
+) -> Iterator[tuple[Survey, Media | None]]:
     """Count a video's packets, and read of an object no more than its spans take, if that is safe.
 
     Args:
@@ -43,9 +48,10 @@ def survey_for(path: str, plan: Plan, sampling: Sampling, tick: Tick) -> Survey:
         sampling: Frames of a clip and their spacing.
         tick: Called as reading goes on.
 
-    Returns:
-        As `survey`. Of an object it may have holes: then `starts` and `references` are right of
-        those packets that the spans take. One that was read whole for spans has a note of it.
+    Yields:
+        As `survey`, and the file while it is open, if it has kept its packets. Of an object it may
+        have holes: then `starts` and `references` are right of those packets that the spans take.
+        One that was read whole for spans has a note of it.
 
     Raises:
         VideoError: As `survey`; or all spans begin after the video's end.
@@ -54,12 +60,19 @@ def survey_for(path: str, plan: Plan, sampling: Sampling, tick: Tick) -> Survey:
     if is_url(path) and plan.segment == "fixed" and not plan.is_of_whole:
         try:
             with opened(path, tick) as media:
-                return _by_index(media, plan, sampling, tick)
+                found = _by_index(media, plan, sampling, tick)
         except _Doubt as doubt:
             notes = (f"{READ_WHOLE}: {doubt}",)
+        else:
+            yield found, None
+            return
     with opened(path, tick) as media:
         found = survey(media, tick)
-    return dataclasses.replace(found, notes=found.notes + notes)
+        found = dataclasses.replace(found, notes=found.notes + notes)
+        if media.kept:
+            yield found, media
+            return
+    yield found, None
 
 
 def without_holes(found: Survey) -> Survey:

@@ -16,6 +16,7 @@ from vidx.embedder.decoding.container import (
     video_streams,
 )
 from vidx.embedder.decoding.endings import Ending, missing
+from vidx.embedder.decoding.keeper import Keeper
 from vidx.embedder.decoding.packets import Tick, packets
 from vidx.embedder.decoding.sampling import exact
 from vidx.embedder.decoding.structure import structure
@@ -90,7 +91,8 @@ def survey(media: Media, tick: Tick) -> Survey:
     """Choose the stream to decode and count it, without decoding.
 
     Args:
-        media: Freshly opened; it is read to its end.
+        media: Freshly opened; it is read to its end, and keeps the packets of the stream if these
+            are few.
         tick: Called as reading goes on.
 
     Raises:
@@ -98,9 +100,11 @@ def survey(media: Media, tick: Tick) -> Survey:
             be read.
     """
     candidates = video_streams(media.container)
-    tallies = _count(media, tick)
+    keeper = Keeper({stream.index for stream in candidates if not media.is_hollow})
+    tallies = _count(media, tick, keeper)
     videos = [tallies[stream.index] for stream in candidates]
     chosen = next((tally for tally in videos if tally.num_shown), videos[0])
+    media.kept.extend(keeper.of(chosen.stream.index))
     if is_sequence_of_pictures(media.container) and chosen.num_shown < 2:
         raise lone_picture(media)
     ending = Ending(media, structure(media.source), chosen, videos, list(tallies.values()))
@@ -131,11 +135,11 @@ def survey(media: Media, tick: Tick) -> Survey:
     )
 
 
-def _count(media: Media, tick: Tick) -> dict[int, Tally]:
+def _count(media: Media, tick: Tick, keeper: Keeper) -> dict[int, Tally]:
     streams = list(media.container.streams)
     tallies = {stream.index: Tally(media, stream) for stream in streams}
     # Where all packets are listed, those that are there tell what is not.
-    reading = packets(media, streams, tick, lambda _: None, is_heard=not media.is_indexed)
+    reading = packets(media, streams, tick, keeper.give_up, is_heard=not media.is_indexed)
     end = 0
     for packet, lines in reading:
         is_stepped_over = False
@@ -147,6 +151,7 @@ def _count(media: Media, tick: Tick) -> dict[int, Tally]:
                 tally.hear(lines, is_stepped_over=is_stepped_over)
         if packet is not None and packet.stream_index in tallies:
             tallies[packet.stream_index].add(packet)
+            keeper.offer(packet)
     return tallies
 
 

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vidx.embedder.decoding.container import FileState, file_state
+from vidx.embedder.decoding.container import FileState, Media, file_state
 from vidx.embedder.decoding.handout import (
     DecodedClip,
     DecodedVideo,
@@ -48,7 +48,7 @@ from vidx.embedder.decoding.sampling import (
     clips_within,
     num_clips_until,
 )
-from vidx.embedder.decoding.span_survey import survey_for, without_holes
+from vidx.embedder.decoding.span_survey import surveyed, without_holes
 from vidx.embedder.decoding.stretches import Divider
 from vidx.embedder.decoding.survey import Survey
 from vidx.embedder.decoding.timetable import Surprise, Timetable
@@ -99,8 +99,7 @@ def decode_clips(
     if before.size == 0:
         raise VideoError("empty_file", "0 bytes")
     handout = Handout(room)
-    with errors_told(path, before):
-        found = survey_for(path, plan, sampling, tick)
+    with errors_told(path, before), surveyed(path, plan, sampling, tick) as (found, media):
         if plan.segment == "shots":
             plan = plan_of_shots(path, found, plan, tick)
         if given:
@@ -110,7 +109,9 @@ def decode_clips(
             handout.num_good, handout.num_lost = begun.num_clips, known - begun.num_clips
         # What was wrong with clips that are lost is learned again by decoding all.
         divider = None if given or handout.num_lost else Divider(before, is_asked)
-        for part in _decode(path, found, sampling, plan, geometry, tick, handout, begun, divider):
+        for part in _decode(
+            path, found, media, sampling, plan, geometry, tick, handout, begun, divider
+        ):
             if isinstance(part, DecodedVideo):  # nothing comes after this
                 check_unchanged(path, before)
             yield part
@@ -170,6 +171,7 @@ def check_unchanged(path: str, before: FileState) -> None:
 def _decode(
     path: str,
     found: Survey,
+    media: Media | None,
     sampling: Sampling,
     plan: Plan,
     geometry: FrameGeometry,
@@ -180,14 +182,14 @@ def _decode(
 ) -> Iterator[Part]:
     if divider and (timetable := Timetable.of(found)):
         with contextlib.suppress(Surprise):
-            on_time = PassByTimetable(path, timetable, geometry, tick)
+            on_time, media = PassByTimetable(path, timetable, geometry, tick, media), None
             clips = list(_behind(begun, clip_spans(on_time.duration_seconds, sampling, plan)))
             handout.beyond = plan.beyond(on_time.duration_seconds)
             divider.plan(timetable, clips, sampling)
             yield from clips_on_time(on_time, clips, sampling, handout, divider)
             yield DecodedVideo(on_time.info(), handout.verdict(None, ""))
             return
-    first = PassByClock(path, without_holes(found), geometry, tick)
+    first = PassByClock(path, without_holes(found), geometry, tick, media=media)
     yield from _decode_by_clock(first, sampling, plan, handout, begun)
 
 
