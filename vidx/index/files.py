@@ -254,21 +254,29 @@ def _write_behind(folder: Path, header: Header, parts: Parts) -> int:
 
 def _with_copy(folder: Path, header: Header, old_rows: int) -> Header:
     """Whiten the rows from `old_rows` on; all of them, by a new map, once there are many more."""
-    vectors = _open_matrix(folder, header).vectors
     copy = header.copy
     if copy and header.rows < FIT_AGAIN * copy.fitted_rows:
-        whitening = _open_whitening(folder, header.dim, copy)
-    else:
-        whitening, old_rows = fit(vectors), 0
-        copy = _new_copy(folder, whitening, header.rows)
+        whiten(folder, header, copy, old_rows)
+        return header
+    copy = _new_copy(folder, fit(_open_matrix(folder, header).vectors), header.rows)
+    whiten(folder, header, copy, 0)
+    return replace(header, copy=copy).without_codes("copy")
+
+
+def whiten(folder: Path, header: Header, copy: CopySpace, old_rows: int) -> None:
+    """Write the whitened vectors of the rows from `old_rows` on, by a map that is on disk.
+
+    Raises:
+        OSError: The file cannot be written.
+        ValueError: The map is broken.
+    """
+    vectors = _open_matrix(folder, header).vectors
+    whitening = _open_whitening(folder, header.dim, copy)
     with _open_behind(folder / copy.file, old_rows * 4 * copy.dim) as file:
         for start in range(old_rows, header.rows, BLOCK_ROWS):
             block = vectors[start : min(start + BLOCK_ROWS, header.rows)]
             file.write(whitening.apply(block).astype("<f4").tobytes())
         _to_disk(file)
-    if copy == header.copy:
-        return header
-    return replace(header, copy=copy).without_codes("copy")
 
 
 def fit(vectors: NDArray[np.float32]) -> Whitening:
