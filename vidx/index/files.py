@@ -9,6 +9,7 @@
       whitening-<n>.npy   float32, (1 + d, dim): the mean, and the axes divided by their deviations
       similar-<n>.faiss   codes of the vectors; copy-<n>.faiss of the whitened ones
       graph-*.npy         each row's closest others (vidx/index/graphs.py); made when asked for
+      shared-<n>.json     in a working copy of a bucket: which index there was last looked at
 
 Files of vectors only ever grow, and readers map as many rows as the JSON says: adding to an index
 does not disturb them. The others are never changed: a new one has another `<n>`. What the JSON no
@@ -54,6 +55,7 @@ _PATTERNS = (
     "whitening-*",
     "similar-*",
     "graph-*",
+    "shared-*",
     ".*.tmp",
 )
 
@@ -318,7 +320,7 @@ def _drop_others(folder: Path, header: Header) -> None:
     Readers that have them mapped keep them; one that is just about to open them finds them gone,
     and looks again.
     """
-    named = header.names() | header.graph_names()
+    named = header.names() | header.graph_names() | {header.note_name()}
     for pattern in _PATTERNS:
         for path in folder.glob(pattern):
             if path.name not in named:

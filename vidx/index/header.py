@@ -160,6 +160,10 @@ class Header:
         """The files that may be there beside them."""
         return {self.graph_name(one, apart) for one in self.dims() for apart in (True, False)}
 
+    def note_name(self) -> str:
+        """The file that may be there beside them in a working copy of a bucket."""
+        return f"shared-{self.generation}.json"
+
     def graph_name(self, likeness: Likeness, apart: bool) -> str:
         """The file of the closest clips of all clips, which there is once somebody asked for it.
 

@@ -22,6 +22,7 @@ from vidx.store.database import database_of
 from vidx.store.layout import Layout, Manifest, manifest_bytes, read_manifest
 from vidx.store.lock import writing
 from vidx.store.published import Published, Record, fetch, is_here
+from vidx.store.shared_indexes import SharedIndexes, is_of_indexes
 from vidx.store.staging import unwritable
 from vidx.store.tables import shards as shards_table
 
@@ -125,9 +126,11 @@ def disagreements(layout: Layout, manifest: Manifest) -> list[str]:
             findings.append(f"bucket: {file.name} has {size} bytes, not {file.size_bytes}")
         if not is_here(file, layout.root / file.place):
             findings.append(f"working copy: {file.place} is not as it was committed")
+    findings += SharedIndexes(published.address).disagreements(manifest.uuid, objects)
     return findings + [
         f"bucket: {name} belongs to no commit: a run that ended left it, or one is about to commit"
         for name in published.orphans(records, objects)
+        if not is_of_indexes(name)
     ]
 
 
