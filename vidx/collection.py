@@ -21,7 +21,7 @@ from vidx.errors import (
 from vidx.measuring import Measuring
 from vidx.options import EmbedOptions, Engine, IndexOptions, SearchOptions
 from vidx.questions import Questions
-from vidx.stages import stage
+from vidx.stages import logger, stage
 from vidx.store import layout as layouts
 from vidx.store.layout import Layout, Manifest
 from vidx.teaching import Teaching
@@ -981,17 +981,25 @@ class Collection(Questions, Teaching, Measuring):
 
     def _follow(self) -> None:
         """Bring the working copy of a bucket to what is there."""
+        from vidx.store.shared_indexes import has_newer
         from vidx.store.working_copy import has_news
 
-        if not has_news(self._layout):
+        news = has_news(self._layout)
+        if not news and not (self.exists() and has_newer(self._layout)):
             return
+        from vidx.sharing import fetch_index
+
         try:
-            with self._writer(None):
-                pass  # who opens it for writing has fetched all there is
+            with self._writer(None):  # who opens it for writing has fetched all commits
+                fetch_index(self._catalogue())
         except CollectionLocked:
             if not self._layout.catalogue.exists():
                 raise
             # The other process fetches it, too; until then there is what was there.
+        except VidxError as error:
+            if news:
+                raise
+            logger.warning("the index in the bucket is not fetched: %s", error)
 
     def _build_index(self) -> None:
         from vidx.views import build_index
@@ -1001,9 +1009,14 @@ class Collection(Questions, Teaching, Measuring):
 
     def _tend_index(self, progress: Callable[[IndexProgress], None] = lambda _step: None) -> None:
         from vidx.indexing import tend_index
+        from vidx.sharing import fetch_index, share_index
 
+        catalogue = self._catalogue()
+        fetch_index(catalogue)
         with stage("make the index"):
-            tend_index(self._catalogue(), progress)
+            made = tend_index(catalogue, progress)
+        if made:
+            share_index(catalogue)
 
     def index(
         self,
@@ -1015,7 +1028,8 @@ class Collection(Questions, Teaching, Measuring):
     ) -> IndexReport:
         """Make the index that finds as often as asked, from scratch; searches go on meanwhile.
 
-        `embed` does this by itself when it pays, as was last asked.
+        `embed` does this by itself when it pays, as was last asked. Of a collection in a bucket
+        the index is shared; one that another machine has made just so is fetched instead.
 
         Args:
             options: What kind, how well it is to find, and in how much memory. None: by the number
@@ -1034,12 +1048,20 @@ class Collection(Questions, Teaching, Measuring):
             VidxError: A cluster cannot be reached or do the work; the index is as before.
         """
         from vidx.engines import builder_of, see_engine
-        from vidx.indexing import make_index
+        from vidx.indexing import make_index, timed_report
+        from vidx.sharing import fetch_index, share_index, was_fetched
 
         see_engine(engine, address)
-        with self._writer(None), builder_of(engine, address) as build:
-            asked = options or IndexOptions()
-            return make_index(self._catalogue(), asked, build, progress or (lambda _step: None))
+        asked, tell = options or IndexOptions(), progress or (lambda _step: None)
+        with self._writer(None):
+            catalogue = self._catalogue()
+            fetch_index(catalogue)
+            if was_fetched(catalogue, asked):
+                return timed_report(catalogue)
+            with builder_of(engine, address) as build:
+                report = make_index(catalogue, asked, build, tell)
+            share_index(catalogue)
+            return report
 
     def push_index(
         self, address: str, *, progress: Callable[[PushProgress], None] | None = None

@@ -30,21 +30,32 @@ def make_index(
     """
     index = open_index(catalogue)
     index.make_codes(asked, progress, build)
+    return timed_report(catalogue)
+
+
+def timed_report(catalogue: Catalogue) -> IndexReport:
+    """How both likenesses are searched, with the time that this takes."""
     made = open_index(catalogue)
     return replace(made.timed_report("similar"), copy=made.timed_report("copy"))
 
 
 def tend_index(
     catalogue: Catalogue, progress: Callable[[IndexProgress], None] = lambda _step: None
-) -> None:
+) -> bool:
     """Make what finds candidates where it pays and is missing or of long ago. Writers alone do.
 
     A disk that is full costs no more than time in later searches, and is told in the log.
+
+    Returns:
+        Whether anything was made.
     """
+    index = open_index(catalogue)
+    before = index.header
     try:
-        open_index(catalogue).tend_codes(progress)
+        index.tend_codes(progress)
     except VidxError as error:
         logger.warning("%s", error)
+    return index.header is not before
 
 
 def report(index: Index) -> IndexReport:

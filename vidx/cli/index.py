@@ -92,7 +92,8 @@ def index(
     """Make the index that finds as often as asked, or check the one there is.
 
     `embed` makes one by itself when it pays, and adds to it; what was last asked here holds.
-    Searches go on meanwhile, and miss nothing without it.
+    Searches go on meanwhile, and miss nothing without it. Of a collection in a bucket it is sent
+    there for other machines, and fetched where one of them has made it as asked.
     """
     source = context.get_parameter_source
     if context.invoked_subcommand is not None:

@@ -9,6 +9,7 @@
       whitening-<n>.npy   float32, (1 + d, dim): the mean, and the axes divided by their deviations
       similar-<n>.faiss   codes of the vectors; copy-<n>.faiss of the whitened ones
       graph-*.npy         each row's closest others (vidx/index/graphs.py); made when asked for
+      shared-<n>.json     in a working copy of a bucket: which index there was last looked at
 
 Files of vectors only ever grow, and readers map as many rows as the JSON says: adding to an index
 does not disturb them. The others are never changed: a new one has another `<n>`. What the JSON no
@@ -54,6 +55,7 @@ _PATTERNS = (
     "whitening-*",
     "similar-*",
     "graph-*",
+    "shared-*",
     ".*.tmp",
 )
 
@@ -254,21 +256,29 @@ def _write_behind(folder: Path, header: Header, parts: Parts) -> int:
 
 def _with_copy(folder: Path, header: Header, old_rows: int) -> Header:
     """Whiten the rows from `old_rows` on; all of them, by a new map, once there are many more."""
-    vectors = _open_matrix(folder, header).vectors
     copy = header.copy
     if copy and header.rows < FIT_AGAIN * copy.fitted_rows:
-        whitening = _open_whitening(folder, header.dim, copy)
-    else:
-        whitening, old_rows = fit(vectors), 0
-        copy = _new_copy(folder, whitening, header.rows)
+        whiten(folder, header, copy, old_rows)
+        return header
+    copy = _new_copy(folder, fit(_open_matrix(folder, header).vectors), header.rows)
+    whiten(folder, header, copy, 0)
+    return replace(header, copy=copy).without_codes("copy")
+
+
+def whiten(folder: Path, header: Header, copy: CopySpace, old_rows: int) -> None:
+    """Write the whitened vectors of the rows from `old_rows` on, by a map that is on disk.
+
+    Raises:
+        OSError: The file cannot be written.
+        ValueError: The map is broken.
+    """
+    vectors = _open_matrix(folder, header).vectors
+    whitening = _open_whitening(folder, header.dim, copy)
     with _open_behind(folder / copy.file, old_rows * 4 * copy.dim) as file:
         for start in range(old_rows, header.rows, BLOCK_ROWS):
             block = vectors[start : min(start + BLOCK_ROWS, header.rows)]
             file.write(whitening.apply(block).astype("<f4").tobytes())
         _to_disk(file)
-    if copy == header.copy:
-        return header
-    return replace(header, copy=copy).without_codes("copy")
 
 
 def fit(vectors: NDArray[np.float32]) -> Whitening:
@@ -310,7 +320,7 @@ def _drop_others(folder: Path, header: Header) -> None:
     Readers that have them mapped keep them; one that is just about to open them finds them gone,
     and looks again.
     """
-    named = header.names() | header.graph_names()
+    named = header.names() | header.graph_names() | {header.note_name()}
     for pattern in _PATTERNS:
         for path in folder.glob(pattern):
             if path.name not in named:

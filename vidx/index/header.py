@@ -160,6 +160,10 @@ class Header:
         """The files that may be there beside them."""
         return {self.graph_name(one, apart) for one in self.dims() for apart in (True, False)}
 
+    def note_name(self) -> str:
+        """The file that may be there beside them in a working copy of a bucket."""
+        return f"shared-{self.generation}.json"
+
     def graph_name(self, likeness: Likeness, apart: bool) -> str:
         """The file of the closest clips of all clips, which there is once somebody asked for it.
 
@@ -189,18 +193,12 @@ def read_header(folder: Path, collection: str) -> Header | None:
     """
     try:
         values = json.loads((folder / "index.json").read_text(encoding="utf-8"))
-        if values["format_version"] > INDEX_FORMAT_VERSION:
-            raise CollectionTooNew(
-                f"the index in {folder} has format version {values['format_version']}, this vidx "
-                f"knows {INDEX_FORMAT_VERSION}",
-                "Upgrade vidx: pip install --upgrade vidx",
-            )
-        header = _header(values)
+        header = header_of(values, f"the index in {folder}")
     except FileNotFoundError:
         return None
     except OSError as error:
         raise unreadable(folder, error) from error
-    except (ValueError, TypeError, KeyError, AttributeError, UsageError) as error:
+    except ValueError as error:
         raise broken(folder, f"index.json is not what it should be: {error}") from error
     if header.collection != collection:
         raise broken(folder, f"it belongs to collection {header.collection}")
@@ -212,6 +210,29 @@ def write_header(folder: Path, header: Header) -> None:
     sync_folder(folder)
     with replacing(folder / "index.json") as file:
         file.write(json.dumps(asdict(header), indent=1).encode())
+
+
+def header_of(values: Any, told: str) -> Header:
+    """The header that some JSON holds.
+
+    Args:
+        values: What it holds.
+        told: What it is of, for a message.
+
+    Raises:
+        CollectionTooNew: A later vidx wrote it.
+        ValueError: It is none.
+    """
+    try:
+        if values["format_version"] > INDEX_FORMAT_VERSION:
+            raise CollectionTooNew(
+                f"{told} has format version {values['format_version']}, this vidx knows "
+                f"{INDEX_FORMAT_VERSION}",
+                "Upgrade vidx: pip install --upgrade vidx",
+            )
+        return _header(values)
+    except (TypeError, KeyError, AttributeError, UsageError) as error:
+        raise ValueError(str(error)) from error
 
 
 def _header(values: dict[str, Any]) -> Header:

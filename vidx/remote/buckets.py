@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from http import HTTPStatus
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -16,6 +18,7 @@ from vidx.remote.reading import Reading
 from vidx.remote.troubles import Absent, no_tick, retried, status_of
 
 PART_BYTES = 8 << 20  # of one request, where a large file is sent
+PARTS_AT_ONCE = 4  # requests, of which each has its part in memory
 _AGAIN = "Nothing that was committed is lost: run the same command again once that is mended."
 _NO_BUCKET = "NoSuchBucket"
 
@@ -48,7 +51,7 @@ class Bucket:
         found: dict[str, int] = {}
         with self._telling():
             while True:
-                page = retried(lambda: self._call("list_objects_v2", **asked), no_tick)
+                page = self._ask("list_objects_v2", **asked)
                 for one in page.get("Contents", ()):
                     found[one["Key"].removeprefix(beginning)] = int(one["Size"])
                 if not page.get("IsTruncated"):
@@ -96,10 +99,15 @@ class Bucket:
 
         Raises:
             VidxError: The server does not take it.
+            OSError: The file cannot be read.
         """
-        options = {"chunksize": PART_BYTES}
-        with self._telling():
-            retried(lambda: self._system().put_file(file, self._url(name), **options), no_tick)
+        size = file.stat().st_size
+        with self._telling(), file.open("rb") as content:
+            if size > PART_BYTES:
+                self._send_parts(name, content, size)
+            else:
+                whole = content.read()
+                self._ask("put_object", **self._object(name), Body=whole)
 
     def put_new(self, name: str, content: bytes) -> bool:
         """Write a small object if there is none of that name, at one stroke for all who try.
@@ -131,15 +139,42 @@ class Bucket:
             VidxError: The server does not do it.
         """
         with self._telling():
-            retried(
-                lambda: self._call("delete_object", Bucket=self._bucket, Key=self._key(name)),
-                no_tick,
-            )
+            self._ask("delete_object", **self._object(name))
+
+    def _send_parts(self, name: str, content: BinaryIO, size_bytes: int) -> None:
+        """Send a large file in parts, each of which is sent until it is there."""
+        asked = self._object(name)
+        asked["UploadId"] = self._ask("create_multipart_upload", **asked)["UploadId"]
+        pieces = enumerate(iter(lambda: content.read(PART_BYTES), b""), 1)
+
+        def send(piece: tuple[int, bytes]) -> dict[str, Any]:
+            number, body = piece
+            came = self._ask("upload_part", **asked, PartNumber=number, Body=body)
+            return {"PartNumber": number, "ETag": came["ETag"]}
+
+        try:
+            parts: list[dict[str, Any]] = []
+            with ThreadPoolExecutor(PARTS_AT_ONCE) as threads:
+                while some := list(islice(pieces, PARTS_AT_ONCE)):
+                    parts += threads.map(send, some)
+            self._ask("complete_multipart_upload", **asked, MultipartUpload={"Parts": parts})
+        except BaseException as error:
+            if isinstance(error, Absent) and self._size(name) == size_bytes:
+                return  # it was complete, and the answer lost
+            with suppress(VideoError):
+                self._ask("abort_multipart_upload", **asked)
+            raise
+
+    def _size(self, name: str) -> int | None:
+        """How large an object is; None where there is none."""
+        try:
+            return int(self._ask("head_object", **self._object(name))["ContentLength"])
+        except Absent:
+            return None
 
     def _put_new(self, name: str, content: bytes) -> bool:
-        key = self._key(name)
         try:
-            self._call("put_object", Bucket=self._bucket, Key=key, Body=content, IfNoneMatch="*")
+            self._call("put_object", **self._object(name), Body=content, IfNoneMatch="*")
         except Exception as error:
             status = status_of(error)
             if status == HTTPStatus.PRECONDITION_FAILED:
@@ -149,14 +184,17 @@ class Bucket:
             raise
         return True
 
+    def _ask(self, method: str, **asked: Any) -> Any:
+        return retried(lambda: self._call(method, **asked), no_tick)
+
     def _call(self, method: str, **asked: Any) -> Any:
         return self._system().call_s3(method, **asked)
 
     def _system(self) -> Any:
         return file_system(self.address)
 
-    def _key(self, name: str) -> str:
-        return f"{self._prefix}/{name}"
+    def _object(self, name: str) -> dict[str, Any]:
+        return {"Bucket": self._bucket, "Key": f"{self._prefix}/{name}"}
 
     def _url(self, name: str) -> str:
         return f"{self.address}/{name}"

@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from uuid import uuid4
 
+from vidx.durable import replacing
 from vidx.errors import CollectionDamaged, CollectionLocked, CollectionTooNew, VidxError
 from vidx.remote.buckets import Bucket
 
@@ -104,7 +105,7 @@ class Published:
             CollectionLocked: Another writer has made the commit of this number.
             VidxError: The server does not take it.
         """
-        sent = tuple(self._send(place, file) for place, file in files)
+        sent = tuple(send(self.bucket, place, file) for place, file in files)
         record = {
             "format": "vidx commit",
             "format_version": RECORD_FORMAT_VERSION,
@@ -161,14 +162,6 @@ class Published:
         known = {MANIFEST, *(file.name for record in records for file in record.files)}
         return [name for name in objects if name not in known and not _RECORD.fullmatch(name)]
 
-    def _send(self, place: str, file: Path) -> PublishedFile:
-        folder, _, name = place.partition("/")
-        sent = f"{folder}/{Path(name).stem}-{uuid4().hex}.parquet"
-        with file.open("rb") as content:
-            digest = hashlib.file_digest(content, "sha256").hexdigest()
-        self.bucket.send(sent, file)
-        return PublishedFile(place, sent, file.stat().st_size, digest)
-
     def _record(self, commit: int) -> Record:
         name = _record_name(commit)
         try:
@@ -204,6 +197,66 @@ class Published:
                 f"the server of {self.address} lets one writer overwrite another: it does not "
                 "know If-None-Match",
                 "Use a server that does, as Amazon S3, MinIO and Ceph do, or a folder.",
+            )
+
+
+def send(bucket: Bucket, place: str, file: Path) -> PublishedFile:
+    """Copy a file into an object whose name nobody else uses.
+
+    Args:
+        bucket: Where to.
+        place: A folder and a name, on which the object's are built.
+        file: What to send.
+
+    Raises:
+        VidxError: The server does not take it.
+        OSError: The file cannot be read.
+    """
+    name = f"{place.removesuffix(file.suffix)}-{uuid4().hex}{file.suffix}"
+    with file.open("rb") as content:
+        digest = hashlib.file_digest(content, "sha256").hexdigest()
+    bucket.send(name, file)
+    return PublishedFile(place, name, file.stat().st_size, digest)
+
+
+def fetch(bucket: Bucket, wanted: Iterable[tuple[PublishedFile, Path]]) -> None:
+    """Fetch files that are not here as they were sent, each whole or not at all.
+
+    Args:
+        bucket: Where from.
+        wanted: Each file, and the path it is to have.
+
+    Raises:
+        CollectionDamaged: An object is not what was sent.
+        VidxError: The server does not give it.
+        OSError: A file cannot be written.
+    """
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        waiting = [threads.submit(_fetch, bucket, file, path) for file, path in wanted]
+        try:
+            for one in waiting:
+                one.result()
+        finally:
+            threads.shutdown(cancel_futures=True)
+
+
+def is_here(file: PublishedFile, path: Path) -> bool:
+    """Whether what lies at a path is a file as it was sent."""
+    try:
+        with path.open("rb") as content:
+            return hashlib.file_digest(content, "sha256").hexdigest() == file.sha256
+    except FileNotFoundError:
+        return False
+
+
+def _fetch(bucket: Bucket, file: PublishedFile, path: Path) -> None:
+    if is_here(file, path):
+        return
+    with replacing(path) as copy:
+        if bucket.fetch(file.name, file.size_bytes, copy) != file.sha256:
+            raise CollectionDamaged(
+                f"{bucket.address}/{file.name} is not what was committed",
+                "Put a sound copy of that object in its place.",
             )
 
 

@@ -6,11 +6,9 @@ that the catalogue does not know, and no commit lists, was left by a commit that
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from sqlalchemy import Engine, select
@@ -23,7 +21,8 @@ from vidx.store.catalogue import Catalogue
 from vidx.store.database import database_of
 from vidx.store.layout import Layout, Manifest, manifest_bytes, read_manifest
 from vidx.store.lock import writing
-from vidx.store.published import AT_ONCE, Published, PublishedFile, Record
+from vidx.store.published import Published, Record, fetch, is_here
+from vidx.store.shared_indexes import SharedIndexes, is_of_indexes
 from vidx.store.staging import unwritable
 from vidx.store.tables import shards as shards_table
 
@@ -89,7 +88,7 @@ def pull(layout: Layout, manifest: Manifest, engine: Engine) -> Found:
     files = [file for record in records for file in record.files]
     try:
         _drop(_unknown(layout, known, last), {file.place for file in files})
-        _fetch_all(layout, published, files)
+        fetch(published.bucket, [(file, layout.root / file.place) for file in files])
     except OSError as error:
         raise unwritable(layout.root, error) from error
     found = Adopter(layout, manifest, engine).adopt()
@@ -125,11 +124,13 @@ def disagreements(layout: Layout, manifest: Manifest) -> list[str]:
         elif objects[file.name] != file.size_bytes:
             size = objects[file.name]
             findings.append(f"bucket: {file.name} has {size} bytes, not {file.size_bytes}")
-        if not _is_here(layout, file):
+        if not is_here(file, layout.root / file.place):
             findings.append(f"working copy: {file.place} is not as it was committed")
+    findings += SharedIndexes(published.address).disagreements(manifest.uuid, objects)
     return findings + [
         f"bucket: {name} belongs to no commit: a run that ended left it, or one is about to commit"
         for name in published.orphans(records, objects)
+        if not is_of_indexes(name)
     ]
 
 
@@ -180,38 +181,6 @@ def _drop(unknown: Sequence[Path], listed: set[str]) -> None:
     for path in unknown:
         if f"{path.parent.name}/{path.name}" not in listed and path.is_file():
             path.unlink()
-
-
-def _fetch_all(layout: Layout, published: Published, files: Sequence[PublishedFile]) -> None:
-    """Fetch what is not here as it was committed."""
-    with ThreadPoolExecutor(AT_ONCE) as threads:
-        waiting = [threads.submit(_fetch, layout, published, file) for file in files]
-        try:
-            for one in waiting:
-                one.result()
-        finally:
-            threads.shutdown(cancel_futures=True)
-
-
-def _fetch(layout: Layout, published: Published, file: PublishedFile) -> None:
-    if _is_here(layout, file):
-        return
-    with replacing(layout.root / file.place) as copy:
-        digest = published.bucket.fetch(file.name, file.size_bytes, copy)
-        if digest != file.sha256:
-            raise CollectionDamaged(
-                f"{layout.told}/{file.name} is not what was committed",
-                "Put a sound copy of that object in its place.",
-            )
-
-
-def _is_here(layout: Layout, file: PublishedFile) -> bool:
-    """Whether a file lies in the working copy as it was committed."""
-    try:
-        with (layout.root / file.place).open("rb") as content:
-            return hashlib.file_digest(content, "sha256").hexdigest() == file.sha256
-    except FileNotFoundError:
-        return False
 
 
 def _check_reached(layout: Layout, engine: Engine, record: Record) -> None:
