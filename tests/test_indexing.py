@@ -264,3 +264,20 @@ def test_of_copies_the_same_footage_comes_before_what_is_merely_alike(tmp_path: 
             found[likeness] = sum(hit.clip_id == number for number, hit in enumerate(firsts))
     assert found["copy"] > 190
     assert found["similar"] < 170
+
+
+def test_a_small_collection_is_whitened_alike_however_it_came_together(tmp_path: Path) -> None:
+    from vidx.indexing import tend_index
+
+    scores = []
+    for commits in ([(0, 100)], [(0, 60), (60, 40)]):
+        layout = Layout(tmp_path / str(len(commits)))
+        for first, count in commits:
+            fill(layout, first, count)
+        with vidx.open(layout.root) as collection:
+            tend_index(collection._views.catalogue())  # as the last step of `embed`
+            hits = collection.search_by_id(7, 50, vidx.SearchOptions(likeness="copy"))
+            scores.append([(hit.path, hit.score) for hit in hits])
+    (one, other) = scores
+    assert [path for path, _ in one] == [path for path, _ in other]
+    np.testing.assert_allclose([s for _, s in one], [s for _, s in other], atol=1e-5)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from vidx.errors import UsageError
 from vidx.index.codes import Codes, expected_bytes
-from vidx.index.files import switch, writing
+from vidx.index.files import FITTED_ROWS, fit_anew, switch, writing
 from vidx.index.header import CodesFile, CodesOf, Header, Measured, Settings
 from vidx.index.parted import Parted
 from vidx.index.parts import (
@@ -71,9 +71,12 @@ def make(
 def tend(folder: Path, header: Header, progress: Progress) -> Header:
     """Make codes from scratch where they pay and there are none, or far more clips than then.
 
-    Codes that have outgrown the memory allowed go. Arguments, result and errors as for `make`, but
+    Where copies have none, the map to them is learned anew of all clips, if these are few. Codes
+    that have outgrown the memory allowed go. Arguments, result and errors as for `make`, but
     parts are made here.
     """
+    if _has_map_of_few(header):
+        header = fit_anew(folder, header)
     if problem := refusal(header):
         if not header.codes:
             return header
@@ -81,6 +84,17 @@ def tend(folder: Path, header: Header, progress: Progress) -> Header:
         return _with_codes(folder, replace(header, codes={}), (), progress)
     due = tuple(likeness for likeness in header.dims() if _is_due(header, likeness))
     return _with_codes(folder, header, due, progress) if suits(header) and due else header
+
+
+def _has_map_of_few(header: Header) -> bool:
+    """Whether the map to `copy` is of fewer rows than there are, of which all can be learned from.
+
+    So small collections are whitened alike, however they came together.
+    """
+    copy = header.copy
+    if copy is None or "copy" in header.codes or "copy" in header.unreached:
+        return False
+    return copy.fitted_rows < header.rows <= FITTED_ROWS
 
 
 def _is_due(header: Header, likeness: Likeness) -> bool:

@@ -265,6 +265,20 @@ def _with_copy(folder: Path, header: Header, old_rows: int) -> Header:
     return replace(header, copy=copy).without_codes("copy")
 
 
+def fit_anew(folder: Path, header: Header) -> Header:
+    """Whiten all rows by a map that is learned from those there are now; it has no codes yet.
+
+    Raises:
+        VidxError: The disk is full or the folder cannot be written; the index is as before.
+    """
+    with writing(folder):
+        copy = _new_copy(folder, fit(_open_matrix(folder, header).vectors), header.rows)
+        whiten(folder, header, copy, 0)
+        header = replace(header, copy=copy).without_codes("copy")
+        switch(folder, header)
+    return header
+
+
 def whiten(folder: Path, header: Header, copy: CopySpace, old_rows: int) -> None:
     """Write the whitened vectors of the rows from `old_rows` on, by a map that is on disk.
 
