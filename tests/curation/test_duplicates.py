@@ -160,6 +160,24 @@ def test_a_long_video_is_no_duplicate_of_what_it_holds(tmp_path: Path) -> None:
     assert Path(rows[1]["path"]).stem == "intro"
 
 
+def test_copies_of_a_video_are_a_group_though_a_film_shows_it_and_others(tmp_path: Path) -> None:
+    videos = different(20, 6)
+    for number in (1, 2):
+        videos[f"again{number}"] = videos[f"v00{number}"] + np.float32(1e-3)
+    # The film does not show the end, by which the shorter copy is found.
+    videos["film"] = np.concatenate([videos["v001"][:5], videos["v002"][:5], videos["v003"]])
+    videos["late"] = videos["v001"][4:]
+    rows = collection_of(tmp_path, videos).duplicates(0.97, by="video").to_pylist()
+    groups: dict[int, set[str]] = {}
+    for row in rows:
+        groups.setdefault(row["group"], set()).add(Path(row["path"]).stem)
+    assert sorted(map(sorted, groups.values())) == [
+        ["again1", "late", "v001"],
+        ["again2", "v002"],
+        ["film", "v003"],
+    ]
+
+
 def test_a_part_knows_its_own_duplicates_alone(tmp_path: Path) -> None:
     videos = kinds(12)
     videos["copy"] = videos["v000"] + np.float32(1e-3)

@@ -24,6 +24,7 @@ LOOSER = 0.2  # by which a pair of clips may miss the threshold: their windows p
 MOST_PARTNERS = 64  # of a video, those that clips speak for most
 MOST_TRACKS = 1024  # in memory at a time
 HALF = 0.5  # of a video that another holds makes it a duplicate of it
+ONE_WAY = 1e-6  # of a member that counts, where the first of a group holds it and much else
 LEAST_CLIPS = 2  # of a span, where it is not half of a video
 
 
@@ -160,17 +161,23 @@ def _as_holder(one: Copied) -> dict[str, Any]:
 
 
 def by_video(part: Part, found: list[Copied]) -> pa.Table:
-    """Videos of which more than half is in the first of their group, and those of equal content."""
+    """Videos of which more than half is in the first of their group, and those of equal content.
+
+    The first is what most others are in, and more than half of which is in these: rather a video
+    with its copies than a film that shows it, and would draw together what else it shows.
+    """
     numbers, tracks = np.unique(part.videos), Tracks(part)
     sides = _sides(found)
     alike = [
-        (first, member, side["score"])
+        (first, member, side["score"], sides[member, first]["share"] > HALF)
         for (first, member), side in sides.items()
         if side["share"] > HALF
     ]
-    columns = np.array(alike, np.float64).reshape(-1, 3).T
+    columns = np.array(alike, np.float64).reshape(-1, 4).T
     firsts, members = (np.searchsorted(numbers, ends) for ends in columns[:2].astype(np.int64))
-    groups = grouped(Edges.of(len(numbers), firsts, members, columns[2].astype(np.float32)))
+    edges = Edges.of(len(numbers), firsts, members, columns[2].astype(np.float32))
+    worth = np.bincount(firsts, np.maximum(columns[3], ONE_WAY), len(numbers)).astype(np.float64)
+    groups = grouped(edges, worth=worth)
     paths = paths_of(part.catalogue, numbers)
     rows: list[dict[str, Any]] = []
     ordered = _in_groups(groups, np.array([len(paths[number]) for number in numbers.tolist()]))

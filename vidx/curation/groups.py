@@ -94,13 +94,16 @@ def none_more(_place: int, _others: Places) -> tuple[Places, NDArray[np.float32]
     return np.empty(0, np.int64), np.empty(0, np.float32)
 
 
-def grouped(edges: Edges, more: More = none_more) -> Groups:
+def grouped(
+    edges: Edges, more: More = none_more, worth: NDArray[np.float64] | None = None
+) -> Groups:
     """Group places around those that are like most others, equal ones in their order.
 
     Args:
         edges: Who is like whom.
         more: Called with a place and those that edges give it; gives further ones that are like it,
             where the edges do not tell of all, and their scores.
+        worth: Of each place as the first of a group, shape (n,). None: how many are like it.
 
     Returns:
         Groups of two or more.
@@ -108,9 +111,9 @@ def grouped(edges: Edges, more: More = none_more) -> Groups:
     degrees = edges.degrees()
     firsts = np.full(len(degrees), -1, np.int64)
     scores = np.zeros(len(degrees), np.float32)
-    order = np.lexsort((np.arange(len(degrees)), -degrees))
-    for place in order[: np.count_nonzero(degrees)].tolist():
-        if firsts[place] >= 0:
+    order = np.lexsort((np.arange(len(degrees)), -(degrees if worth is None else worth)))
+    for place in order.tolist():
+        if firsts[place] >= 0 or not degrees[place]:
             continue
         own = edges.of_place(place)
         others, similar = edges.others[own], edges.scores[own]
