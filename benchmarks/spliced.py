@@ -121,7 +121,8 @@ def _frames(cut: Cut, rate: Fraction) -> Iterator[VideoFrame]:
     count = round(cut.seconds * rate)
     with opened(str(cut.path)) as media:
         stream = media.container.streams.video[0]
-        stream.thread_type = "AUTO"
+        # A thread of FFmpeg's that has something to log would wait for the GIL, and its end for it.
+        stream.codec_context.thread_count = 1
         first, shown, number = None, None, 0
         for frame in frames_as_shown(media.container, stream):
             first = frame.time if first is None else first
