@@ -1,0 +1,92 @@
+"""The small frozen values that cross from one room to another."""
+
+from vidx.records.contents import CollectionInfo, MetadataColumn
+from vidx.records.curating import (
+    ApplyReport,
+    ExportReport,
+    HtmlReport,
+    LeftAlone,
+    ReportProgress,
+    SkippedFile,
+    SplitReport,
+    UndoReport,
+)
+from vidx.records.embedding import (
+    EmbedProgress,
+    EmbedReport,
+    FileFinding,
+    FileStatus,
+    PassedOver,
+    RefusedRow,
+)
+from vidx.records.hits import FailedQuery, Footage, Hit, Label, SearchReport, Segment
+from vidx.records.indexing import IndexProgress, IndexReport, PushProgress, PushReport
+from vidx.records.spaces import Likeness, Origin, Space
+from vidx.records.upkeep import (
+    CompactReport,
+    MetadataReport,
+    RebuildReport,
+    RemoveReport,
+    RestoreReport,
+    SnapshotReport,
+)
+from vidx.records.videos import (
+    FACTS,
+    Begun,
+    Clip,
+    ClipFacts,
+    EmbeddedVideo,
+    Problem,
+    Segmentation,
+    Source,
+    Span,
+    VideoInfo,
+)
+
+__all__ = [
+    "FACTS",
+    "ApplyReport",
+    "Begun",
+    "Clip",
+    "ClipFacts",
+    "CollectionInfo",
+    "CompactReport",
+    "EmbedProgress",
+    "EmbedReport",
+    "EmbeddedVideo",
+    "ExportReport",
+    "FailedQuery",
+    "FileFinding",
+    "FileStatus",
+    "Footage",
+    "Hit",
+    "HtmlReport",
+    "IndexProgress",
+    "IndexReport",
+    "Label",
+    "LeftAlone",
+    "Likeness",
+    "MetadataColumn",
+    "MetadataReport",
+    "Origin",
+    "PassedOver",
+    "Problem",
+    "PushProgress",
+    "PushReport",
+    "RebuildReport",
+    "RefusedRow",
+    "RemoveReport",
+    "ReportProgress",
+    "RestoreReport",
+    "SearchReport",
+    "Segment",
+    "Segmentation",
+    "SkippedFile",
+    "SnapshotReport",
+    "Source",
+    "Space",
+    "Span",
+    "SplitReport",
+    "UndoReport",
+    "VideoInfo",
+]
