@@ -1,6 +1,7 @@
 """Is a cut found again, and where it begins and ends, in a query that shows other things besides?
 
-    python benchmarks/segments.py --model MODEL --folder VIDEOS [...] [--count N] [--out FILE]
+    python benchmarks/segments.py --model MODEL --folder VIDEOS [...] [--count N] [--seed N]
+        [--out FILE]
 
 Each query is a cut of a stored video between cuts of two others that are not stored, all made one
 video of the size and frame rate of the first, and encoded anew (H.264, x264's own quality). Cuts
@@ -32,7 +33,6 @@ from spliced import Splice, draw_splices, write_splice
 
 import vidx
 
-SEED = 0
 OTHERS = 3  # of so many videos one is other footage
 LABELLED = "labelled"
 BOUNDS = ("query_start", "query_end", "start", "end")
@@ -47,25 +47,25 @@ class Query:
     times: tuple[float, float, float, float]
 
 
-def measure(model: str, folders: Sequence[Path], count: int) -> dict[str, Any]:
+def measure(model: str, folders: Sequence[Path], count: int, seed: int) -> dict[str, Any]:
     """Make the collection and the queries, and search for each; ready for JSON."""
     with tempfile.TemporaryDirectory() as place:
         collection = vidx.open(Path(place) / "collection", create=True)
         collection.embed(find_originals(folders), vidx.EmbedOptions(model=model))
         space = collection.info().space
         clip = space.num_frames / space.fps
-        sources, others = _parted(collection)
+        sources, others = _parted(collection, seed)
         collection.remove([str(path) for path in others])
         collection.compact()  # nothing of them is left in the index
         kinds = {"two clips or more": (2 * clip, 4.5 * clip), "shorter": (1.25 * clip, 2 * clip)}
         found = {}
         for kind, seconds in kinds.items():
-            splices = draw_splices(sources, others, seconds, count, SEED)
+            splices = draw_splices(sources, others, seconds, count, seed)
             found[kind] = _asked(collection, _made(splices, Path(place)), clip)
         return {"model": model, "videos": len(sources), "clip_seconds": clip, "cuts": found}
 
 
-def _parted(collection: vidx.Collection) -> tuple[dict[Path, float], dict[Path, float]]:
+def _parted(collection: vidx.Collection, seed: int) -> tuple[dict[Path, float], dict[Path, float]]:
     """What is stored and what is other footage, with the seconds that each lasts."""
     upright = {
         Path(video["path"]): video["duration_seconds"]
@@ -73,7 +73,7 @@ def _parted(collection: vidx.Collection) -> tuple[dict[Path, float], dict[Path, 
         if not video["rotation_degrees"] and not video["is_mirrored"]
     }
     names = sorted(path for path in upright if LABELLED not in path.parts)
-    chosen = np.random.default_rng(SEED).permutation(len(names))[: len(names) // OTHERS]
+    chosen = np.random.default_rng(seed).permutation(len(names))[: len(names) // OTHERS]
     others = {names[place]: upright[names[place]] for place in chosen}
     return {path: seconds for path, seconds in upright.items() if path not in others}, others
 
@@ -135,9 +135,10 @@ def main() -> None:
     parser.add_argument("--model", default="builtin:tiny", help="as `vidx embed --model`")
     parser.add_argument("--folder", nargs="+", required=True, type=Path)
     parser.add_argument("--count", type=int, default=200, help="queries of each kind of cut")
+    parser.add_argument("--seed", type=int, default=0, help="of the other footage and the cuts")
     parser.add_argument("--out", type=Path, help="write everything as JSON to this file")
     options = parser.parse_args()
-    result = measure(options.model, options.folder, options.count)
+    result = measure(options.model, options.folder, options.count, options.seed)
     print(table(result))
     if options.out:
         record = {**circumstances(Path(__file__).name), **result}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -10,7 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from vidx.segment_search import Found, Nearest, search_segments
 from vidx.segments import Track, align, similarities
+from vidx.store.catalogue import Catalogue
+from vidx.views import View
 
 DIM, WINDOW, MOMENT = 256, 2.0, 0.25  # seconds
 FLOOR = 0.4
@@ -144,3 +149,34 @@ def test_what_is_like_a_cut_alone_counts_less() -> None:
     plain, less = (align(track, stored, FLOOR)[0] for track in (query, marked))
     assert less.evidence == pytest.approx(plain.evidence / 2)
     assert less.score == plain.score
+
+
+def test_several_clips_that_match_go_before_one_that_is_closer() -> None:
+    query = film(1, 8.0)
+    noise = np.sqrt(3) * film(2, 8.0).moments  # similarities of a half
+    throughout = Film(query.moments + noise).clips()
+    once = spliced(film(3, 8.0), query.part(2.0, 4.0), film(4, 8.0)).clips()
+    several, one = searched(query.clips(0.5), throughout, once)
+    assert several.row < len(throughout.starts) <= one.row
+    assert several.alignment.score < one.alignment.score
+
+
+def searched(query: Track, *stored: Track) -> list[Found]:
+    """The best span of each stored video, in the order in which a search tells them."""
+    vectors = np.concatenate([track.vectors for track in stored])
+    spans = [span for track in stored for span in zip(track.starts, track.ends, strict=True)]
+    index = SimpleNamespace(
+        videos=lambda: np.repeat(np.arange(len(stored)), [len(one.starts) for one in stored]),
+        of_rows=lambda rows: SimpleNamespace(ids=rows),
+        vectors_of=lambda rows, _: vectors[rows],
+    )
+    background = SimpleNamespace(score_of=lambda *_: FLOOR)
+    view = SimpleNamespace(index=index, background=lambda _: background)
+    catalogue = SimpleNamespace(clip_spans=lambda ids: {row: spans[row] for row in ids})
+    near = Nearest(
+        query.vectors @ vectors.T, np.tile(np.arange(len(vectors)), (len(query.starts), 1))
+    )
+    found = search_segments(cast(Catalogue, catalogue), cast(View, view), query, near, 99, None)
+    owners = index.videos()
+    firsts = {int(owners[one.row]): one for one in reversed(found)}
+    return sorted(firsts.values(), key=found.index)

@@ -59,7 +59,7 @@ def search_segments(
         allowed: Which rows may match, shape (rows,); None allows all.
 
     Returns:
-        At most k, those with the most evidence first.
+        At most k, the strongest first.
     """
     floor = view.background("copy").score_of(FLOOR_SHARE, FLOOR)
     owners = view.index.videos()
@@ -73,7 +73,15 @@ def search_segments(
             Found(one, int(own[one.stored_place]), one.query_place)
             for one in align(query, stored, floor)
         ]
-    return sorted(found, key=lambda one: (-one.alignment.evidence, one.row))[:k]
+    return sorted(found, key=lambda one: (-_strength(one.alignment), one.row))[:k]
+
+
+def _strength(run: Alignment) -> float:
+    """Evidence, times the stored clips that bear each other out.
+
+    One clip can be like another by chance, as still scenes are; several at one offset seldom are.
+    """
+    return run.evidence * run.witnesses
 
 
 def _videos(near: Nearest, owners: NDArray[np.int32], floor: float) -> NDArray[np.int64]:

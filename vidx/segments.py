@@ -13,13 +13,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-STEPS = 8  # offsets tried in the time of a clip
+STEPS = 16  # offsets tried in the time of a clip
 GUESSES = 6  # offsets of one video that are looked at closely
 LEAST_COVERED = 0.25  # of a clip, by the other video
-HALF = 0.5  # of the common similarity, or of a span, is enough to belong to it
+HALF = 0.5  # of the mean similarity, or of a span, is enough to belong to it
 TOLERANCE_SECONDS = 0.001
 CUT_WEIGHT = 0.5  # of a clip of the query that shows a cut: it is like others with a cut
 STORED_WEIGHT = 2.0  # of what the stored clips say, beside what the query's say
+HALF_WITNESS = 0.02  # so far above the floor a stored clip counts as half of one that matches
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,8 @@ class Alignment:
             the stored ones where that is more.
         evidence: How far similarities are above the floor, times the seconds that the clips cover:
             those of the query's clips, and twice those of the stored clips within the span.
+        witnesses: How many of these stored clips match, those that are hardly above the floor in
+            part; 1 at least.
         query_start_seconds: Where the span of the query begins.
         query_end_seconds: Where it ends.
         start_seconds: Where the span of the stored video begins.
@@ -74,6 +77,7 @@ class Alignment:
 
     score: float
     evidence: float
+    witnesses: float
     query_start_seconds: float
     query_end_seconds: float
     start_seconds: float
@@ -107,7 +111,7 @@ def align(query: Track, stored: Track, floor: float) -> list[Alignment]:
             for run in _runs(query, stored, _Shift(offset, asked, held), floor)
         ]
         found += sorted(runs, key=lambda run: -run.evidence)[:1]
-    return strongest([_alignment(query, stored, run) for run in found])
+    return strongest([_alignment(query, stored, run, floor) for run in found])
 
 
 def strongest(found: list[Alignment]) -> list[Alignment]:
@@ -231,18 +235,20 @@ def _nearest(starts: NDArray[np.float64], times: NDArray[np.float64]) -> NDArray
     return np.searchsorted(middles, times)
 
 
-def _alignment(query: Track, stored: Track, run: _Run) -> Alignment:
+def _alignment(query: Track, stored: Track, run: _Run, floor: float) -> Alignment:
     """A run with its bounds: a window that shows a cut to something else looks like neither."""
     scores, offset = run.shift.asked, run.shift.offset
-    level = _better_half(scores[run.clips])
-    matching = run.clips[scores[run.clips] >= HALF * level]
+    # A last window ends with its video: those of a video and of its trimmed copy are alike by far,
+    # and of so few the better half would leave out all others.
+    matching = run.clips[scores[run.clips] >= HALF * float(scores[run.clips].mean())]
     best = int(matching[scores[matching].argmax()])
     low = max(query.starts[matching[0]], stored.starts[0] - offset)
     high = min(query.ends[matching[-1]], stored.ends[-1] - offset)
     nearest = int(_nearest(stored.starts, query.starts[[best]] + offset)[0])
     return Alignment(
-        score=max(level, _better_half(run.shift.held[run.inside])),
+        score=max(_better_half(scores[run.clips]), _better_half(run.shift.held[run.inside])),
         evidence=run.evidence,
+        witnesses=_witnesses(run.shift.held[run.inside] - floor),
         query_start_seconds=float(low),
         query_end_seconds=float(high),
         start_seconds=float(low + offset),
@@ -251,6 +257,11 @@ def _alignment(query: Track, stored: Track, run: _Run) -> Alignment:
         query_place=best,
         stored_place=nearest,
     )
+
+
+def _witnesses(above: NDArray[np.float64]) -> float:
+    above = np.maximum(above, 0)
+    return max(1.0, float((above / (above + HALF_WITNESS)).sum()))
 
 
 def _better_half(scores: NDArray[np.float64]) -> float:
