@@ -56,7 +56,9 @@ class Orientation:
         Returns:
             A view of it as it is shown, shape (height, width, ...) or (width, height, ...).
         """
-        return np.rot90(image[:, ::-1] if self.is_mirrored else image, self.turns)
+        if self.is_mirrored:
+            image = image[:, ::-1]
+        return np.rot90(image, self.turns) if self.turns else image
 
 
 def orientation_of(frame: VideoFrame) -> Orientation:
