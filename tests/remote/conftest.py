@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+from shared_collection import ADDRESS, On
+
+from vidx.store import layout as layouts
+from vidx.store.layout import Layout
 
 
 @pytest.fixture
@@ -19,3 +24,14 @@ def cli(capfd: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]
         return int(ended.value.code or 0), captured.out, captured.err
 
     return run
+
+
+@pytest.fixture
+def on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> On:
+    """Be on a machine from now on: one with its own caches."""
+
+    def be(machine: str) -> Layout:
+        monkeypatch.setenv("VIDX_CACHE_DIR", str(tmp_path / machine))
+        return layouts.find(ADDRESS)
+
+    return be

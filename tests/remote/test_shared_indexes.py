@@ -20,32 +20,18 @@ import numpy as np
 import pytest
 from made_collections import PROVENANCE, SPACE, draw_video
 from made_servers import FaultyWay
+from shared_collection import ADDRESS, BUCKET, NAME, On
 
 import vidx
 from vidx.index import building, normalized
 from vidx.index.codes import Codes
-from vidx.store import layout as layouts
 from vidx.store import working_copy
 from vidx.store.layout import Layout
 from vidx.store.writer import Batch, open_writer
 
-BUCKET, NAME = "films", "kept/cats"
-ADDRESS = f"s3://{BUCKET}/{NAME}"
 IVF = vidx.IndexOptions(kind="ivf")
 VIDEOS, CLIPS = 60, 6
 pytestmark = pytest.mark.usefixtures("s3", "short_waits")
-On = Callable[[str], Layout]
-
-
-@pytest.fixture
-def on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> On:
-    """Be on a machine from now on: one with its own caches."""
-
-    def be(machine: str) -> Layout:
-        monkeypatch.setenv("VIDX_CACHE_DIR", str(tmp_path / machine))
-        return layouts.find(ADDRESS)
-
-    return be
 
 
 @pytest.fixture(autouse=True)
