@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from vidx.records.indexing import IndexReport
-    from vidx.records.spaces import Origin, Space
+from vidx.records.indexing import IndexReport
+from vidx.records.spaces import Origin, Space
 
 
 @dataclass(frozen=True, slots=True)

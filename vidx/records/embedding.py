@@ -7,8 +7,9 @@ from enum import StrEnum
 from os.path import splitext
 from typing import TYPE_CHECKING, NamedTuple
 
+from vidx.records.videos import Problem, Source
+
 if TYPE_CHECKING:
-    from vidx.records.videos import Problem, Source
     from vidx.throughput import Busy
 
 SHOWN_ENDINGS = 10  # in a line

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from vidx.records.spaces import Likeness
+from vidx.records.videos import Clip, Problem
+
 if TYPE_CHECKING:
     import pyarrow as pa
-
-    from vidx.records.spaces import Likeness
-    from vidx.records.videos import Clip, Problem
 
 
 @dataclass(frozen=True, slots=True)

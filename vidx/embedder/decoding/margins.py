@@ -30,9 +30,9 @@ def margin(size: int, resized: int, start: int, kept: int, step: int) -> Margin:
     the same pixels, as the cut lies where it falls between two of them in both.
 
     >>> margin(1920, 398, 87, 224, 2)  # 1080 lines to 224, and their middle
-    Margin(cut=328, made=68)
-    >>> 398 - 2 * 68, (1920 - 2 * 328) / (398 - 2 * 68), 1920 / 398
-    (262, 4.824427480916031, 4.824120603015075)
+    Margin(cut=410, made=85)
+    >>> 398 - 2 * 85, (1920 - 2 * 410) / (398 - 2 * 85), 1920 / 398
+    (228, 4.824561403508772, 4.824120603015075)
 
     Args:
         size: Pixels of the picture's side.
