@@ -180,3 +180,14 @@ def searched(query: Track, *stored: Track) -> list[Found]:
     owners = index.videos()
     firsts = {int(owners[one.row]): one for one in reversed(found)}
     return sorted(firsts.values(), key=found.index)
+
+
+def test_every_span_has_a_length_however_short_the_clips_are() -> None:
+    vectors = film(5, 2.0).clips().vectors[:1]
+    flash = Track(np.zeros(1), np.full(1, 0.25), vectors)
+    for start in np.arange(0, 4, 0.25):
+        other = Track(
+            np.array([start, start + 2]), np.array([start + 2, start + 4]), vectors[[0, 0]]
+        )
+        for one, two in ((flash, other), (other, flash)):
+            assert all(run.seconds > 0 for run in align(one, two, FLOOR))

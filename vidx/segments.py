@@ -86,6 +86,11 @@ class Alignment:
     query_place: int
     stored_place: int
 
+    @property
+    def seconds(self) -> float:
+        """How long the span is, in both videos."""
+        return self.query_end_seconds - self.query_start_seconds
+
 
 def align(query: Track, stored: Track, floor: float) -> list[Alignment]:
     """Find the spans of a stored video that match spans of a query.
@@ -111,7 +116,9 @@ def align(query: Track, stored: Track, floor: float) -> list[Alignment]:
             for run in _runs(query, stored, _Shift(offset, asked, held), floor)
         ]
         found += sorted(runs, key=lambda run: -run.evidence)[:1]
-    return strongest([_alignment(query, stored, run, floor) for run in found])
+    aligned = [_alignment(query, stored, run, floor) for run in found]
+    # A short clip can come to lie beside the other video, nearer than the clips there are long.
+    return strongest([one for one in aligned if one.seconds > TOLERANCE_SECONDS])
 
 
 def strongest(found: list[Alignment]) -> list[Alignment]:
