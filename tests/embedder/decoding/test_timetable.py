@@ -16,6 +16,7 @@ from av.bitstream import BitStreamFilterContext
 from numpy.typing import NDArray
 
 from tests.numbered_videos import Numbered, make, number_in
+from vidx.embedder.decoding.av1 import is_reference, sequence_of
 from vidx.embedder.decoding.container import opened
 from vidx.embedder.decoding.feeder import Feeder
 from vidx.embedder.decoding.geometry import FrameGeometry
@@ -282,6 +283,12 @@ def test_headers_of_av1_tell_what_is_kept_as_ffmpeg_reads_them(tmp_path: Path) -
         av.logging.set_level(level)
     assert {told for told, _ in kept} == {True, False}
     assert [told for told, _ in kept] == [truth for _, truth in kept]
+
+
+def test_the_longest_header_of_av1_is_read_to_its_end() -> None:
+    header = b"\x03" + 200 * b"\xff"  # no timing; delays, and as many operating points as can be
+    assert sequence_of(b"\x81\x00\x00\x00" + b"\x08" + header)
+    assert is_reference(b"\x32\x01\xff", b"")  # not known
 
 
 def is_kept(said: Iterable[tuple[int, str, str]]) -> bool:

@@ -10,7 +10,7 @@ SEQUENCE_HEADER, FRAME_HEADER, FRAME = 1, 3, 6  # types of OBUs (6.2.2)
 KEY_FRAME, INTRA_ONLY, SWITCH = 0, 2, 3  # types of frames (6.8.2)
 CHOSEN_EACH = 2  # by each frame: SELECT_SCREEN_CONTENT_TOOLS and SELECT_INTEGER_MV (3)
 LISTED = b"\x81"  # what a list of OBUs in a container's header begins with, before four bytes end
-LONGEST_HEADER = 64  # bytes, generously, up to what is read here
+LONGEST_HEADER = 128  # bytes up to what is read here; 32 operating points take 92
 
 
 class Sequence(NamedTuple):
