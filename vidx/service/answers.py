@@ -123,10 +123,11 @@ class Answers:
             if not said.content:  # a bug, which the log tells of
                 raise VidxError("an unexpected error", "The server's log has more.")
         except Exception as error:  # it is told to whoever asked
+            self._make_room(0)
             answer.content.set_exception(error)
         else:
+            self._make_room(len(said.content))
             answer.content.set_result(said.content)
-        self._make_room(answer)
 
     def _said(self, answer: Answer) -> Answered:
         process = self._started()
@@ -169,11 +170,11 @@ class Answers:
                 self._process.end()
             self._process = None
 
-    def _make_room(self, latest: Answer) -> None:
+    def _make_room(self, num_bytes: int) -> None:
+        """Let the oldest answers go, before one of so many bytes is told."""
         with self._lock:
-            left = self._limits.answer_bytes
+            left = self._limits.answer_bytes - num_bytes
             for place, answer in enumerate(reversed(list(self._answers.values()))):
                 left -= answer.num_bytes
-                is_much = left < 0 or place >= MOST_KEPT
-                if is_much and answer is not latest and answer.content.done():
+                if (left < 0 or place >= MOST_KEPT) and answer.content.done():
                     del self._answers[answer.answer_id]
