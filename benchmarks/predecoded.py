@@ -22,7 +22,7 @@ from command import about, circumstances
 
 import vidx
 from vidx.embedder import pipeline
-from vidx.embedder.decoding.facts import clip_facts
+from vidx.embedder.decoding.facts import Sample, clip_facts
 from vidx.embedder.decoding.pool import ClipDecoded, Event, Job, VideoDone
 from vidx.embedder.encoder import Encoder, load
 from vidx.embedder.inference.rate import measure, random_frames
@@ -90,7 +90,8 @@ def embed_rate(encoder: Encoder, clips: int) -> float:
 
 def decoded(jobs: Iterable[Job], frames: np.ndarray, clips: int) -> Iterator[Event]:
     """What the pool would say of files with so many clips each."""
-    facts = [clip_facts(clip, (0.0,) * len(clip)) for clip in frames]
+    measured = [[Sample(frame.transpose(2, 0, 1)) for frame in clip] for clip in frames]
+    facts = [clip_facts(samples, (0.0,) * len(samples)) for samples in measured]
     for job in jobs:
         height, width = frames.shape[2:4]
         info = VideoInfo(2.0 * clips, width, height, 30.0, "h264", "mp4", 0.0, 0, False, ())

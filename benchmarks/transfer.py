@@ -31,7 +31,7 @@ import torch
 from command import circumstances
 
 from vidx.embedder.decoding import decoder, worker
-from vidx.embedder.decoding.facts import clip_facts
+from vidx.embedder.decoding.facts import Sample, clip_facts
 from vidx.embedder.decoding.geometry import FrameGeometry
 from vidx.embedder.decoding.handout import DecodedClip, DecodedVideo
 from vidx.embedder.decoding.pool import ClipDecoded, Job, decode
@@ -160,7 +160,8 @@ def ready_clips(
     for number in range(int(path)):
         out = room(SHAPE, np.uint8)
         clip = Clip(2.0 * number, 2.0 * number + 2)
-        yield DecodedClip(clip, clip_facts(frames, (0.0,)), np.stack(frames, out=out), info)
+        facts = clip_facts([Sample(frame.transpose(2, 0, 1)) for frame in frames], (0.0,))
+        yield DecodedClip(clip, facts, np.stack(frames, out=out), info)
     with Path(os.environ[CHILDREN]).open("a") as file:
         file.write(f"{cpu_seconds(resource.RUSAGE_SELF) - began} ")
     yield DecodedVideo(info, None)

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from vidx.embedder.decoding.facts import clip_facts
+from vidx.embedder.decoding.facts import Sample, clip_facts
 from vidx.embedder.decoding.geometry import FrameGeometry
 from vidx.embedder.decoding.pool import ClipDecoded, Job, decode
 from vidx.embedder.decoding.sampling import Plan, Sampling
 from vidx.embedder.decoding.video import DecodedClip, decode_clips
+from vidx.records import ClipFacts
 
 MakeVideo = Callable[..., Path]
 GEOMETRY = FrameGeometry(resize_shortest_edge=32, crop=(32, 32))
@@ -26,6 +27,11 @@ def drawn(seed: int, low: int = 0, high: int = 256) -> NDArray[np.uint8]:
     """A clip of coarse noise."""
     random = np.random.default_rng(seed)
     return random.integers(low, high, (8, 24, 31, 3)).astype(np.uint8)
+
+
+def measured(frames: NDArray[np.uint8], seconds: tuple[float, ...] = TIMES) -> ClipFacts:
+    """The facts of a clip's frames."""
+    return clip_facts([Sample(frame.transpose(2, 0, 1)) for frame in frames], seconds)
 
 
 def luma(frames: NDArray[np.uint8]) -> NDArray[np.float64]:
@@ -44,7 +50,7 @@ def laplacian_variance(picture: NDArray[np.int64]) -> float:
 def test_facts_are_what_they_are_defined_to_be(low: int, high: int) -> None:
     frames = drawn(low + high, low, high)
     light = luma(frames)
-    facts = clip_facts(frames, TIMES)
+    facts = measured(frames)
     rounding = 1 / 255
     assert facts.brightness == pytest.approx(light.mean(), abs=rounding)
     assert facts.contrast == pytest.approx(light[::4].std(axis=(1, 2)).mean(), abs=rounding)
@@ -57,25 +63,25 @@ def test_facts_are_what_they_are_defined_to_be(low: int, high: int) -> None:
 
 def test_black_samples_are_counted() -> None:
     frames = drawn(0, 0, 25)
-    assert clip_facts(frames, TIMES).black_share == 1
+    assert measured(frames).black_share == 1
     frames[:2] = 200
-    assert clip_facts(frames, TIMES).black_share == 6 / 8
+    assert measured(frames).black_share == 6 / 8
     frames[2, :1] = 200  # 4 % of its pixels, as a logo
-    assert clip_facts(frames, TIMES).black_share == 5 / 8
+    assert measured(frames).black_share == 5 / 8
 
 
 def test_only_the_very_same_picture_counts_as_frozen() -> None:
     frames = np.repeat(drawn(1)[:1], 8, axis=0)
-    assert clip_facts(frames, TIMES).frozen_share == 1
-    assert clip_facts(frames, TIMES).motion == 0
+    assert measured(frames).frozen_share == 1
+    assert measured(frames).motion == 0
     frames[4:, 0, 0, 2] ^= 1  # too little for the luma to change
-    facts = clip_facts(frames, TIMES)
+    facts = measured(frames)
     assert facts.frozen_share == 6 / 7
     assert facts.motion == 0
 
 
 def test_a_clip_of_one_sample_has_no_motion() -> None:
-    facts = clip_facts(drawn(2)[:1], (0.0,))
+    facts = measured(drawn(2)[:1], (0.0,))
     assert (facts.motion, facts.frozen_share) == (0, 0)
 
 
@@ -83,7 +89,7 @@ def test_a_sharp_picture_is_sharper_than_a_smoothed_one() -> None:
     sharp = drawn(3)
     smooth = sum(np.roll(sharp.astype(int), by, axis=2) for by in range(4)) // 4
     blurred = smooth.astype(np.uint8)
-    assert clip_facts(sharp, TIMES).sharpness > 4 * clip_facts(blurred, TIMES).sharpness
+    assert measured(sharp).sharpness > 4 * measured(blurred).sharpness
 
 
 def test_times_are_those_of_the_frames_that_are_shown(
@@ -108,4 +114,4 @@ def test_facts_come_with_the_clips_from_workers_too(
     clips = [event for event in events if isinstance(event, ClipDecoded)]
     assert len(clips) == 3
     for clip in clips:
-        assert clip.facts == clip_facts(clip.frames, clip.facts.frame_seconds)
+        assert clip.facts == measured(clip.frames, clip.facts.frame_seconds)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import av.error
 
+from vidx.embedder.decoding.facts import Sample
 from vidx.embedder.decoding.sampling import TOLERANCE_SECONDS, Sampling, frame_times
 from vidx.records import Clip
 
@@ -47,12 +48,12 @@ class Shown:
         self._scaler = scaler
 
     @cached_property
-    def pixels(self) -> NDArray[np.uint8] | None:
-        """uint8, shape (height, width, 3), converted once; None when the frame is damaged."""
+    def sample(self) -> Sample | None:
+        """The frame as the model takes it, made once; None when it is damaged."""
         if self.fed.is_damaged or self.frame.is_corrupt:
             return None
         try:
-            return self._scaler.pixels(self.frame)
+            return Sample(self._scaler.channels(self.frame))
         except MemoryError:
             raise
         except av.error.FFmpegError:
@@ -60,7 +61,7 @@ class Shown:
 
     @cached_property
     def preview(self) -> NDArray[np.uint8] | None:
-        """The frame as a small picture, likewise; None when none is asked for."""
+        """The frame as a small picture: uint8, shape (height, width, 3); None: not asked for."""
         return self._scaler.preview(self.frame)
 
 
@@ -74,7 +75,7 @@ class Cut:
     Attributes:
         clip: Its span.
         frame_seconds: When the frames that were taken appear.
-        preview: The middle sample as a small picture, if that is asked for: pixels as of `Shown`.
+        preview: The middle sample as a small picture, if that is asked for: as of `Shown`.
     """
 
     def __init__(self, clip: Clip, sampling: Sampling) -> None:
@@ -82,7 +83,7 @@ class Cut:
         self.frame_seconds: list[float] = []
         self.preview: NDArray[np.uint8] | None = None
         self._times = frame_times(clip, sampling)
-        self._frames: list[NDArray[np.uint8] | None] = []
+        self._samples: list[Sample | None] = []
 
     def is_over(self, until: float) -> bool:
         """Whether the clip ends by then."""
@@ -97,21 +98,20 @@ class Cut:
             is_gap: Whether frames between the two may be lost.
         """
         held_until = shown.time + shown.duration if is_gap else math.inf
-        for time in self._times[len(self._frames) :]:
+        for time in self._times[len(self._samples) :]:
             if until <= time + TOLERANCE_SECONDS and not self.is_over(until):
                 return
-            self._frames.append(shown.pixels if time < held_until - TOLERANCE_SECONDS else None)
+            self._samples.append(shown.sample if time < held_until - TOLERANCE_SECONDS else None)
             # Made at once: a decoded frame that waits for the clip's end is too much memory.
-            if len(self._frames) - 1 == len(self._times) // 2 and self._frames[-1] is not None:
+            if len(self._samples) - 1 == len(self._times) // 2 and self._samples[-1] is not None:
                 self.preview = shown.preview
             self.frame_seconds.append(shown.time)
 
-    def pictures(self) -> list[NDArray[np.uint8]] | None:
-        """The clip's samples: uint8, shape (height, width, 3), or None when one is damaged."""
-        frames = [frame for frame in self._frames if frame is not None]
-        if len(frames) < len(self._times) or len({frame.shape for frame in frames}) > 1:
-            return None
-        return frames
+    def samples(self) -> list[Sample] | None:
+        """The clip's samples, of one size; None when one is damaged."""
+        samples = [sample for sample in self._samples if sample is not None]
+        shapes = {sample.pixels.shape for sample in samples}
+        return samples if len(samples) == len(self._times) and len(shapes) == 1 else None
 
 
 class Cutter:

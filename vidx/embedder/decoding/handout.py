@@ -97,21 +97,22 @@ class Handout:
         if cut.clip in self.seen:
             return
         self.seen.add(cut.clip)
-        pictures = cut.pictures()
-        if pictures is None:
+        samples = cut.samples()
+        if samples is None:
             self.num_lost += 1
             return
         self.num_good += 1
+        pictures = [sample.pixels for sample in samples]
         frame_seconds = tuple(cut.frame_seconds)
         if self._facts and _are_same(pictures, self._pictures):
             facts = dataclasses.replace(self._facts, frame_seconds=frame_seconds)
             yield RepeatedClip(cut.clip, facts, info)
             return
-        self._pictures, self._facts = pictures, clip_facts(pictures, frame_seconds)
+        self._pictures, self._facts = pictures, clip_facts(samples, frame_seconds)
         if cut.preview is not None:
             self._facts = dataclasses.replace(self._facts, preview=jpeg(cut.preview))
         room = self.room((len(pictures), *pictures[0].shape), np.uint8)
-        _write(pictures, room)
+        np.stack(pictures, out=room)
         yield DecodedClip(cut.clip, self._facts, room, info)
 
     def given(self) -> Given:
@@ -150,13 +151,6 @@ def verdict(
     if problem is not None and not num_good:
         raise VideoError(problem.reason, problem.message)
     return problem
-
-
-def _write(pictures: Sequence[NDArray[np.uint8]], room: NDArray[np.uint8]) -> None:
-    """Write pictures one after the other, a channel at a time, as these lie apart in memory."""
-    for picture, place in zip(pictures, room, strict=True):
-        for channel in range(picture.shape[-1]):
-            place[..., channel] = picture[..., channel]
 
 
 def _are_same(some: Sequence[NDArray[np.uint8]], others: Sequence[NDArray[np.uint8]]) -> bool:

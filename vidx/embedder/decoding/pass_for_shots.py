@@ -54,8 +54,8 @@ def find_cuts(path: str, found: Survey, plan: Plan, tick: Tick) -> tuple[list[fl
     finder = ShotFinder()
 
     def look(shown: Shown) -> None:
-        if shown.time >= plan.start_seconds and shown.pixels is not None:
-            finder.add(shown.time, shown.pixels)
+        if shown.time >= plan.start_seconds and shown.sample:
+            finder.add(shown.time, shown.sample.pixels)
 
     looking = PassByClock(path, found, TINY, tick, look)
     for _ in looking.cuts([], Sampling(), plan.end()):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +9,7 @@ from av.video.reformatter import Interpolation, VideoReformatter
 
 from vidx.embedder.decoding.container import MAX_SIDE
 from vidx.embedder.decoding.cutting import Cutting
+from vidx.embedder.decoding.facts import interleaved
 from vidx.embedder.decoding.margins import Margin, margin
 from vidx.embedder.decoding.orientation import orientation_of
 from vidx.embedder.decoding.taps import resized_part
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from numpy.typing import NDArray
 
+    from vidx.embedder.decoding.facts import Channels
     from vidx.embedder.decoding.geometry import FrameGeometry
 
 # When it shrinks, swscale widens these filters by itself (antialiasing). Straight to planes of RGB
@@ -51,13 +52,18 @@ class Scaler:
         return self._small.pixels(frame) if self._small else None
 
     def pixels(self, frame: VideoFrame) -> NDArray[np.uint8]:
+        """The same as an image: uint8, shape (height, width, 3), RGB."""
+        return interleaved(self.channels(frame))
+
+    def channels(self, frame: VideoFrame) -> Channels:
         """Make a frame what the model takes.
 
         Args:
             frame: As decoded.
 
         Returns:
-            uint8, shape (height, width, 3), RGB, as it is shown.
+            Red, green and blue, each uint8, shape (height, width), as it is shown; maybe views of
+            a larger picture.
 
         Raises:
             VideoError: What is kept of the resized frame would be too large.
@@ -104,7 +110,7 @@ class Scaler:
                 f"({kept}): a side over {MAX_SIDE}",
             )
 
-    def _part(self, upright: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    def _part(self, upright: NDArray[np.uint8], height: int, width: int) -> Channels:
         """Resize no more than the crop keeps: swscale makes wholes alone, and too large ones."""
         top, left, crop_height, crop_width = self.geometry.crop_box(height, width)
         y, x = max(top, 0), max(left, 0)
@@ -128,17 +134,13 @@ def _channels(frame: VideoFrame) -> list[NDArray[np.uint8]]:
     return [red, green, blue]
 
 
-def _cropped(
-    channels: Sequence[NDArray[np.uint8]], top: int, left: int, height: int, width: int
-) -> NDArray[np.uint8]:
-    """Cut a box out of the channels of an image; where it reaches beyond, it is black.
-
-    Channels lie one behind the other in memory: whole rows are quick to copy, and to measure.
-    """
+def _cropped(channels: Channels, top: int, left: int, height: int, width: int) -> Channels:
+    """Cut a box out of the channels of an image; where it reaches beyond, it is black."""
     insides = [c[max(top, 0) : top + height, max(left, 0) : left + width] for c in channels]
-    is_filled = insides[0].shape == (height, width)
-    box = (np.empty if is_filled else np.zeros)((3, height, width), np.uint8)
+    if insides[0].shape == (height, width):
+        return insides
+    box = np.zeros((len(channels), height, width), np.uint8)
     y, x = max(-top, 0), max(-left, 0)
     for plane, inside in zip(box, insides, strict=True):
         plane[y : y + inside.shape[0], x : x + inside.shape[1]] = inside
-    return box.transpose(1, 2, 0)
+    return list(box)
