@@ -34,8 +34,8 @@ from changes import CHANGES, COPY_SECONDS, changes_for, write_copy
 from command import about, cores, run
 from numpy.typing import NDArray
 
+from vidx.embedder.decoding.events import Job
 from vidx.embedder.decoding.files import find_videos
-from vidx.embedder.decoding.pool import Job
 from vidx.embedder.encoder import Encoder, load
 from vidx.embedder.pipeline import embed_videos
 from vidx.index import normalized

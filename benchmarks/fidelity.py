@@ -78,7 +78,8 @@ def make(folder: Path, model: str, count: int) -> tuple[list[str], NDArray[np.ui
     Returns:
         The videos' names, and uint8, shape (clips, frames, height, width, 3).
     """
-    from vidx.embedder.decoding.pool import ClipDecoded, Job, decode
+    from vidx.embedder.decoding.events import ClipDecoded, Job
+    from vidx.embedder.decoding.pool import decode
     from vidx.embedder.decoding.sampling import Plan, Sampling
     from vidx.embedder.encoder import load
 

@@ -22,8 +22,8 @@ from command import about, circumstances
 
 import vidx
 from vidx.embedder import pipeline
+from vidx.embedder.decoding.events import ClipDecoded, Event, Job, VideoDone
 from vidx.embedder.decoding.facts import Sample, clip_facts
-from vidx.embedder.decoding.pool import ClipDecoded, Event, Job, VideoDone
 from vidx.embedder.encoder import Encoder, load
 from vidx.embedder.inference.rate import measure, random_frames
 from vidx.records import Clip, VideoInfo

@@ -44,8 +44,8 @@ from scores import (
 )
 from views import UNTRAINED_SEEDS, Views
 
+from vidx.embedder.decoding.events import Job
 from vidx.embedder.decoding.files import find_videos
-from vidx.embedder.decoding.pool import Job
 from vidx.embedder.encoder import Encoder, load
 from vidx.embedder.pipeline import embed_videos
 from vidx.records import EmbeddedVideo

@@ -31,10 +31,11 @@ import torch
 from command import circumstances
 
 from vidx.embedder.decoding import decoder, worker
+from vidx.embedder.decoding.events import ClipDecoded, Job
 from vidx.embedder.decoding.facts import Sample, clip_facts
 from vidx.embedder.decoding.geometry import FrameGeometry
 from vidx.embedder.decoding.handout import DecodedClip, DecodedVideo
-from vidx.embedder.decoding.pool import ClipDecoded, Job, decode
+from vidx.embedder.decoding.pool import decode
 from vidx.embedder.decoding.sampling import Sampling
 from vidx.records import Clip, VideoInfo
 

@@ -14,7 +14,8 @@ from made_collections import commit, draw_video, path_of
 from torch.utils.data import DataLoader
 
 import vidx
-from vidx.embedder.decoding.pool import ClipDecoded, Job, decode
+from vidx.embedder.decoding.events import ClipDecoded, Job
+from vidx.embedder.decoding.pool import decode
 from vidx.embedder.decoding.sampling import Sampling
 from vidx.embedder.encoder import load
 from vidx.errors import UsageError, VideoError, VidxError

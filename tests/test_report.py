@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 import vidx
+from vidx.embedder.decoding.events import Job
 from vidx.embedder.decoding.geometry import FrameGeometry
-from vidx.embedder.decoding.pool import Job, decode
+from vidx.embedder.decoding.pool import decode
 from vidx.embedder.decoding.sampling import Sampling
 from vidx.embedder.work import Work
 from vidx.throughput import Busy

@@ -14,8 +14,8 @@ from uuid import uuid4
 
 from vidx.embedder.attempts import Result
 from vidx.embedder.decoding.container import FileState
+from vidx.embedder.decoding.events import Job
 from vidx.embedder.decoding.geometry import PREVIEW_SIDE
-from vidx.embedder.decoding.pool import Job
 from vidx.embedder.decoding.sampling import Plan, Sampling
 from vidx.embedder.work import Work
 from vidx.errors import VidxError

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from vidx.diversity import num_candidates
-from vidx.embedder.decoding.pool import Job
+from vidx.embedder.decoding.events import Job
 from vidx.embedder.pipeline import embed_videos
 from vidx.errors import UsageError
 from vidx.options import EmbedOptions, SearchOptions

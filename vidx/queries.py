@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from vidx.embedder.decoding.cuts import holds_cut
-from vidx.embedder.decoding.pool import ClipDecoded, ClipRepeated, Job
+from vidx.embedder.decoding.events import ClipDecoded, ClipRepeated, Job
 from vidx.embedder.decoding.sampling import BEYOND_END, READ_WHOLE, Plan
 from vidx.embedder.pipeline import embed_videos
 from vidx.errors import CollectionDamaged, UnknownId, UsageError, VideoError

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from vidx.embedder.decoding.pool import ClipDecoded, ClipRepeated, Job, Limits
+from vidx.embedder.decoding.events import ClipDecoded, ClipRepeated, Job
+from vidx.embedder.decoding.pool import Limits
 from vidx.embedder.decoding.sampling import BEYOND_END
 from vidx.embedder.pipeline import embed_videos
 from vidx.errors import UsageError, VideoError, VidxError

@@ -24,7 +24,7 @@ from vidx.distributed import address, probing
 from vidx.distributed.cluster import connected
 from vidx.distributed.errands import ATTEMPTS, Errand
 from vidx.distributed.fetching import Fetched
-from vidx.embedder.decoding.pool import Job
+from vidx.embedder.decoding.events import Job
 from vidx.embedder.decoding.sampling import Plan
 from vidx.errors import UsageError, VideoError, VidxError
 from vidx.records import Clip, ClipFacts, EmbeddedVideo, Problem, VideoInfo

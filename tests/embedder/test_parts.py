@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from vidx.embedder import encoder as encoders
-from vidx.embedder.decoding.pool import Job
+from vidx.embedder.decoding.events import Job
 from vidx.embedder.decoding.sampling import Plan, Sampling, num_clips_until
 from vidx.embedder.encoder import Encoder
 from vidx.embedder.pipeline import embed_videos

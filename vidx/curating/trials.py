@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from vidx.curating.part import Part, Progress
 from vidx.curating.thresholds import Kept, keep
 from vidx.curation import thresholds as computing
+from vidx.embedder.decoding.events import Job
 from vidx.embedder.decoding.places import unchanged
-from vidx.embedder.decoding.pool import Job
 from vidx.embedder.pipeline import embed_videos
 from vidx.embedder.trimming.trimmer import Trimmer
 from vidx.errors import UsageError, VideoError, VidxError

@@ -15,7 +15,7 @@ from vidx.distributed.member import Member
 from vidx.distributed.probing import Sight
 from vidx.distributed.worker import Files, Loaded, Orders
 from vidx.embedder.attempts import Result
-from vidx.embedder.decoding.pool import Job
+from vidx.embedder.decoding.events import Job
 from vidx.embedder.work import Work
 from vidx.errors import VidxError
 

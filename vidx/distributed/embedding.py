@@ -13,7 +13,7 @@ from vidx.distributed import cluster
 from vidx.distributed.crew import Crew
 from vidx.distributed.worker import Files, Orders
 from vidx.embedder.attempts import Result
-from vidx.embedder.decoding.pool import Job
+from vidx.embedder.decoding.events import Job
 from vidx.embedder.work import Work
 from vidx.options import EmbedOptions
 from vidx.remote.urls import is_url

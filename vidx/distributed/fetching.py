@@ -12,7 +12,7 @@ from tempfile import gettempdir, mkdtemp
 
 from filelock import FileLock, Timeout
 
-from vidx.embedder.decoding.pool import Job
+from vidx.embedder.decoding.events import Job
 from vidx.errors import VideoError
 from vidx.remote.copies import Copies
 from vidx.remote.objects import look

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from vidx.distributed.fetching import Fetched
 from vidx.embedder.attempts import Result
-from vidx.embedder.decoding.pool import Job
+from vidx.embedder.decoding.events import Job
 from vidx.embedder.pipeline import embed_videos
 from vidx.embedder.work import Work
 from vidx.errors import CheckpointError, VideoError, VidxError

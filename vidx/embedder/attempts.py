@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vidx.embedder.decoding.pool import ClipDecoded, ClipRepeated, Job, VideoDone
+from vidx.embedder.decoding.events import ClipDecoded, ClipRepeated, Job, VideoDone
 from vidx.embedder.decoding.sampling import Sampling, num_clips_until
 from vidx.records import Clip, ClipFacts, EmbeddedVideo, Problem, VideoInfo
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vidx.embedder.attempts import Result
-from vidx.embedder.decoding.pool import Job
+from vidx.embedder.decoding.events import Job
 from vidx.embedder.pipeline import embed_videos
 from vidx.embedder.work import Work
 from vidx.options import EmbedOptions

@@ -8,17 +8,16 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from vidx.embedder.attempts import Attempt, Before, Result
-from vidx.embedder.decoding.geometry import WithPreviews
-from vidx.embedder.decoding.pool import (
+from vidx.embedder.decoding.events import (
     ClipDecoded,
     ClipRepeated,
     Job,
-    Limits,
     NothingToDo,
     VideoDone,
     VideoFailed,
-    decode,
 )
+from vidx.embedder.decoding.geometry import WithPreviews
+from vidx.embedder.decoding.pool import Limits, decode
 from vidx.embedder.decoding.sampling import Sampling
 from vidx.embedder.work import Work
 

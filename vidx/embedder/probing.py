@@ -10,8 +10,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from vidx.embedder.decoding.events import HeaderRead, Job, VideoFailed
 from vidx.embedder.decoding.geometry import FrameGeometry
-from vidx.embedder.decoding.pool import HeaderRead, Job, Limits, VideoFailed, decode
+from vidx.embedder.decoding.pool import Limits, decode
 from vidx.embedder.decoding.sampling import Plan, Sampling, clip_spans
 from vidx.errors import UsageError
 from vidx.records import Problem

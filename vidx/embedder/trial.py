@@ -8,14 +8,8 @@ from contextlib import closing
 from itertools import count
 from typing import TYPE_CHECKING
 
-from vidx.embedder.decoding.pool import (
-    ClipDecoded,
-    ClipRepeated,
-    Job,
-    Limits,
-    VideoFailed,
-    decode,
-)
+from vidx.embedder.decoding.events import ClipDecoded, ClipRepeated, Job, VideoFailed
+from vidx.embedder.decoding.pool import Limits, decode
 from vidx.embedder.decoding.sampling import Plan, Sampling
 from vidx.embedder.pipeline import embed_videos
 from vidx.embedder.work import Work

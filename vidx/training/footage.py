@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from vidx.embedder.decoding.pool import (
+from vidx.embedder.decoding.events import (
     ClipDecoded,
     ClipRepeated,
     Event,
@@ -18,8 +18,8 @@ from vidx.embedder.decoding.pool import (
     NothingToDo,
     VideoDone,
     VideoFailed,
-    decode,
 )
+from vidx.embedder.decoding.pool import decode
 from vidx.embedder.decoding.sampling import TOLERANCE_SECONDS, Plan, Sampling
 from vidx.errors import VidxError
 from vidx.records import Problem

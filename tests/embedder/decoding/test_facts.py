@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from vidx.embedder.decoding.events import ClipDecoded, Job
 from vidx.embedder.decoding.facts import Sample, clip_facts
 from vidx.embedder.decoding.geometry import FrameGeometry
-from vidx.embedder.decoding.pool import ClipDecoded, Job, decode
+from vidx.embedder.decoding.pool import decode
 from vidx.embedder.decoding.sampling import Plan, Sampling
 from vidx.embedder.decoding.video import DecodedClip, decode_clips
 from vidx.records import ClipFacts

@@ -10,8 +10,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from vidx.embedder.decoding.events import Job, VideoDone, VideoFailed
 from vidx.embedder.decoding.geometry import FrameGeometry
-from vidx.embedder.decoding.pool import Job, Limits, VideoDone, VideoFailed, decode
+from vidx.embedder.decoding.pool import Limits, decode
 from vidx.embedder.decoding.sampling import Sampling
 
 HERE = Path(__file__).parents[2]

@@ -15,16 +15,9 @@ import pytest
 
 from vidx.embedder.decoding import pool
 from vidx.embedder.decoding.container import FileState
+from vidx.embedder.decoding.events import ClipDecoded, Event, Job, VideoDone, VideoFailed
 from vidx.embedder.decoding.geometry import FrameGeometry
-from vidx.embedder.decoding.pool import (
-    ClipDecoded,
-    Event,
-    Job,
-    Limits,
-    VideoDone,
-    VideoFailed,
-    decode,
-)
+from vidx.embedder.decoding.pool import Limits, decode
 from vidx.embedder.decoding.sampling import Plan, Sampling
 from vidx.embedder.workers.process import WorkerProcess
 from vidx.embedder.workers.ring import Ring
@@ -281,7 +274,8 @@ def test_modules_in_the_current_folder_are_not_taken_for_libraries(
 PARENT = """
 import sys, time
 from vidx.embedder.decoding.geometry import FrameGeometry
-from vidx.embedder.decoding.pool import Job, decode
+from vidx.embedder.decoding.events import Job
+from vidx.embedder.decoding.pool import decode
 from vidx.embedder.decoding.sampling import Sampling
 jobs = [Job(path, path) for path in sys.argv[1:]]
 geometry = FrameGeometry(resize_shortest_edge=224, crop=(224, 224))
@@ -342,7 +336,8 @@ def test_slots_of_dead_workers_and_void_attempts_are_used_again(
 NO_SHARED_MEMORY = """
 import resource, signal, sys
 from vidx.embedder.decoding.geometry import FrameGeometry
-from vidx.embedder.decoding.pool import ClipDecoded, Job, decode
+from vidx.embedder.decoding.events import ClipDecoded, Job
+from vidx.embedder.decoding.pool import decode
 from vidx.embedder.decoding.sampling import Sampling
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY))

@@ -15,9 +15,10 @@ from PIL import Image
 from tests.embedder.decoding.test_orientation import COLOURS, ORIENTATIONS
 from tests.numbered_videos import Numbered, make, number_in
 from vidx.embedder.decoding import pool
+from vidx.embedder.decoding.events import ClipDecoded, ClipRepeated, Job, VideoDone
 from vidx.embedder.decoding.geometry import PREVIEW_SIDE, FrameGeometry, WithPreviews
 from vidx.embedder.decoding.jpeg import jpeg
-from vidx.embedder.decoding.pool import ClipDecoded, ClipRepeated, Job, Limits, VideoDone, decode
+from vidx.embedder.decoding.pool import Limits, decode
 from vidx.embedder.decoding.sampling import Plan, Sampling
 from vidx.embedder.decoding.shared import Shared
 from vidx.embedder.decoding.timetable import Timetable

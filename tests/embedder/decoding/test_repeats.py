@@ -12,16 +12,16 @@ import vidx
 from vidx.embedder import pipeline
 from vidx.embedder.attempts import Attempt
 from vidx.embedder.decoding import handout
-from vidx.embedder.decoding.geometry import FrameGeometry
-from vidx.embedder.decoding.pool import (
+from vidx.embedder.decoding.events import (
     ClipDecoded,
     ClipRepeated,
     Event,
     Job,
     VideoDone,
     VideoFailed,
-    decode,
 )
+from vidx.embedder.decoding.geometry import FrameGeometry
+from vidx.embedder.decoding.pool import decode
 from vidx.embedder.decoding.sampling import Plan, Sampling
 from vidx.embedder.decoding.video import DecodedClip, DecodedVideo, RepeatedClip, decode_clips
 from vidx.embedder.encoder import Encoder, load

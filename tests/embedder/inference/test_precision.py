@@ -129,7 +129,8 @@ def test_the_gain_is_measured_on_any_cpu() -> None:
 
 
 def test_both_precisions_give_one_space_and_cosines_of_at_least_0_99999(make_video, tmp_path):
-    from vidx.embedder.decoding.pool import ClipDecoded, Job, decode
+    from vidx.embedder.decoding.events import ClipDecoded, Job
+    from vidx.embedder.decoding.pool import decode
     from vidx.embedder.decoding.sampling import Sampling
 
     exact, rough = (
