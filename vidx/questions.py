@@ -170,8 +170,9 @@ class Questions(Reviews, Showing):
     def propose(self, groups: pa.Table, keep: str = "longest") -> Proposal:
         """Choose of each group of duplicates the file to keep, and propose to drop what it shows.
 
-        What the kept file does not show, by where both are in the first of the group, is not
-        dropped beside it: of that the best is kept too, and so on.
+        A file is dropped only where the kept one shows it whole, but for half a second, by where
+        both are in the first of the group: of what is left the best is kept too, and so on, and
+        `why` tells how much of it the better one lacks.
 
         Args:
             groups: What `duplicates(by="video")` answers, or a part of it; any table with the

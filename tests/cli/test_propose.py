@@ -49,6 +49,22 @@ def test_a_proposal_is_made_applied_and_undone(vidx, collection, tmp_path: Path)
     assert collection.clips().equals(before)
 
 
+def test_how_many_stay_beside_a_better_one_is_told_and_what_that_lacks(
+    vidx, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    videos = kinds(12, spread=2.0)
+    videos |= {"copy": videos["v000"] * 1.001, "part": videos["v000"][:3]}
+    made = collection_of(tmp_path, videos, part=("/lib/part.mp4",))
+    made.set_metadata({"path": ["/lib/part.mp4"], "stars": [1]})
+    asked = ("propose", "p.parquet", "--threshold", "0.999", "--collection", made.path)
+    code, out, _ = vidx(*asked, "--keep", "stars")
+    assert code == 0
+    assert ", of which 2.0 s are not seen in stars 1, 6.0 s, 64x48" in out
+    assert "1 file to drop, 2 to keep, 1 beside a better one that lacks some of it: vidx" in out
+    assert "2 files to drop, 1 to keep: vidx" in vidx(*asked)[1]
+
+
 def test_where_nothing_is_to_be_dropped_no_older_commit_is_offered(vidx, collection) -> None:
     collection.remove(["lib/copy.mp4", "lib/other.mp4"])
     _, out, _ = vidx("propose", "p.parquet", "--threshold", "0.9999", "--keep", "first")

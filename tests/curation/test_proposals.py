@@ -24,12 +24,12 @@ SIZE, VERSION = 1000, 42  # of drawn videos' files
 
 
 def library(folder: Path, copies: int = 3, groups: int = 2) -> vidx.Collection:
-    """A collection of files: groups of equal videos, the later ones longer, and some others."""
+    """A collection of files: groups of equal videos, the longest stored first, and some others."""
     random = np.random.default_rng(2)
     layout, videos = Layout(folder / "collection"), []
     for group in range(groups):
         vectors = random.standard_normal((copies + 4, 8)).astype(np.float32)
-        for copy in range(copies):
+        for copy in (copies - 1, *range(copies - 1)):
             path = folder / f"lib/{group}/c{copy}.mp4"
             length = 4 + copy
             videos.append(draw_video(path.name + str(group), length, vectors=vectors[:length],
@@ -94,7 +94,51 @@ def test_the_best_of_each_group_is_kept_and_why_is_told(collection) -> None:
     ]
     paths = [row["path"] for row in rows]
     collection.set_metadata({"path": paths[1:], "stars": [3, 1, None, 4, 9]})
-    assert names(proposed(collection, "stars"), "keep") == ["0/c0.mp4", "1/c1.mp4"]
+    # Those that are longer than what is kept stay beside it.
+    assert names(proposed(collection, "stars"), "keep") == [
+        *("0/c0.mp4", "0/c1.mp4", "0/c2.mp4", "1/c1.mp4", "1/c2.mp4")
+    ]
+
+
+@pytest.mark.parametrize(("share", "action"), [(0.97, "drop"), (0.95, "keep"), (0.51, "keep")])
+def test_a_file_goes_only_where_the_kept_one_shows_it_but_half_a_second(
+    collection, share: float, action: str
+) -> None:
+    lengths = {row["path"]: row for row in collection.videos().to_pylist()}
+    [long] = [path for path in lengths if path.endswith("0/c2.mp4")]  # 12 s
+    [short] = [path for path in lengths if path.endswith("0/c0.mp4")]
+    groups = pa.table(
+        {
+            "group": [0, 0],
+            "path": [short, long],
+            "video_id": [lengths[short]["video_id"], lengths[long]["video_id"]],
+            "start_seconds": [0.0, 0.0],
+            "end_seconds": [8.0, 8.0],
+            "offset_seconds": [0.0, 0.0],
+            "share": [1.0, share],
+        }
+    )
+    kept, other = collection.propose(groups, "first").table.to_pylist()
+    assert (kept["action"], kept["path"]) == ("keep", short)
+    assert (other["action"], other["path"]) == (action, long)
+    told = f", of which {12 * (1 - share):.1f} s are not seen in 8.0 s, 64x48, 1000 bytes"
+    assert other["why"].endswith(told) == (action == "keep")
+
+
+def test_of_a_film_and_its_trimmed_copy_both_stay_where_the_copy_is_chosen(tmp_path: Path) -> None:
+    film = np.random.default_rng(5).standard_normal((8, 8)).astype(np.float32)
+    videos = {"film": film, "again": film * np.float32(1.001), "trimmed": film[1:7]}
+    paths = {name: (f"/lib/{name}.mp4",) for name in videos}
+    collection = collection_of(tmp_path, {**videos, **kinds(10, spread=2.0)}, **paths)
+    collection.set_metadata({"path": ["/lib/trimmed.mp4", "/lib/again.mp4"], "stars": [2, 1]})
+    groups = collection.duplicates(0.99, by="video")
+    rows = collection.propose(groups, "stars").table.to_pylist()
+    assert [(row["action"], Path(row["path"]).stem) for row in rows] == [
+        ("keep", "trimmed"), ("keep", "again"), ("drop", "film")
+    ]  # fmt: skip
+    assert rows[1]["why"].endswith(", of which 4.0 s are not seen in stars 2, 12.0 s, 64x48")
+    longest = collection.propose(groups, "longest").table.to_pylist()
+    assert [row["action"] for row in longest] == ["keep", "drop", "drop"]
 
 
 @pytest.mark.parametrize("best", ["one", "two", "three", "joined"])

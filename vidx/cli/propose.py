@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -66,9 +66,18 @@ def propose(
         ]
         if cells:
             print_table(("group", "what", "path", "why"), cells, right="group")
-        drops = sum(row["action"] == "drop" for row in rows)
-        told = f"{count(drops, 'file')} to drop, {len(rows) - drops} to keep"
-        click.echo(f"{told}: vidx apply {shown_path(file)}" if drops else f"{told}.")
+        _print_sum(rows, file)
+
+
+def _print_sum(rows: list[dict[str, Any]], file: str) -> None:
+    """How many go and stay, and how many stay though another one is better."""
+    kept = [row["group"] for row in rows if row["action"] == "keep"]
+    drops, beside = len(rows) - len(kept), len(kept) - len(set(kept))
+    told = f"{count(drops, 'file')} to drop, {len(kept)} to keep"
+    if beside:
+        them = "it" if beside == 1 else "them"
+        told += f", {beside} beside a better one that lacks some of {them}"
+    click.echo(f"{told}: vidx apply {shown_path(file)}" if drops else f"{told}.")
 
 
 @click.command()

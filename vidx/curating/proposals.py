@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 NEEDED = ("group", "path", "video_id")
 PLACE = ("start_seconds", "end_seconds", "offset_seconds", "share")
 SHOWN = 5  # paths that are named
+# More than half of a file makes it like another; to drop it all of it must be in that one, as far
+# as clips tell: where a span ends they tell to about this. It is no share, of which a long film has
+# minutes to lose.
+MOST_LOST_SECONDS = 0.5
 
 Row: TypeAlias = dict[str, Any]
 
@@ -101,16 +105,24 @@ WAYS: dict[str, Callable[[Row], Any]] = {
 def _of_group(members: list[Row], keep: str, worth: Callable[[Row], Any]) -> list[Row]:
     """The best and those that it shows; and so on with what is left, for no footage is to go."""
     rows, left = [], members
+    unseen: dict[str, tuple[float, str]] = {}  # by path, the least that a better one lacks; which
     while left:
         best = _best(left, keep, worth)
         told = _told(best, keep)
-        rows.append({**best, "action": "keep", "beside": None, "why": f"{keep}: {told}"})
+        why = f"{keep}: {told}"
+        if best["path"] in unseen:
+            seconds, better = unseen[best["path"]]
+            why += f", of which {seconds:.1f} s are not seen in {better}"
+        rows.append({**best, "action": "keep", "beside": None, "why": why})
         others, left = [one for one in left if one is not best], []
         for one in others:
-            if _shows(best, one):
+            seconds = _unseen_seconds(best, one)
+            if seconds <= _most_lost_seconds(one):
                 why = f"{_told(one, keep)}, beside {told}"
                 rows.append({**one, "action": "drop", "beside": best["path"], "why": why})
             else:
+                lack = seconds, told
+                unseen[one["path"]] = min(lack, unseen.get(one["path"], lack))
                 left.append(one)
     return rows
 
@@ -122,18 +134,31 @@ def _best(members: list[Row], keep: str, worth: Callable[[Row], Any]) -> Row:
         raise UsageError(f"keep={keep!r}: its values have no order: {error}") from error
 
 
-def _shows(kept: Row, other: Row) -> bool:
-    """Whether more than half of a member is in another one, by where both are in the first.
+def _unseen_seconds(kept: Row, other: Row) -> float:
+    """How much of a member is not known to be in another one, by where both are in the first.
 
-    Both are like the first of their group, but that may show one behind the other. Where groups
-    do not tell the places, all members are taken to be alike.
+    Both are like the first of their group, but that may show one behind the other, and what it
+    lacks of both may be the same or not. Where groups do not tell the places, all members are taken
+    to show the same.
     """
     if any(one.get(name) is None for one in (kept, other) for name in PLACE):
-        return True
+        return 0.0
     start, end = _place(other)
     kept_start, kept_end = _place(kept)
     both = max(0.0, min(end, kept_end) - max(start, kept_start))
-    return bool(other["share"] * both > HALF * (end - start))
+    share = other["share"] * both / max(end - start, 1e-9)
+    return max(0.0, 1 - float(share)) * float(other["duration_seconds"])
+
+
+def _most_lost_seconds(row: Row) -> float:
+    """How much of a member may go with it; of a very short one half at most.
+
+    >>> _most_lost_seconds({"duration_seconds": 7200.0})
+    0.5
+    >>> _most_lost_seconds({"duration_seconds": 0.6})
+    0.3
+    """
+    return min(MOST_LOST_SECONDS, HALF * float(row["duration_seconds"]))
 
 
 def _place(row: Row) -> tuple[float, float]:

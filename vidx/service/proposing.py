@@ -60,7 +60,7 @@ class Groups(Strict):
     Attributes:
         groups: Columns of one length: `group`, `path` and `video_id`, as `GET /v1/duplicates` with
             `by=video` tells them, and if you like `score`, `share`, `start_seconds`, `end_seconds`
-            and `offset_seconds`: with these what the kept one does not show is kept too.
+            and `offset_seconds`: with these what the kept one does not show whole is kept too.
         keep: As for `Collection.propose`.
     """
 
