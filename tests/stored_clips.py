@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pytest
 
 import vidx
 
@@ -19,7 +20,7 @@ class Stored(NamedTuple):
     labels: dict[str, float]
 
 
-def stored_clips(folder: Path) -> dict[Key, Stored]:
+def stored_clips(folder: Path | str) -> dict[Key, Stored]:
     """All clips of a collection; vectors and clips are checked to be in one order."""
     with vidx.open(folder) as collection:
         ids, vectors = collection.vectors()
@@ -31,3 +32,14 @@ def stored_clips(folder: Path) -> dict[Key, Stored]:
         )
         for clip, vector in zip(clips, vectors, strict=True)
     }
+
+
+def check_same_clips(folder: Path | str, expected: dict[Key, Stored]) -> None:
+    """A collection has these clips, with these vectors and labels, by whatever devices."""
+    rows = stored_clips(folder)
+    assert rows.keys() == expected.keys()
+    for key, (vector, labels) in rows.items():
+        other = expected[key].vector
+        cosine = vector @ other / np.linalg.norm(vector) / np.linalg.norm(other)
+        assert cosine >= 0.99999, key
+        assert labels == pytest.approx(expected[key].labels, abs=1e-3)

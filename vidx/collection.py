@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -179,8 +179,8 @@ class Collection(Questions, Teaching, Measuring):
             ModelNotFound, CheckpointError, DeviceError: As their names say.
         """
         from vidx.encoder_choice import EncoderChoice, check_same_space
-        from vidx.engines import engine_of, see_engine
-        from vidx.ingest import Ingest
+        from vidx.engines import begun, engine_of, see_engine
+        from vidx.ingest import Embedder, Ingest
         from vidx.video_files import video_files
         from vidx.views import extend_index
 
@@ -195,7 +195,16 @@ class Collection(Questions, Teaching, Measuring):
         space = self._manifest().space if self._layout.exists() else None
         # What was named is checked even when there turns out to be nothing to embed.
         named = load(space) if space is None or choice.names_a_space() else None
-        with self._writer(named.space if named else None, alone=False) as writer:
+
+        def begin() -> AbstractContextManager[Embedder]:
+            return engine_of(named or load(space), asked, files.paths)
+
+        # Nodes that are refused leave no collection behind where there was none.
+        beginning = begun(begin()) if space is None else nullcontext(begin)
+        with (
+            beginning as start,
+            self._writer(named.space if named else None, alone=False) as writer,
+        ):
             if named:
                 check_same_space(named.space, writer.manifest.space, self._layout.told)
             catalogue = self._views.catalogue()
@@ -206,8 +215,7 @@ class Collection(Questions, Teaching, Measuring):
                         extend_index(catalogue)
 
             ingest = Ingest(writer, asked, extend, progress)
-            space = writer.manifest.space
-            report = ingest.run(files, lambda: engine_of(load(space), asked, files.paths))
+            report = ingest.run(files, start)
             with writer.indexing() as ours:
                 if ours:
                     self._tend_index(ingest.tell_index)

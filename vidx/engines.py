@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from typing import TYPE_CHECKING, TypeVar
 
 from vidx.options import EmbedOptions, Engine, check_engine
 
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from vidx.embedder.encoder import Encoder
     from vidx.embedder.here import Here
     from vidx.index.parts import BuildParts
+
+T = TypeVar("T")
 
 
 def see_engine(engine: Engine, address: str | None) -> None:
@@ -49,6 +51,29 @@ def engine_of(
     from vidx.embedder.here import Here
 
     return nullcontext(Here(encoder, options))
+
+
+@contextmanager
+def begun(
+    engine: AbstractContextManager[T],
+) -> Iterator[Callable[[], AbstractContextManager[T]]]:
+    """Begin at once with what is wanted later, to see that it can be.
+
+    Args:
+        engine: What is begun.
+
+    Returns:
+        Gives it, once, to who ends it; where nobody asked it ends with this.
+    """
+    with ExitStack() as unasked:
+        there = unasked.enter_context(engine)
+
+        @contextmanager
+        def start() -> Iterator[T]:
+            with unasked.pop_all():
+                yield there
+
+        yield start
 
 
 def builder_of(engine: Engine, address: str | None) -> AbstractContextManager[BuildParts]:
