@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
+
+_SIZES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 
 
 def printable(text: str) -> str:
@@ -33,6 +36,16 @@ def in_words(seconds: float) -> str:
     if seconds < 100:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:,.1f} h"
+
+
+def num_bytes(size: str) -> int | None:
+    """The number of bytes that a size such as `500M` or `2G` stands for; None: it is no size.
+
+    >>> num_bytes("1.5G"), num_bytes("64 kB"), num_bytes("much")
+    (1500000000, 64000, None)
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)b?", size.strip().lower())
+    return int(float(match[1]) * _SIZES[match[2]]) if match else None
 
 
 def count(number: int, noun: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -14,13 +13,12 @@ from vidx.cli.progress import showing_index, showing_push
 from vidx.cli.render import print_json, print_table
 from vidx.collection import open_collection
 from vidx.options import IndexOptions
-from vidx.words import count
+from vidx.words import count, num_bytes
 
 if TYPE_CHECKING:
     from vidx.options import Engine
     from vidx.records import IndexReport
 
-SIZES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 MISSED = 0.01  # by how much a recall may miss its target before a new index is proposed
 
 
@@ -31,10 +29,10 @@ class Size(click.ParamType[int]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """The number of bytes."""
-        match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)b?", str(value).strip().lower())
-        if not match:
+        size = num_bytes(str(value))
+        if size is None:
             self.fail(f"{value!r} is no size: write 500M or 2G.", param, ctx)
-        return int(float(match[1]) * SIZES[match[2]])
+        return size
 
 
 @click.group(invoke_without_command=True)
