@@ -1,4 +1,4 @@
-"""What is found once and remembered: small JSON files in the user's cache folder."""
+"""The user's cache folder: how much of it shards may take, and small JSON files to remember by."""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from vidx.durable import replacing
+from vidx.errors import UsageError
+from vidx.words import num_bytes
+
+MOST_SHARDS = "100G"
 
 
 def cache_folder() -> Path:
@@ -17,6 +21,22 @@ def cache_folder() -> Path:
     import platformdirs
 
     return Path(platformdirs.user_cache_dir("vidx"))
+
+
+def most_shard_bytes() -> int:
+    """`VIDX_CACHE_SIZE`, else 100 GB: what the shards of a working copy may take on disk.
+
+    Raises:
+        UsageError: It is no size.
+    """
+    asked = os.environ.get("VIDX_CACHE_SIZE") or MOST_SHARDS
+    size = num_bytes(asked)
+    if size is None:
+        raise UsageError(
+            f"VIDX_CACHE_SIZE is {asked!r}, and that is no size",
+            f"Write 500M or 20G, or leave the variable out: {MOST_SHARDS}.",
+        )
+    return size
 
 
 def read_cache(name: str) -> dict[str, Any]:

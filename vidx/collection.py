@@ -919,6 +919,8 @@ class Collection(Questions, Teaching, Measuring):
     def verify(self) -> list[str]:
         """Check that shards, catalogue and index agree, reading all of them, and with the bucket.
 
+        Shards that a working copy has put out are not fetched: their objects are looked for.
+
         Returns:
             One sentence for each thing that is wrong; empty when all agree.
 
@@ -936,13 +938,13 @@ class Collection(Questions, Teaching, Measuring):
                 manifest, catalogue = self._manifest(), self._catalogue()
                 findings = verify.disagreements(catalogue, manifest)
                 if self._layout.address is not None:
-                    findings += working_copy.disagreements(self._layout, manifest)
+                    findings += working_copy.disagreements(catalogue)
                 index = open_index(catalogue)
                 # Vectors that cannot be read cannot be compared; an index that does not fit is not
                 # used.
                 if findings or not fits(index, catalogue.state()):
                     return findings
-                return index.disagreements(stored_vectors(catalogue))
+                return index.disagreements(stored_vectors(catalogue, fetching=False))
             except CollectionDamaged as error:
                 return [error.problem]
 
@@ -1174,11 +1176,14 @@ class Collection(Questions, Teaching, Measuring):
         from vidx.store.writer import open_writer
         from vidx.views import extend_index
 
-        with open_writer(self._layout, space, alone=alone) as writer:
+        def extend() -> None:
+            extend_index(self._catalogue())
+
+        with open_writer(self._layout, space, alone=alone, entered=extend) as writer:
             writer.reserve(index.reach(self._layout.index, writer.manifest.uuid))
             with writer.indexing() as ours:
                 if ours:
-                    extend_index(self._catalogue())  # what a killed writer could not, as a check
+                    extend()  # what a killed writer could not, as a check
             yield writer
 
     def _query_encoder(self, options: SearchOptions) -> Encoder:

@@ -7,7 +7,7 @@ the order in which they were made.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,6 +39,12 @@ class Found:
     adopted: list[str] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)
     damage: list[tuple[Path, CollectionDamaged]] = field(default_factory=list)
+
+    def add(self, other: Found) -> None:
+        """Note what became of others."""
+        self.adopted += other.adopted
+        self.ignored += other.ignored
+        self.damage += other.damage
 
     def damaged(self, path: Path, error: CollectionDamaged) -> None:
         """Note a file that is broken or in the way."""
@@ -82,12 +88,20 @@ class Adopter:
         layout: The collection's folder.
         manifest: What its `collection.json` says.
         engine: Of the catalogue, for writing.
+        among: Names of the files that may be entered; None: all there are.
     """
 
-    def __init__(self, layout: Layout, manifest: Manifest, engine: Engine) -> None:
+    def __init__(
+        self,
+        layout: Layout,
+        manifest: Manifest,
+        engine: Engine,
+        among: Collection[str] | None = None,
+    ) -> None:
         self.layout = layout
         self.manifest = manifest
         self.engine = engine
+        self._among = among
         self._set_before: list[Entry] = []
 
     def adopt(self) -> Found:
@@ -117,13 +131,16 @@ class Adopter:
             self._adopt_shard(one, found, placing=True)
         return found
 
+    def _is_asked(self, path: Path) -> bool:
+        return self._among is None or path.name in self._among
+
     def _unknown_shards(self, found: Found) -> list[_Shard]:
         """The shards on disk that the catalogue does not know, by first clip_id."""
         with self.engine.begin() as connection:
             known = set(connection.execute(select(shards_table.c.file)).scalars())
         unknown = []
         for first, path in shards.listed(self.layout.shards):
-            if path.name in known:
+            if path.name in known or not self._is_asked(path):
                 continue
             try:
                 info = shards.read_info(path)
@@ -175,7 +192,7 @@ class Adopter:
             last = changes.last_commit(connection)
         entries: list[Entry] = []
         for number, path in journal.listed(self.layout.journal):
-            if number <= last:
+            if number <= last or not self._is_asked(path):
                 continue
             try:
                 entry = journal.read(path)

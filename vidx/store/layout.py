@@ -9,6 +9,7 @@
   index/              vectors in clip_id order for search
   thresholds.json     similarities that were found to suit its videos; may be missing
   bucket.json         where this is a working copy of a collection in a bucket: which one
+  objects.jsonl       and which object each shard is there
   writer.lock         held by the one process that writes; writer.json names it
 """
 
@@ -63,6 +64,11 @@ class Layout:
     def bucket(self) -> Path:
         """The JSON that says of which bucket this is a working copy."""
         return self.root / "bucket.json"
+
+    @cached_property
+    def objects(self) -> Path:
+        """The lines of JSON that say which objects of the bucket are the shards."""
+        return self.root / "objects.jsonl"
 
     @cached_property
     def manifest(self) -> Path:

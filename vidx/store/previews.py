@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from vidx.errors import CollectionDamaged, UnknownId
 from vidx.store import shards
+from vidx.store.at_hand import at_hand
 from vidx.store.catalogue import Catalogue, ShardRow
 from vidx.store.sql import SOME, among
 from vidx.store.tables import clips
@@ -33,6 +34,7 @@ def previews(catalogue: Catalogue, clip_ids: Sequence[int]) -> dict[int, bytes]:
     Raises:
         UnknownId: One of them is no live clip.
         CollectionDamaged: A shard is missing, broken or not the one it should be.
+        VidxError: One that was put out of a working copy cannot be fetched.
     """
     with catalogue.now() as still:
         ids = _living(still, clip_ids)
@@ -70,9 +72,11 @@ def _living(catalogue: Catalogue, clip_ids: Sequence[int]) -> NDArray[np.int64]:
 
 def _of_shard(catalogue: Catalogue, shard: ShardRow, ids: NDArray[np.int64]) -> dict[int, bytes]:
     """The previews of clips of one shard, ids ascending; none where it has none."""
-    path = catalogue.layout.shards / shard.file
     uuid = catalogue.manifest.uuid
-    with shards.opened_own(path, uuid, shard.uuid, shard.num_clips) as file:
+    with (
+        at_hand(catalogue.layout, catalogue.manifest, shard.file) as path,
+        shards.opened_own(path, uuid, shard.uuid, shard.num_clips) as file,
+    ):
         names = file.schema_arrow.names
         if shards.PREVIEW not in names:
             return {}

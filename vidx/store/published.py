@@ -13,9 +13,10 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
@@ -47,6 +48,11 @@ class PublishedFile:
     name: str
     size_bytes: int
     sha256: str
+
+    @property
+    def is_shard(self) -> bool:
+        """Whether it is one of clips."""
+        return self.place.startswith("shards/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +99,18 @@ class Published:
                 "Run the same command again: it goes on with that one.",
             )
 
-    def publish(self, collection: str, commit: int, files: Sequence[tuple[str, Path]]) -> None:
+    def publish(
+        self, collection: str, commit: int, files: Sequence[tuple[str, Path]]
+    ) -> tuple[PublishedFile, ...]:
         """Send the files of a commit, and make it.
 
         Args:
             collection: The collection's uuid.
             commit: Its number, the next one.
             files: Pairs of a place and the file that lies there.
+
+        Returns:
+            What was sent.
 
         Raises:
             CollectionLocked: Another writer has made the commit of this number.
@@ -117,6 +128,7 @@ class Published:
                 "Nothing of yours was added by this one. Run the same command again: it goes on "
                 "after the other's.",
             )
+        return sent
 
     def numbers(self, after: int) -> list[int]:
         """The commits after one, which must be there itself unless it is 0.
@@ -231,8 +243,13 @@ def fetch(bucket: Bucket, wanted: Iterable[tuple[PublishedFile, Path]]) -> None:
         VidxError: The server does not give it.
         OSError: A file cannot be written.
     """
+    at_once(partial(_fetch, bucket, file, path) for file, path in wanted)
+
+
+def at_once(tasks: Iterable[Callable[[], object]]) -> None:
+    """Do several things at a time; where one raises, those that are not begun are not done."""
     with ThreadPoolExecutor(AT_ONCE) as threads:
-        waiting = [threads.submit(_fetch, bucket, file, path) for file, path in wanted]
+        waiting = [threads.submit(task) for task in tasks]
         try:
             for one in waiting:
                 one.result()

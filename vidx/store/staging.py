@@ -100,11 +100,9 @@ def staging(layout: Layout, manifest: Manifest) -> Iterator[Staging]:
     Raises:
         VidxError: The folder cannot be written.
     """
-    folder = layout.staging / uuid.uuid4().hex
     with ExitStack() as stack:
         try:
-            folder.mkdir(parents=True)
-            stack.enter_context(held(folder / _LOCK))
+            folder = _own_folder(layout, stack)
         except OSError as error:
             raise unwritable(layout.staging, error) from error
         try:
@@ -112,6 +110,19 @@ def staging(layout: Layout, manifest: Manifest) -> Iterator[Staging]:
         finally:
             with suppress(OSError):  # the next writer deletes what is left
                 _delete(folder)
+
+
+def _own_folder(layout: Layout, stack: ExitStack) -> Path:
+    """Make a folder, and hold its lock; another one where it was taken for a dead run's."""
+    while True:
+        folder = layout.staging / uuid.uuid4().hex
+        folder.mkdir(parents=True)
+        try:
+            ours = stack.enter_context(held(folder / _LOCK))
+        except FileNotFoundError:
+            continue
+        if ours and (folder / _LOCK).exists():
+            return folder
 
 
 def delete_dead(layout: Layout) -> None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from vidx.errors import CollectionDamaged, VidxError
 from vidx.store import shards
+from vidx.store.at_hand import at_hand, is_put_out
 from vidx.store.catalogue import Catalogue, ShardRow
 
 Part = TypeVar("Part")
@@ -31,21 +32,27 @@ class Stored(NamedTuple):
     videos: NDArray[np.int32]
 
 
-def stored_vectors(catalogue: Catalogue, *, since: int = 0) -> Iterator[Stored]:
+def stored_vectors(
+    catalogue: Catalogue, *, since: int = 0, fetching: bool = True
+) -> Iterator[Stored]:
     """Read the vectors of all clips that the catalogue knows, one shard at a time, by clip_id.
 
     Args:
         catalogue: Says which shards there are; `Catalogue.now` keeps it to one state.
         since: The first clip_id of interest.
+        fetching: Whether shards are read, too, that a working copy of a bucket has put out.
 
     Yields:
         The clips of one shard.
 
     Raises:
         CollectionDamaged: A shard is missing, broken or not the one it should be.
+        VidxError: One that was put out cannot be fetched.
     """
     for shard in catalogue.shards():
         if shard.end_clip_id <= since:
+            continue
+        if not fetching and is_put_out(catalogue.layout, shard.file):
             continue
         ids, vectors = _read(catalogue, shard)
         numbered = catalogue.video_numbers(shard.first_clip_id, shard.end_clip_id)
@@ -74,6 +81,7 @@ def live_vectors(
 
     Raises:
         CollectionDamaged: A shard is missing, broken or not the one it should be.
+        VidxError: One that was put out cannot be fetched.
     """
     with catalogue.now() as still:
         live = still.live_clip_ids() if ids is None else ids
@@ -129,10 +137,10 @@ def _overlap(one: ShardRow, other: ShardRow) -> bool:
 
 
 def _read_file(catalogue: Catalogue, shard: ShardRow, column: str) -> Vectors:
-    path = catalogue.layout.shards / shard.file
     own = catalogue.manifest.uuid
     dense = shard.num_clips == shard.end_clip_id - shard.first_clip_id
     columns = [column] if dense else [column, shards.CLIP_ID]
-    table = shards.read_own(path, own, shard.uuid, shard.num_clips, columns)
+    with at_hand(catalogue.layout, catalogue.manifest, shard.file) as path:
+        table = shards.read_own(path, own, shard.uuid, shard.num_clips, columns)
     vectors = shards.matrix(table, column).astype(np.float32, copy=False)
     return shards.clip_ids(path, table), vectors

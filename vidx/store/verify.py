@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +12,14 @@ from sqlalchemy import func, select
 from vidx.errors import CollectionDamaged, CollectionTooNew
 from vidx.records import FACTS
 from vidx.store import journal, shards
+from vidx.store.at_hand import at_hand, is_put_out
 from vidx.store.catalogue import Catalogue, ShardRow
 from vidx.store.layout import Manifest
 from vidx.store.tables import DROPPED, clip_labels, clip_metadata, clips, takes, videos
 
 
 def disagreements(catalogue: Catalogue, manifest: Manifest) -> list[str]:
-    """Compare every shard with the catalogue, row by row.
+    """Compare every shard with the catalogue, row by row; those that were put out are passed over.
 
     Args:
         catalogue: The collection's.
@@ -35,9 +37,15 @@ def disagreements(catalogue: Catalogue, manifest: Manifest) -> list[str]:
         files = [path for _, path in shards.listed(still.layout.shards)]
         findings = [f"catalogue: {finding}" for finding in still.self_check()]
         there = {path.name for path in files}
-        findings += [f"shard {file}: the file is missing" for file in known if file not in there]
+        findings += [
+            f"shard {file}: the file is missing"
+            for file in known
+            if file not in there and not is_put_out(still.layout, file)
+        ]
         for path in files:
-            findings += _check_shard(still, manifest, path, known.get(path.name), originals)
+            row = known.get(path.name)
+            with at_hand(still.layout, manifest, path.name) if row else nullcontext():
+                findings += _check_shard(still, manifest, path, row, originals)
         findings += _clips_outside(still, list(known.values()))
         return findings + _orphans(still) + _check_journal(still, manifest)
 

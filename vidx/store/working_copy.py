@@ -8,24 +8,36 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy import Engine, select
 
+from vidx.cache import most_shard_bytes
 from vidx.durable import UNFINISHED, replacing
 from vidx.errors import CollectionDamaged, VidxError
 from vidx.store import changes
 from vidx.store.adoption import Adopter, Found
+from vidx.store.at_hand import kept, make_room, note
 from vidx.store.catalogue import Catalogue
 from vidx.store.database import database_of
 from vidx.store.layout import Layout, Manifest, manifest_bytes, read_manifest
 from vidx.store.lock import writing
-from vidx.store.published import Published, Record, fetch, is_here
+from vidx.store.published import (
+    Published,
+    PublishedFile,
+    Record,
+    at_once,
+    fetch,
+    is_here,
+)
 from vidx.store.shared_indexes import SharedIndexes, is_of_indexes
 from vidx.store.staging import unwritable
 from vidx.store.tables import shards as shards_table
 
+MOST_KEPT = 100  # shards that are entered at a time: each is an open file
 _NUMBER = re.compile(r"[a-z]+-(\d{12,})")
 
 
@@ -46,8 +58,10 @@ def has_news(layout: Layout) -> bool:
     Raises:
         CollectionDamaged: The working copy is of another collection, or of a later state.
         CollectionLocked: Another process is making it.
+        UsageError: `VIDX_CACHE_SIZE` is no size.
         VidxError: The bucket cannot be read, or the folder not be written.
     """
+    most_shard_bytes()
     published = Published(layout.told)
     content = published.manifest()
     if content is None and not layout.exists():
@@ -62,6 +76,7 @@ def has_news(layout: Layout) -> bool:
             "See that the address is right. If it is, delete that folder.",
         )
     manifest = read_manifest(layout)
+    make_room(layout, manifest)  # there may be less now
     if not database_of(layout, manifest).exists():
         return not _has_files(layout)  # else it was lost, which whoever opens it tells
     try:
@@ -73,8 +88,15 @@ def has_news(layout: Layout) -> bool:
     return bool(published.numbers(last))
 
 
-def pull(layout: Layout, manifest: Manifest, engine: Engine) -> Found:
+def pull(layout: Layout, manifest: Manifest, engine: Engine, entered: Callable[[], None]) -> Found:
     """Enter the bucket's commits that the catalogue does not know, for the holder of the lock.
+
+    Args:
+        layout: The working copy.
+        manifest: What its `collection.json` says.
+        engine: Of the catalogue, for writing.
+        entered: Called where there are more shards than may be here at once, each time that some
+            of them were entered, and are here.
 
     Raises:
         CollectionDamaged: What was fetched does not lead to the bucket's state.
@@ -88,13 +110,75 @@ def pull(layout: Layout, manifest: Manifest, engine: Engine) -> Found:
     files = [file for record in records for file in record.files]
     try:
         _drop(_unknown(layout, known, last), {file.place for file in files})
-        fetch(published.bucket, [(file, layout.root / file.place) for file in files])
+        note(layout, files, anew=last == 0)
     except OSError as error:
         raise unwritable(layout.root, error) from error
-    found = Adopter(layout, manifest, engine).adopt()
-    if records and not found.damage:
-        _check_reached(layout, engine, records[-1])
+    found, fits = Found(), _shard_bytes(files) <= most_shard_bytes()
+    for piece in _pieces(records):
+        own = [file for record in piece for file in record.files]
+        names = {Path(file.place).name for file in own}
+        with _here(layout, manifest, published, own):
+            found.add(Adopter(layout, manifest, engine, names).adopt())
+            if found.damage:
+                return found
+            _check_reached(layout, engine, piece[-1])
+            if not fits:
+                entered()
+        make_room(layout, manifest)
     return found
+
+
+def _pieces(records: Sequence[Record]) -> Iterator[list[Record]]:
+    """Records in their order, parted so that the shards of each part may be here at once.
+
+    A record that has more of them is a part of its own.
+    """
+    part: list[Record] = []
+    count = taken = 0
+    for record in records:
+        size = _shard_bytes(record.files)
+        count, taken = count + sum(file.is_shard for file in record.files), taken + size
+        if part and (count > MOST_KEPT or taken > most_shard_bytes()):
+            yield part
+            part, count, taken = [], sum(file.is_shard for file in record.files), size
+        part.append(record)
+    if part:
+        yield part
+
+
+def _shard_bytes(files: Iterable[PublishedFile]) -> int:
+    return sum(file.size_bytes for file in files if file.is_shard)
+
+
+@contextmanager
+def _here(
+    layout: Layout, manifest: Manifest, published: Published, files: Sequence[PublishedFile]
+) -> Iterator[None]:
+    """Have files here as they were committed; while this lasts none of the shards is put out."""
+    shards = [file for file in files if file.is_shard]
+    others = [(file, layout.root / file.place) for file in files if not file.is_shard]
+    lacking: list[PublishedFile] = []
+    with ExitStack() as stack:
+
+        def keep(file: PublishedFile) -> None:
+            stack.enter_context(kept(layout, manifest, file))
+
+        def keep_sound(file: PublishedFile) -> None:
+            path = layout.root / file.place
+            if is_here(file, path):
+                keep(file)
+            else:
+                path.unlink(missing_ok=True)
+                lacking.append(file)
+
+        try:
+            fetch(published.bucket, others)
+            at_once(partial(keep_sound, file) for file in shards)
+            make_room(layout, manifest, _shard_bytes(lacking))
+            at_once(partial(keep, file) for file in lacking)
+        except OSError as error:
+            raise unwritable(layout.root, error) from error
+        yield
 
 
 def publish(layout: Layout, manifest: Manifest, number: int, files: Iterable[Path]) -> None:
@@ -105,28 +189,37 @@ def publish(layout: Layout, manifest: Manifest, number: int, files: Iterable[Pat
         VidxError: The bucket does not take it.
     """
     placed = [(file.relative_to(layout.root).as_posix(), file) for file in files]
-    Published(layout.told).publish(manifest.uuid, number, placed)
+    note(layout, Published(layout.told).publish(manifest.uuid, number, placed))
 
 
-def disagreements(layout: Layout, manifest: Manifest) -> list[str]:
+def disagreements(catalogue: Catalogue) -> list[str]:
     """Compare the working copy with the bucket, whose objects are listed and not read.
+
+    Shards that were put out are no finding: of these the bucket's object is looked for.
 
     Returns:
         One sentence for each thing that is wrong.
     """
+    layout, uuid = catalogue.layout, catalogue.manifest.uuid
     published = Published(layout.told)
-    records = published.records(0, manifest.uuid)
+    records = published.records(0, uuid)
     objects = published.bucket.listed("")
-    findings = []
+    listed = {Path(file.place).name for record in records for file in record.files}
+    findings = [
+        f"shard {shard.file}: no commit in the bucket has it"
+        for shard in catalogue.shards()
+        if shard.file not in listed
+    ]
     for file in (file for record in records for file in record.files):
         if file.name not in objects:
             findings.append(f"bucket: {file.name} is missing")
         elif objects[file.name] != file.size_bytes:
             size = objects[file.name]
             findings.append(f"bucket: {file.name} has {size} bytes, not {file.size_bytes}")
-        if not is_here(file, layout.root / file.place):
+        path = layout.root / file.place
+        if not (is_here(file, path) or (file.is_shard and not path.exists())):
             findings.append(f"working copy: {file.place} is not as it was committed")
-    findings += SharedIndexes(published.address).disagreements(manifest.uuid, objects)
+    findings += SharedIndexes(published.address).disagreements(uuid, objects)
     return findings + [
         f"bucket: {name} belongs to no commit: a run that ended left it, or one is about to commit"
         for name in published.orphans(records, objects)

@@ -13,7 +13,7 @@ commit is made in the bucket, and the next writer adopts what that lists, and no
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -29,6 +29,7 @@ from vidx.errors import CollectionDamaged, UsageError
 from vidx.records import Source, Space
 from vidx.store import changes, journal, migrate, registry, shards, sqlite, working_copy
 from vidx.store.adoption import Adopter, Found
+from vidx.store.at_hand import make_room
 from vidx.store.catalogue import check_identity, missing
 from vidx.store.database import Database, address_for_new, database_of
 from vidx.store.journal import Change, Entry, Failed
@@ -48,6 +49,10 @@ from vidx.store.snapshots.files import Snapshot
 from vidx.store.staging import Staged, Staging, delete_dead, now, staging, unwritable
 from vidx.store.tables import collection as collection_table
 from vidx.store.tables import locations, videos
+
+
+def _nothing() -> None:
+    """Do nothing."""
 
 
 @dataclass(slots=True)
@@ -264,7 +269,10 @@ class Writer:
     ) -> Done:
         with self.turn():
             self.adopt()  # else a failed commit's shard and the next one could share ids
-            return self._commit_now(verb, provenance, staged, change)
+            done = self._commit_now(verb, provenance, staged, change)
+        if staged and self.layout.address is not None:
+            make_room(self.layout, self.manifest)
+        return done
 
     def _commit_now(
         self, verb: str, provenance: dict[str, str], staged: Sequence[Staged], change: Change
@@ -300,22 +308,25 @@ class Writer:
                 working_copy.publish(self.layout, self.manifest, number, files)
             return Done(number)
 
-    def adopt(self) -> None:
+    def adopt(self, entered: Callable[[], None] = _nothing) -> None:
         """Enter what the catalogue does not know, on disk or in the bucket, as it was made.
+
+        Args:
+            entered: As for `open_writer`.
 
         Raises:
             CollectionDamaged: A file cannot be read, or a shard's ids are taken.
             VidxError: The bucket cannot be read.
         """
         with self.turn():
-            found = self.adopt_all()
+            found = self.adopt_all(entered)
         if found.damage:
             raise found.damage[0][1]
 
-    def adopt_all(self) -> Found:
+    def adopt_all(self, entered: Callable[[], None] = _nothing) -> Found:
         """As `adopt`, for who deals with damage."""
         if self.layout.address is not None:
-            return working_copy.pull(self.layout, self.manifest, self.engine)
+            return working_copy.pull(self.layout, self.manifest, self.engine, entered)
         return Adopter(self.layout, self.manifest, self.engine).adopt()
 
     def next_clip_id(self, connection: Connection) -> int:
@@ -343,7 +354,11 @@ class Writer:
 
 @contextmanager
 def open_writer(
-    layout: Layout, space: Space | None = None, *, alone: bool = True
+    layout: Layout,
+    space: Space | None = None,
+    *,
+    alone: bool = True,
+    entered: Callable[[], None] = _nothing,
 ) -> Iterator[Writer]:
     """Become the collection's writer, and put right what a killed one left.
 
@@ -352,6 +367,8 @@ def open_writer(
         space: Given, a collection is made there if none is.
         alone: Whether no other writer may be there. Else, with a catalogue in a database, those
             who are not alone take turns.
+        entered: Called where a bucket has more new shards than may be here at once, each time that
+            some of them were entered in the catalogue, and are here.
 
     Raises:
         CollectionNotFound: None is there, and no space was given.
@@ -371,7 +388,7 @@ def open_writer(
         if shards.listed(layout.shards) and not database.exists():
             raise missing(database)
         with writer_under_lock(layout, manifest, database, presence) as writer:
-            writer.adopt()
+            writer.adopt(entered)
             yield writer
 
 
