@@ -16,6 +16,8 @@ from made_collections import SPACE, commit, draw_video
 
 import vidx
 from vidx.distributed import builder, indexing
+from vidx.distributed import cluster as joining
+from vidx.distributed.address import is_open
 from vidx.distributed.builder import Builder, Building
 from vidx.distributed.calls import there
 from vidx.distributed.cluster import connected, nodes
@@ -139,6 +141,20 @@ def test_an_index_that_loses_the_head_node_is_as_before(collection: vidx.Collect
         with pytest.raises(VidxError, match=r"head node at .* is gone"):
             collection.index(IVF, engine="ray", address=cluster.address, progress=progress)
     assert files_of(collection) == before
+
+
+def test_a_head_node_that_goes_while_it_is_asked_for_others_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    need_ray()
+    looks = iter([True])
+    monkeypatch.setattr(joining, "is_open", lambda address: next(looks, False) or is_open(address))
+    with running(1) as cluster, connected(cluster.address):
+        assert len(nodes()) == 1
+        looks = iter([True])  # it is seen before it goes
+        cluster.kill_head()
+        with pytest.raises(VidxError, match=r"head node at .* is gone"):
+            nodes()
 
 
 @pytest.mark.parametrize("likeness", ["similar", "copy"])

@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -16,6 +17,7 @@ from vidx.distributed.address import Address, is_open, parse, reach
 from vidx.errors import VidxError
 
 AUTO = "auto"  # what Ray calls the cluster that this machine is a node of
+LOOK_SECONDS = 0.5  # that an answer is waited for before the head node is looked for again
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,14 +110,36 @@ def nodes() -> list[Node]:
     import ray
 
     head = parse(ray.get_runtime_context().gcs_address)
-    if not is_open(head):  # Ray would wait for a minute, and then end this process
+    _check_head(head)
+    living = [Node.of(one) for one in _told_by(head) if one["Alive"]]
+    return [node for node in living if node.num_cpus]
+
+
+def _told_by(head: Address) -> list[dict[str, Any]]:
+    """What the head node tells of all; it may go while it is asked."""
+    import ray
+
+    told: Future[list[dict[str, Any]]] = Future()
+
+    def ask() -> None:
+        try:
+            told.set_result(ray.nodes())  # type: ignore[no-untyped-call]
+        except Exception as error:  # it is told to whoever asked
+            told.set_exception(error)
+
+    threading.Thread(target=ask, daemon=True).start()
+    while not wait([told], LOOK_SECONDS).done:
+        _check_head(head)
+    return told.result()
+
+
+def _check_head(head: Address) -> None:
+    """See that it is there: else Ray would wait for a minute, and then end this process."""
+    if not is_open(head):
         raise VidxError(
             f"the cluster's head node at {head} is gone",
             "What is committed is safe. Start the cluster anew, and give the same command again.",
         )
-    told: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
-    living = [Node.of(one) for one in told if one["Alive"]]
-    return [node for node in living if node.num_cpus]
 
 
 def without_nodes() -> VidxError:
