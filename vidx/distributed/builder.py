@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vidx.distributed.calls import Lost, answer, there
+from vidx.distributed.calls import Lost, answer, sent, there
 from vidx.distributed.cluster import Node
 from vidx.durable import sync_file
 from vidx.index.codes import Codes, lists_for
@@ -106,7 +106,7 @@ class Building:
         from ray.exceptions import RayError
 
         options = {"num_cpus": self.node.num_cpus, "max_restarts": 0, **there(self.node)}
-        builder: Any = ray.remote(Builder).options(**options).remote()
+        builder: Any = sent(Builder).options(**options).remote()
         try:
             self._wait_for_cores(builder)
             self._fill(builder)

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
-from vidx.distributed.cluster import Node
 from vidx.errors import VidxError
+
+if TYPE_CHECKING:
+    from vidx.distributed.cluster import Node
 
 
 class Lost(Exception):
     """Ray does not get on with a node, or with what runs there."""
+
+
+@cache
+def sent(what: Any) -> Any:
+    """What Ray makes of a function or a class.
+
+    It is made once, so that Ray sends it to the head node once: the fewer talks with that, the
+    fewer that it can be lost amid, which ends this process.
+    """
+    import ray
+
+    return ray.remote(what)
 
 
 def there(node: Node) -> dict[str, Any]:

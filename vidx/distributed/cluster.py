@@ -7,13 +7,13 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
 from vidx.distributed.address import Address, is_open, parse, reach
+from vidx.distributed.calls import sent
 from vidx.errors import VidxError
 
 AUTO = "auto"  # what Ray calls the cluster that this machine is a node of
@@ -116,21 +116,21 @@ def nodes() -> list[Node]:
 
 
 def _told_by(head: Address) -> list[dict[str, Any]]:
-    """What the head node tells of all; it may go while it is asked."""
+    """What the head node tells of all.
+
+    A node asks it: Ray ends a process that has asked a head node which is gone, a minute after.
+    """
     import ray
+    from ray.exceptions import RayError
 
-    told: Future[list[dict[str, Any]]] = Future()
-
-    def ask() -> None:
-        try:
-            told.set_result(ray.nodes())  # type: ignore[no-untyped-call]
-        except Exception as error:  # it is told to whoever asked
-            told.set_exception(error)
-
-    threading.Thread(target=ask, daemon=True).start()
-    while not wait([told], LOOK_SECONDS).done:
+    asked = sent(ray.nodes).options(num_cpus=0, max_retries=-1).remote()
+    while not ray.wait([asked], timeout=LOOK_SECONDS)[0]:
         _check_head(head)
-    return told.result()
+    try:
+        told: list[dict[str, Any]] = ray.get(asked)
+    except RayError as error:
+        raise without_work(str(error).strip()) from error
+    return told
 
 
 def _check_head(head: Address) -> None:

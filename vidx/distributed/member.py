@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
-from vidx.distributed.calls import answer, there
+from vidx.distributed.calls import answer, sent, there
 from vidx.distributed.cluster import Node
 from vidx.distributed.errands import Errand
 from vidx.distributed.probing import Sight, look
@@ -49,11 +49,9 @@ class Member:
             orders: How to embed.
             num_workers: Decoding processes.
         """
-        import ray
-
         self._num_workers = num_workers
         self._worker = (
-            ray.remote(Worker)
+            sent(Worker)
             .options(
                 num_cpus=min(max(num_workers, 1), self.node.num_cpus),
                 num_gpus=self.node.num_gpus,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
-from vidx.distributed.calls import there
+from vidx.distributed.calls import sent, there
 from vidx.distributed.cluster import Node
 from vidx.embedder.probing import spread
 from vidx.errors import VidxError
@@ -25,6 +26,7 @@ class Sight(NamedTuple):
     files: dict[str, tuple[int, int] | str]
 
 
+@cache
 def looker() -> Callable[[list[str], list[str]], tuple[Any, Any]]:
     """A function that gives what `Sight` holds; it takes no vidx where it runs."""
 
@@ -63,9 +65,7 @@ def look(node: Node, ours: Sight) -> Any:
 
     It takes no core, so that it need not wait for one.
     """
-    import ray
-
-    ask = ray.remote(looker()).options(num_cpus=0, max_retries=0, **there(node))
+    ask = sent(looker()).options(num_cpus=0, max_retries=0, **there(node))
     packages = [name for name in ours.versions if name != "Python"]
     return ask.remote(packages, list(ours.files))
 
