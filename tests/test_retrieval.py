@@ -6,7 +6,8 @@ import fnmatch
 import random
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from vidx.errors import UsageError
 from vidx.options import SearchOptions
 from vidx.queries import Query, query_file, stored_query
-from vidx.records import Clip, Hit
+from vidx.records import Clip, Hit, Label, Problem, Segment
 from vidx.retrieval import search
 from vidx.store.catalogue import Catalogue
 from vidx.store.compact import compact, purge
@@ -369,3 +370,25 @@ def test_five_thousand_clips_are_all_found_again(tmp_path: Path) -> None:
     everything = np.concatenate([vectors for _, vectors in live_vectors(catalogue)])
     assert index.search(everything, 1)[1].ravel().tolist() == list(range(5000))
     assert index.disagreements(stored_vectors(catalogue)) == []
+
+
+@pytest.mark.parametrize("problem", [None, Problem("truncated", "it ends early")])
+@pytest.mark.parametrize("kind", [Hit, partial(Segment, num_clips=3)])
+def test_a_hit_as_a_dictionary_is_what_dataclasses_make_of_it(
+    kind: Callable[..., Hit], problem: Problem | None
+) -> None:
+    hit = kind(
+        rank=1,
+        clip_id=7,
+        video_id="0" * 64,
+        score=0.5,
+        path="a.mp4",
+        locations=("a.mp4", "b.mp4"),
+        start_seconds=0.0,
+        end_seconds=2.0,
+        query_start_seconds=None,
+        query_end_seconds=None,
+        labels=(Label("walks", 0.9), Label("runs", 0.1)),
+        query_problem=problem,
+    )
+    assert hit.as_dict() == asdict(hit)

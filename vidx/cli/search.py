@@ -24,7 +24,7 @@ from vidx.options import SearchOptions
 from vidx.words import count, span
 
 if TYPE_CHECKING:
-    from vidx.records import Hit
+    pass
 
 SHOWN_LABELS = 2
 
@@ -155,9 +155,9 @@ def search(
     else:
         found = opened.search(queries[0], k, wanted)
     if as_json:
-        print_json([hit_as_json(hit) for hit in found])
+        print_json([hit.as_dict() for hit in found])
     elif found:
-        print_hits([hit_as_json(hit) for hit in found], by=wanted.by)
+        print_hits([hit.as_dict() for hit in found], by=wanted.by)
     else:
         click.echo("No clips match.", err=True)
 
@@ -201,11 +201,6 @@ def _named(names: tuple[str, ...]) -> list[str | int]:
 
 def _is_id(name: str) -> bool:
     return name.isascii() and name.isdigit()
-
-
-def hit_as_json(hit: Hit) -> dict[str, Any]:
-    """A hit's fields in their documented order."""
-    return asdict(hit)
 
 
 def print_hits(rows: list[dict[str, Any]], *, by: str, names_query: bool = False) -> None:

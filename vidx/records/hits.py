@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any
 
 from vidx.records.spaces import Likeness
 from vidx.records.videos import Clip, Problem
@@ -57,6 +57,17 @@ class Hit:
     likeness: Likeness = "similar"
     query_problem: Problem | None = None
     background_share: float | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The fields by name, as JSON and data frames take them: labels are dictionaries too.
+
+        `dataclasses.asdict` gives the same, and takes as long as the search: it copies all values.
+        """
+        told = {field.name: getattr(self, field.name) for field in fields(self)}
+        labels = ({"name": label.name, "score": label.score} for label in self.labels)
+        told["labels"] = tuple(labels)
+        told["query_problem"] = self.query_problem and asdict(self.query_problem)
+        return told
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

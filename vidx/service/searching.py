@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, fields, replace
-from typing import Annotated, Any
+from dataclasses import replace
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import JSONResponse, Response
 
 from vidx.options import SearchOptions
-from vidx.records import Hit
 from vidx.selection import Selection
 from vidx.service.bodies import MOST_ID, Example, Filters, Hits, Search, Uploaded
 from vidx.service.core import Core, Given
@@ -88,12 +87,4 @@ def _one(core: Core, example: Example) -> Wanted:
 async def _hits(core: Core, question: Question) -> Response:
     lane, seconds = core.lane_of(question)
     hits = await in_time(lane.ask(question), seconds)
-    return JSONResponse({"hits": [_told(hit) for hit in hits]})
-
-
-def _told(hit: Hit) -> dict[str, Any]:
-    """As `dataclasses.asdict`, which takes half as long as the search: it copies every value."""
-    told = {field.name: getattr(hit, field.name) for field in fields(hit)}
-    told["labels"] = [{"name": label.name, "score": label.score} for label in hit.labels]
-    told["query_problem"] = hit.query_problem and asdict(hit.query_problem)
-    return told
+    return JSONResponse({"hits": [hit.as_dict() for hit in hits]})

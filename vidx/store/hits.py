@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
 from typing import Any
 
 import pyarrow as pa
@@ -49,6 +48,6 @@ def hits_table(answers: Iterable[tuple[int, dict[str, Any], Sequence[Hit]]]) -> 
 
 
 def _row(hit: Hit) -> dict[str, Any]:
-    fields = asdict(hit)
+    fields = hit.as_dict()
     problem = fields.pop("query_problem") or {}
     return {**fields, **{f"query_problem_{name}": value for name, value in problem.items()}}
