@@ -3,34 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
+
+from vidx.collection.changing import Changing
+from vidx.collection.choosing import Choosing
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from vidx.curating.part import Part
     from vidx.curation.probes import Judged
-    from vidx.records import MetadataReport
     from vidx.selection import Selection
 
 
-class Teaching:
+class Teaching(Choosing, Changing):
     """Concepts: learned from some clips that show them and some that do not, and kept."""
-
-    def _part(self) -> AbstractContextManager[Part]:
-        """All clips, at this moment."""
-        raise NotImplementedError
-
-    def where(self, expression: str) -> Selection:
-        """The clips of which an expression is true."""
-        raise NotImplementedError
-
-    def set_metadata(
-        self, table: object, *, on: str = "path", clear_empty: bool = False
-    ) -> MetadataReport:
-        """Tell what is known of videos or clips."""
-        raise NotImplementedError
 
     def concept(
         self, name: str, positives: Iterable[int] = (), negatives: Iterable[int] = ()

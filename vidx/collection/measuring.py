@@ -3,28 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
+from vidx.collection.opened import Opened
 from vidx.options import SearchOptions
 
 if TYPE_CHECKING:
-    from vidx.curating.part import Part
     from vidx.curating.trials import ThresholdReport
-    from vidx.embedder.encoder import Encoder
     from vidx.records import IndexProgress
 
 
-class Measuring:
+class Measuring(Opened):
     """Thresholds that suit a collection's videos and model."""
-
-    def _part(self) -> AbstractContextManager[Part]:
-        """All clips, at this moment."""
-        raise NotImplementedError
-
-    def _query_encoder(self, options: SearchOptions) -> Encoder:
-        """The collection's own encoder."""
-        raise NotImplementedError
 
     def threshold_report(
         self,

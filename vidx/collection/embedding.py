@@ -1,0 +1,174 @@
+"""From videos to committed clips."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING
+
+from vidx.collection.opened import Opened, Paths, as_list
+from vidx.errors import FingerprintMismatch
+from vidx.options import EmbedOptions
+
+if TYPE_CHECKING:
+    from vidx.embedder.encoder import Encoder
+    from vidx.estimates import EmbedEstimate
+    from vidx.records import EmbedProgress, EmbedReport, FileFinding, Space
+    from vidx.video_files import VideoFiles
+
+
+class Embedding(Opened):
+    """Embedding videos, and what that would do and take."""
+
+    def embed(
+        self,
+        paths: Paths,
+        options: EmbedOptions | None = None,
+        *,
+        progress: Callable[[EmbedProgress], None] | None = None,
+    ) -> EmbedReport:
+        """Embed the videos among some files and folders that are new or have changed.
+
+        What is committed stays, whenever the run ends; the same call goes on from there.
+
+        Args:
+            paths: Files, taken whatever their name, but those that end in .csv, .jsonl or .parquet
+                are manifests, see `docs/manifests.md`; folders, walked recursively for the
+                extensions in `docs/cli.md`, or with `any_ending` for all that holds video; and
+                globs such as `videos/**/*.mp4`, whose files are taken as those of folders are. URLs
+                of objects, prefixes and patterns likewise, see `docs/urls.md`.
+            options: With which model, where and how. None: as the collection was made.
+            progress: Called with an `EmbedProgress` after each file.
+
+        Returns:
+            What became of the files.
+
+        Raises:
+            UsageError: A path is not there, a glob matches nothing, or a manifest is malformed.
+            NoVideos: There are no videos at these paths.
+            VidxError: A column of a manifest may not be metadata, or a cluster cannot do the work.
+            FingerprintMismatch: The model or sampling is not the collection's.
+            CollectionLocked: Another process is writing.
+            ModelNotFound, CheckpointError, DeviceError: As their names say.
+        """
+        from vidx.encoder_choice import EncoderChoice, check_same_space
+        from vidx.engines import begun, engine_of, see_engine
+        from vidx.ingest import Embedder, Ingest
+        from vidx.video_files import video_files
+        from vidx.views import extend_index
+
+        asked = options or EmbedOptions()
+        files = video_files(as_list(paths), asked, self._metadata_columns)
+        see_engine(asked.engine, asked.address)
+        choice = EncoderChoice.of(asked)
+
+        def load(space: Space | None) -> Encoder:  # torch comes only when there is need of it
+            return self._encoder(choice.on_every_device(), space)
+
+        space = self._manifest().space if self._layout.exists() else None
+        # What was named is checked even when there turns out to be nothing to embed.
+        named = load(space) if space is None or choice.names_a_space() else None
+
+        def begin() -> AbstractContextManager[Embedder]:
+            return engine_of(named or load(space), asked, files.paths)
+
+        # Nodes that are refused leave no collection behind where there was none.
+        beginning = begun(begin()) if space is None else nullcontext(begin)
+        with (
+            beginning as start,
+            self._writer(named.space if named else None, alone=False) as writer,
+        ):
+            if named:
+                check_same_space(named.space, writer.manifest.space, self._layout.told)
+            catalogue = self._views.catalogue()
+
+            def extend() -> None:
+                with writer.indexing() as ours:
+                    if ours:
+                        extend_index(catalogue)
+
+            ingest = Ingest(writer, asked, extend, progress)
+            report = ingest.run(files, start)
+            with writer.indexing() as ours:
+                if ours:
+                    self._tend_index(ingest.tell_index)
+            return report
+
+    def survey(self, paths: Paths, options: EmbedOptions | None = None) -> list[FileFinding]:
+        """Say what `embed` would do with some files, and change nothing.
+
+        Args:
+            paths: As for `embed`.
+            options: As for `embed`.
+
+        Returns:
+            One finding a file, in sorted order, after them those that are passed over, rows of
+            manifests that are refused, and then those that are gone.
+
+        Raises:
+            UsageError, VidxError, FingerprintMismatch: As for `embed`.
+        """
+        from vidx.video_files import video_files
+
+        asked = options or EmbedOptions()
+        return self._findings(video_files(as_list(paths), asked, self._metadata_columns), asked)
+
+    def _findings(self, files: VideoFiles, asked: EmbedOptions) -> list[FileFinding]:
+        from vidx.embedder.decoding.sampling import Plan, Sampling
+        from vidx.remote.copies import Copies
+        from vidx.store.survey import left_out, no_longer_there, refused, survey
+        from vidx.video_files import gone_files
+
+        others = [*left_out(files.passed_over), *refused(files.manifests.refused)]
+        if not self._layout.exists():
+            plans, copies = files.digests(Sampling()), Copies(files.objects)
+            return [*survey(files.paths, None, "", copies=copies, plans=plans), *others]
+        space = self._manifest().space
+        own = Sampling(space.num_frames, space.fps)
+        sampling = Sampling(asked.num_frames or own.num_frames, asked.fps or own.fps)
+        if sampling != own:
+            raise FingerprintMismatch(
+                f"{sampling.num_frames} frames at {sampling.fps:g} a second: the collection in "
+                f"{self._layout.told} has {own.num_frames} at {own.fps:g}",
+                "Start another collection with --collection FOLDER, or leave these options out.",
+            )
+        plan = Plan(asked.stride_seconds, segment=asked.segment).digest(own)
+        catalogue = self._catalogue()
+        retry, copies = asked.retry_failed, Copies(files.objects)
+        plans = files.digests(own)
+        looks = survey(files.paths, catalogue, plan, retry_failed=retry, copies=copies, plans=plans)
+        found = list(looks)
+        return [*found, *others, *no_longer_there(gone_files(files, catalogue), found)]
+
+    def estimate(self, paths: Paths, options: EmbedOptions | None = None) -> EmbedEstimate:
+        """Say what `embed` would do with some files, and what it would take; change nothing.
+
+        The headers of what would be embedded are read, of many files those of 1000, and some of
+        the files embedded for a few seconds. A model is not downloaded for that.
+
+        Args:
+            paths: As for `embed`.
+            options: As for `embed`.
+
+        Returns:
+            The findings of `survey`, with clips, hours of video, time and bytes on disk.
+
+        Raises:
+            UsageError, VidxError, FingerprintMismatch: As for `embed`.
+        """
+        from vidx.encoder_choice import EncoderChoice
+        from vidx.estimating import estimate
+        from vidx.video_files import video_files
+
+        asked = options or EmbedOptions()
+        files = video_files(as_list(paths), asked, self._metadata_columns)
+        findings = self._findings(files, asked)
+        space = self._manifest().space if self._layout.exists() else None
+        choice = EncoderChoice.of(asked)
+        return estimate(
+            findings,
+            asked,
+            space,
+            lambda: self._encoder(choice.on_every_device(), space),
+            plans=files.plans,
+        )
