@@ -13,7 +13,9 @@ from vidx.options import EmbedOptions
 if TYPE_CHECKING:
     from vidx.embedder.encoder import Encoder
     from vidx.estimates import EmbedEstimate
+    from vidx.ingest import Embedder
     from vidx.records import EmbedProgress, EmbedReport, FileFinding, Space
+    from vidx.store.writer import Writer
     from vidx.video_files import VideoFiles
 
 
@@ -53,46 +55,57 @@ class Embedding(Opened):
         """
         from vidx.encoder_choice import EncoderChoice, check_same_space
         from vidx.engines import begun, engine_of, see_engine
-        from vidx.ingest import Embedder, Ingest
         from vidx.video_files import video_files
-        from vidx.views import extend_index
 
         asked = options or EmbedOptions()
         files = video_files(as_list(paths), asked, self._metadata_columns)
         see_engine(asked.engine, asked.address)
-        choice = EncoderChoice.of(asked)
-
-        def load(space: Space | None) -> Encoder:  # torch comes only when there is need of it
-            return self._encoder(choice.on_every_device(), space)
-
         space = self._manifest().space if self._layout.exists() else None
         # What was named is checked even when there turns out to be nothing to embed.
-        named = load(space) if space is None or choice.names_a_space() else None
+        is_named = space is None or EncoderChoice.of(asked).names_a_space()
+        named = self._embedding_encoder(asked, space) if is_named else None
 
         def begin() -> AbstractContextManager[Embedder]:
-            return engine_of(named or load(space), asked, files.paths)
+            encoder = named or self._embedding_encoder(asked, space)
+            return engine_of(encoder, asked, files.paths)
 
         # Nodes that are refused leave no collection behind where there was none.
         beginning = begun(begin()) if space is None else nullcontext(begin)
-        with (
-            beginning as start,
-            self._writer(named.space if named else None, alone=False) as writer,
-        ):
+        wanted = named.space if named else None
+        with beginning as start, self._writer(wanted, alone=False) as writer:
             if named:
                 check_same_space(named.space, writer.manifest.space, self._layout.told)
-            catalogue = self._views.catalogue()
+            return self._ingest(writer, files, asked, start, progress)
 
-            def extend() -> None:
-                with writer.indexing() as ours:
-                    if ours:
-                        extend_index(catalogue)
+    def _embedding_encoder(self, asked: EmbedOptions, space: Space | None) -> Encoder:
+        from vidx.encoder_choice import EncoderChoice
 
-            ingest = Ingest(writer, asked, extend, progress)
-            report = ingest.run(files, start)
+        return self._encoder(EncoderChoice.of(asked).on_every_device(), space)
+
+    def _ingest(
+        self,
+        writer: Writer,
+        files: VideoFiles,
+        asked: EmbedOptions,
+        start: Callable[[], AbstractContextManager[Embedder]],
+        progress: Callable[[EmbedProgress], None] | None,
+    ) -> EmbedReport:
+        from vidx.ingest import Ingest
+        from vidx.views import extend_index
+
+        catalogue = self._views.catalogue()
+
+        def extend() -> None:
             with writer.indexing() as ours:
                 if ours:
-                    self._tend_index(ingest.tell_index)
-            return report
+                    extend_index(catalogue)
+
+        ingest = Ingest(writer, asked, extend, progress)
+        report = ingest.run(files, start)
+        with writer.indexing() as ours:
+            if ours:
+                self._tend_index(ingest.tell_index)
+        return report
 
     def survey(self, paths: Paths, options: EmbedOptions | None = None) -> list[FileFinding]:
         """Say what `embed` would do with some files, and change nothing.
@@ -156,7 +169,6 @@ class Embedding(Opened):
         Raises:
             UsageError, VidxError, FingerprintMismatch: As for `embed`.
         """
-        from vidx.encoder_choice import EncoderChoice
         from vidx.estimating import estimate
         from vidx.video_files import video_files
 
@@ -164,11 +176,6 @@ class Embedding(Opened):
         files = video_files(as_list(paths), asked, self._metadata_columns)
         findings = self._findings(files, asked)
         space = self._manifest().space if self._layout.exists() else None
-        choice = EncoderChoice.of(asked)
         return estimate(
-            findings,
-            asked,
-            space,
-            lambda: self._encoder(choice.on_every_device(), space),
-            plans=files.plans,
+            findings, asked, space, lambda: self._embedding_encoder(asked, space), plans=files.plans
         )

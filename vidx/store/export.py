@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Select, func, select
 
 from vidx.durable import replacing
 from vidx.errors import VidxError
@@ -178,6 +178,34 @@ def videos_table(
         UsageError: The limit is below 1.
     """
     check_limit(limit)
+    query = _videos(after, remarked=remarked)
+    with catalogue.now() as still, still.reading() as connection:
+        wanted = None if numbers is None else set(np.unique(numbers).tolist())
+        rows = iter(connection.execute(query))
+        found = list(islice((r for r in rows if wanted is None or r.number in wanted), limit))
+        metadata = of_videos(connection, np.array([row.number for row in found], np.int64))
+        shown = fields(connection)[: len(metadata)]  # those of videos come first
+        taken, owners = [row.take for row in found], [row.number for row in found]
+        lengths = dict(map(tuple, among(connection, _COUNTED, taken)))
+        places = grouped((row.video, row.path) for row in among(connection, _PLACED, owners))
+    told = [
+        {
+            **row._mapping,
+            "locations": places.get(row.number, []),
+            "num_clips": lengths.get(row.take, 0),
+            "status": "partial" if row.problem_reason else "whole",
+            "notes": json.loads(row.notes),
+        }
+        for row in found
+    ]
+    table = pa.Table.from_pylist(told, schema=VIDEOS_SCHEMA)
+    for field, column in zip(shown, metadata, strict=True):
+        table = table.append_column(field, column)
+    return table
+
+
+def _videos(after: str | None, *, remarked: bool) -> Select[Any]:
+    """What the catalogue itself knows of each video, by its first path."""
     first = (
         select(locations.c.video, func.min(locations.c.path).label("path"))
         .where(locations.c.removed.is_(None))
@@ -194,39 +222,19 @@ def videos_table(
         query = query.where(first.c.path > after)
     if remarked:
         query = query.where(takes.c.problem_reason.is_not(None) | (videos.c.notes != "[]"))
-    counted = (
-        select(clips.c.take, func.count())
-        .where(clips.c.removed.is_(None), clips.c.take.in_(SOME))
-        .group_by(clips.c.take)
-    )
-    placed = (
-        select(locations.c.video, locations.c.path)
-        .where(locations.c.removed.is_(None), locations.c.video.in_(SOME))
-        .order_by(locations.c.path)
-    )
-    with catalogue.now() as still, still.reading() as connection:
-        wanted = None if numbers is None else set(np.unique(numbers).tolist())
-        rows = iter(connection.execute(query))
-        found = list(islice((r for r in rows if wanted is None or r.number in wanted), limit))
-        metadata = of_videos(connection, np.array([row.number for row in found], np.int64))
-        shown = fields(connection)[: len(metadata)]  # those of videos come first
-        taken, owners = [row.take for row in found], [row.number for row in found]
-        lengths = dict(map(tuple, among(connection, counted, taken)))
-        places = grouped((row.video, row.path) for row in among(connection, placed, owners))
-    told = [
-        {
-            **row._mapping,
-            "locations": places.get(row.number, []),
-            "num_clips": lengths.get(row.take, 0),
-            "status": "partial" if row.problem_reason else "whole",
-            "notes": json.loads(row.notes),
-        }
-        for row in found
-    ]
-    table = pa.Table.from_pylist(told, schema=VIDEOS_SCHEMA)
-    for field, column in zip(shown, metadata, strict=True):
-        table = table.append_column(field, column)
-    return table
+    return query
+
+
+_COUNTED = (
+    select(clips.c.take, func.count())
+    .where(clips.c.removed.is_(None), clips.c.take.in_(SOME))
+    .group_by(clips.c.take)
+)
+_PLACED = (
+    select(locations.c.video, locations.c.path)
+    .where(locations.c.removed.is_(None), locations.c.video.in_(SOME))
+    .order_by(locations.c.path)
+)
 
 
 def failures_table(
