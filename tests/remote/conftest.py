@@ -6,8 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from shared_collection import ADDRESS, On
+from shared_collection import ADDRESS, NAMES, Bound, On, Room, commit, sizes
 
+import vidx
 from vidx.store import layout as layouts
 from vidx.store.layout import Layout
 
@@ -35,3 +36,29 @@ def on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> On:
         return layouts.find(ADDRESS)
 
     return be
+
+
+@pytest.fixture
+def bound(monkeypatch: pytest.MonkeyPatch) -> Bound:
+    """Have at most so many bytes of shards on a machine."""
+
+    def be(most_bytes: int) -> int:
+        monkeypatch.setenv("VIDX_CACHE_SIZE", str(most_bytes))
+        return most_bytes
+
+    return be
+
+
+@pytest.fixture
+def room_for(on: On, bound: Bound) -> Room:
+    """Fill the collection on machine `one`, and have room for so many shards from now on."""
+
+    def have(shards: float) -> int:
+        layout = on("one")
+        for name in NAMES:
+            commit(layout, name)
+        with vidx.open(ADDRESS) as collection, collection._writer(None):
+            pass  # so that there is an index
+        return bound(int(shards * max(sizes(layout).values())))
+
+    return have

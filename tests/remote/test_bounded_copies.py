@@ -11,7 +11,6 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,84 +26,30 @@ from made_collections import (
     preview_of,
 )
 from made_servers import FaultyWay
-from shared_collection import ADDRESS, BUCKET, NAME, On
+from shared_collection import (
+    ADDRESS,
+    BUCKET,
+    CLIPS,
+    NAME,
+    NAMES,
+    Bound,
+    On,
+    commit,
+    objects,
+    put_all_out,
+    sizes,
+    taken,
+)
 
 import vidx
 from vidx.errors import CollectionDamaged, UsageError, VidxError
 from vidx.index import building
 from vidx.store import layout as layouts
-from vidx.store import working_copy
 from vidx.store.at_hand import at_hand, make_room
 from vidx.store.layout import Layout, read_manifest
 from vidx.store.writer import Batch, open_writer
 
 pytestmark = pytest.mark.usefixtures("s3", "short_waits")
-NAMES = "abcdefgh"
-CLIPS = 3
-Bound = Callable[[int], int]
-
-
-@pytest.fixture
-def bound(monkeypatch: pytest.MonkeyPatch) -> Bound:
-    """Have at most so many bytes of shards on a machine."""
-
-    def be(most_bytes: int) -> int:
-        monkeypatch.setenv("VIDX_CACHE_SIZE", str(most_bytes))
-        return most_bytes
-
-    return be
-
-
-@pytest.fixture
-def room_for(on: On, bound: Bound) -> Callable[[float], int]:
-    """Fill the collection on machine `one`, and have room for so many shards from now on."""
-
-    def have(shards: float) -> int:
-        layout = on("one")
-        for name in NAMES:
-            commit(layout, name)
-        with vidx.open(ADDRESS) as collection, collection._writer(None):
-            pass  # so that there is an index
-        return bound(int(shards * max(sizes(layout).values())))
-
-    return have
-
-
-def commit(layout: Layout, *names: str) -> None:
-    """Commit drawn videos as one shard, as somebody does who opens the collection for that."""
-    working_copy.has_news(layout)
-    with open_writer(layout, SPACE) as writer:
-        drawn = [draw_video(name, CLIPS, previews=True) for name in names]
-        writer.commit(Batch(videos=drawn), PREVIEWED)
-
-
-def sizes(layout: Layout) -> dict[str, int]:
-    """The shards that are here, and their sizes."""
-    return {path.name: path.stat().st_size for path in layout.shards.glob("*.parquet")}
-
-
-def taken(layout: Layout) -> int:
-    """Bytes of shards on disk, those in the making included."""
-    found: dict[int, int] = {}  # a file may have two names for a moment
-    for folder in (layout.shards, layout.staging):
-        for path, _, files in os.walk(folder):
-            for file in files:
-                with suppress(FileNotFoundError):
-                    status = Path(path, file).stat()
-                    found[status.st_ino] = status.st_size
-    return sum(found.values())
-
-
-def objects(s3: Any) -> list[str]:
-    """The shards' objects, by first clip_id."""
-    found = s3.list_objects_v2(Bucket=BUCKET, Prefix=f"{NAME}/shards/")["Contents"]
-    return sorted(one["Key"] for one in found)
-
-
-def put_all_out(layout: Layout, bound: Bound) -> None:
-    bound(0)
-    make_room(layout, read_manifest(layout))
-    assert sizes(layout) == {}
 
 
 def vectors() -> tuple[list[int], np.ndarray]:

@@ -6,14 +6,18 @@ import json
 import os
 import subprocess
 import time
+import warnings
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from made_collections import commit, draw_video
 
 from vidx.errors import CollectionLocked, VidxError
-from vidx.store.layout import Layout
-from vidx.store.lock import writing
+from vidx.store.layout import Layout, read_manifest
+from vidx.store.lock import held, writing
+from vidx.store.staging import delete_dead, staging
 from vidx.store.writer import open_writer
 
 HOLD = """
@@ -93,3 +97,36 @@ def test_a_file_system_without_locks_is_refused(
         commit(layout, draw_video("b"))
     assert caught.value.exit_code == 4
     assert "--collection" in str(caught.value)
+
+
+def test_threads_that_hold_locks_leave_the_filters_of_warnings_as_they_are(tmp_path: Path) -> None:
+    before = list(warnings.filters)
+
+    def hold(number: int) -> None:
+        for _ in range(200):
+            with held(tmp_path / f"lock{number}") as ours:
+                assert ours
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(hold, range(8)))
+    assert warnings.filters == before
+
+
+def test_folders_of_runs_that_come_and_go_are_no_trouble_to_who_deletes_dead_ones(
+    layout: Layout,
+) -> None:
+    commit(layout, draw_video("a"))
+    manifest, until = read_manifest(layout), time.monotonic() + 1.5
+
+    def come_and_go(_: int) -> None:
+        while time.monotonic() < until:
+            with staging(layout, manifest):
+                pass
+
+    def delete(_: int) -> None:
+        while time.monotonic() < until:
+            delete_dead(layout)
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(lambda act: act(0), (come_and_go, come_and_go, delete, delete)))
+    assert list(layout.staging.iterdir()) == []

@@ -59,7 +59,7 @@ class Collection(Embedding, Searching, Contents, Upkeep, Teaching, Measuring, Qu
     def _follow(self) -> None:
         """Bring the working copy of a bucket to what is there."""
         from vidx.store.shared_indexes import has_newer
-        from vidx.store.working_copy import has_news
+        from vidx.store.working_copy import has_commits, has_news
 
         news = has_news(self._layout)
         if not news and not (self.exists() and has_newer(self._layout)):
@@ -69,10 +69,11 @@ class Collection(Embedding, Searching, Contents, Upkeep, Teaching, Measuring, Qu
         try:
             with self._writer(None):  # who opens it for writing has fetched all commits
                 fetch_index(self._catalogue())
-        except CollectionLocked:
-            if not self._layout.catalogue.exists():
+        except CollectionLocked as error:
+            if not has_commits(self._layout):
                 raise
             # The other process fetches it, too; until then there is what was there.
+            logger.warning("answers are of an earlier state than the bucket's: %s", error.problem)
         except VidxError as error:
             if news:
                 raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from typing import Any
 
@@ -25,8 +26,9 @@ def file_system(url: str, *, is_stream: bool = False) -> Any:
         UsageError: What it takes is not installed.
     """
     scheme = scheme_of(url)
+    process = os.getpid()  # a forked child needs its own: the threads of its parent's are not there
     try:
-        return _web(is_stream) if is_web(url) else _store(scheme)
+        return _web(is_stream, process) if is_web(url) else _store(scheme, process)
     except ImportError:
         raise UsageError(
             f"{scheme}:// takes libraries that are not installed",
@@ -35,7 +37,7 @@ def file_system(url: str, *, is_stream: bool = False) -> Any:
 
 
 @cache
-def _web(is_stream: bool) -> Any:
+def _web(is_stream: bool, _process: int) -> Any:
     import aiohttp
     import fsspec
 
@@ -54,7 +56,7 @@ def _web(is_stream: bool) -> Any:
 
 
 @cache
-def _store(scheme: str) -> Any:
+def _store(scheme: str, _process: int) -> Any:
     import fsspec
 
     options: dict[str, Any] = {"skip_instance_cache": True, "use_listings_cache": False}

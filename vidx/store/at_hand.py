@@ -11,7 +11,8 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -24,6 +25,9 @@ from vidx.store.layout import Layout, Manifest
 
 if TYPE_CHECKING:
     from vidx.store.published import PublishedFile
+
+
+_PLACE = re.compile(r'"place": "([^"]+)"')
 
 
 @contextmanager
@@ -77,6 +81,17 @@ def kept(layout: Layout, manifest: Manifest, wanted: PublishedFile) -> Iterator[
         os.close(pin)
 
 
+@contextmanager
+def pinned(path: Path) -> Iterator[bool]:
+    """Keep a shard from being put out while this lasts; whether it is here."""
+    pin = _pinned(path)
+    try:
+        yield pin is not None
+    finally:
+        if pin is not None:
+            os.close(pin)
+
+
 def is_put_out(layout: Layout, file: str) -> bool:
     """Whether a shard that the catalogue knows is in the bucket alone."""
     return layout.address is not None and not (layout.shards / file).exists()
@@ -96,16 +111,42 @@ def make_room(layout: Layout, manifest: Manifest, coming_bytes: int = 0) -> None
     """
     shards = sorted(_on_disk(layout.shards))
     excess = sum(size for _, size, _ in shards) + coming_bytes - most_shard_bytes()
-    if excess <= 0 or not shards:
-        return
-    if not layout.objects.exists():
+    excess, unknown = _free(layout, shards, excess)
+    if excess > 0 and unknown:  # an earlier vidx fetched them, or their note was lost
         _note_all(layout, manifest)
-    noted = _noted(layout)
-    for _, size, path in shards:
+        _free(layout, unknown, excess)
+
+
+def _free(
+    layout: Layout, shards: Iterable[tuple[int, int, Path]], excess: int
+) -> tuple[int, list[tuple[int, int, Path]]]:
+    """Put out the first of some shards; the bytes still in excess, and the shards without a note.
+
+    What the bucket has lost stays, as it is the only copy, and all where it cannot be asked.
+    """
+    noted = _noted(layout) if excess > 0 else {}
+    unknown = []
+    for used, size, path in shards:
         if excess <= 0:
-            return
-        if _is_named(path, noted) and _put_out(path):
+            break
+        file = _found(noted, path)
+        if file is None:
+            unknown.append((used, size, path))
+            continue
+        try:
+            is_lost = not _is_in_bucket(layout, file)
+        except VidxError:
+            break
+        if not is_lost and _put_out(path):
             excess -= size
+    return excess, unknown
+
+
+def _is_in_bucket(layout: Layout, file: PublishedFile) -> bool:
+    """Whether a shard can be fetched again."""
+    from vidx.remote.buckets import Bucket
+
+    return Bucket(layout.told).listed(file.name).get(file.name) == file.size_bytes
 
 
 def note(layout: Layout, files: Iterable[PublishedFile], *, anew: bool = False) -> None:
@@ -139,23 +180,22 @@ def _note_all(layout: Layout, manifest: Manifest) -> None:
         note(layout, (file for record in records for file in record.files), anew=True)
 
 
-def _noted(layout: Layout) -> str:
+def _noted(layout: Layout) -> dict[str, str]:
+    """What is noted of each shard, by its place: a line."""
     try:
-        return layout.objects.read_text(encoding="utf-8", errors="replace")
+        text = layout.objects.read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return ""
-
-
-def _is_named(path: Path, text: str) -> bool:
-    return f'"{path.parent.name}/{path.name}"' in text
+        return {}
+    named = ((_PLACE.search(line), line) for line in text.splitlines())
+    return {place[1]: line for place, line in named if place}
 
 
 def _object_of(layout: Layout, manifest: Manifest, path: Path) -> PublishedFile:
     """Which object a shard is."""
-    found = _found(layout, path)
+    found = _found(_noted(layout), path)
     if found is None:
         _note_all(layout, manifest)
-        found = _found(layout, path)
+        found = _found(_noted(layout), path)
     if found is None:
         raise CollectionDamaged(
             f"the shard {path} is missing, and no commit at {layout.told} has it",
@@ -164,13 +204,11 @@ def _object_of(layout: Layout, manifest: Manifest, path: Path) -> PublishedFile:
     return found
 
 
-def _found(layout: Layout, path: Path) -> PublishedFile | None:
+def _found(noted: Mapping[str, str], path: Path) -> PublishedFile | None:
     from vidx.store.published import PublishedFile
 
-    for line in _noted(layout).splitlines():
-        if _is_named(path, line):
-            with suppress(ValueError, TypeError):
-                return PublishedFile(**json.loads(line))
+    with suppress(ValueError, TypeError, KeyError):
+        return PublishedFile(**json.loads(noted[f"{path.parent.name}/{path.name}"]))
     return None
 
 
@@ -212,7 +250,7 @@ def _pinned(path: Path) -> int | None:
         try:
             fcntl.flock(pin, fcntl.LOCK_SH)  # who puts it out has it for a moment
             if _has_name(pin, path):
-                with suppress(PermissionError):
+                with suppress(OSError):  # not ours, or on a disk that is read alone
                     os.utime(pin)
                 return pin
         except BaseException:

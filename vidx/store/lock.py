@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from vidx.store.layout import Layout, read_manifest
 if TYPE_CHECKING:
     from vidx.store.postgresql import Presence
 
+_FILTERS = threading.Lock()
 _NO_LOCKS = "its file system keeps no locks (flock)"
 
 
@@ -36,7 +38,8 @@ def held(path: Path) -> Iterator[bool]:
     """
     lock = FileLock(path)
     try:
-        with warnings.catch_warnings(action="ignore"):  # some versions only warn, and take another
+        # Some versions only warn, and take another kind. Threads would mix up each other's filters.
+        with _FILTERS, warnings.catch_warnings(action="ignore"):
             lock.acquire(timeout=0)
         if isinstance(lock, SoftFileLock):  # which would outlive its owner
             raise OSError(_NO_LOCKS)

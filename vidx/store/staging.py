@@ -119,7 +119,7 @@ def _own_folder(layout: Layout, stack: ExitStack) -> Path:
         folder.mkdir(parents=True)
         try:
             ours = stack.enter_context(held(folder / _LOCK))
-        except FileNotFoundError:
+        except (FileNotFoundError, FileExistsError):  # it went while its lock was made
             continue
         if ours and (folder / _LOCK).exists():
             return folder
@@ -134,7 +134,8 @@ def delete_dead(layout: Layout) -> None:
     try:
         for folder in layout.staging.iterdir():
             if _RUN.fullmatch(folder.name) and folder.is_dir():
-                with held(folder / _LOCK) as dead:
+                # It may go at any moment with the run that it is of.
+                with suppress(FileNotFoundError, FileExistsError), held(folder / _LOCK) as dead:
                     if dead:
                         _delete(folder)
     except OSError as error:

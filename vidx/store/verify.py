@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 from vidx.errors import CollectionDamaged, CollectionTooNew
 from vidx.records import FACTS
 from vidx.store import journal, shards
-from vidx.store.at_hand import at_hand, is_put_out
+from vidx.store.at_hand import at_hand
 from vidx.store.catalogue import Catalogue, ShardRow
 from vidx.store.layout import Manifest
 from vidx.store.tables import DROPPED, clip_labels, clip_metadata, clips, takes, videos
@@ -40,7 +40,7 @@ def disagreements(catalogue: Catalogue, manifest: Manifest) -> list[str]:
         findings += [
             f"shard {file}: the file is missing"
             for file in known
-            if file not in there and not is_put_out(still.layout, file)
+            if file not in there and still.layout.address is None  # else it is put out
         ]
         for path in files:
             row = known.get(path.name)

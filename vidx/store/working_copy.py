@@ -18,9 +18,9 @@ from sqlalchemy import Engine, select
 from vidx.cache import most_shard_bytes
 from vidx.durable import UNFINISHED, replacing
 from vidx.errors import CollectionDamaged, VidxError
-from vidx.store import changes
+from vidx.store import changes, migrate
 from vidx.store.adoption import Adopter, Found
-from vidx.store.at_hand import kept, make_room, note
+from vidx.store.at_hand import kept, make_room, note, pinned
 from vidx.store.catalogue import Catalogue
 from vidx.store.database import database_of
 from vidx.store.layout import Layout, Manifest, manifest_bytes, read_manifest
@@ -83,9 +83,20 @@ def has_news(layout: Layout) -> bool:
         catalogue = Catalogue(layout, manifest)
         last = catalogue.state().commit
         catalogue.close()
-    except CollectionDamaged:  # likewise
-        return False
+    except CollectionDamaged:  # likewise, unless who was to make it was killed, or found no room
+        return not _has_files(layout) and _is_blank(layout, manifest)
     return bool(published.numbers(last))
+
+
+def has_commits(layout: Layout) -> bool:
+    """Whether the working copy has come to any commit yet."""
+    try:
+        catalogue = Catalogue(layout, read_manifest(layout))
+        commit = catalogue.state().commit
+        catalogue.close()
+    except VidxError:
+        return False
+    return commit > 0
 
 
 def pull(layout: Layout, manifest: Manifest, engine: Engine, entered: Callable[[], None]) -> Found:
@@ -165,11 +176,13 @@ def _here(
 
         def keep_sound(file: PublishedFile) -> None:
             path = layout.root / file.place
-            if is_here(file, path):
-                keep(file)
-            else:
-                path.unlink(missing_ok=True)
-                lacking.append(file)
+            with pinned(path) as is_there:  # so that what is not sound is what is deleted
+                if is_there and is_here(file, path):
+                    keep(file)
+                    return
+                if is_there:
+                    path.unlink()
+            lacking.append(file)
 
         try:
             fetch(published.bucket, others)
@@ -216,8 +229,7 @@ def disagreements(catalogue: Catalogue) -> list[str]:
         elif objects[file.name] != file.size_bytes:
             size = objects[file.name]
             findings.append(f"bucket: {file.name} has {size} bytes, not {file.size_bytes}")
-        path = layout.root / file.place
-        if not (is_here(file, path) or (file.is_shard and not path.exists())):
+        if not _is_as_committed(file, layout.root / file.place):
             findings.append(f"working copy: {file.place} is not as it was committed")
     findings += SharedIndexes(published.address).disagreements(uuid, objects)
     return findings + [
@@ -225,6 +237,13 @@ def disagreements(catalogue: Catalogue) -> list[str]:
         for name in published.orphans(records, objects)
         if not is_of_indexes(name)
     ]
+
+
+def _is_as_committed(file: PublishedFile, path: Path) -> bool:
+    if not file.is_shard:
+        return is_here(file, path)
+    with pinned(path) as is_there:  # else it was put out
+        return not is_there or is_here(file, path)
 
 
 def _begin(layout: Layout, content: bytes) -> None:
@@ -258,6 +277,18 @@ def _sign(layout: Layout) -> None:
 
 def _has_files(layout: Layout) -> bool:
     return next(layout.shards.glob("*.parquet"), None) is not None
+
+
+def _is_blank(layout: Layout, manifest: Manifest) -> bool:
+    """Whether the catalogue has no tables yet."""
+    engine = database_of(layout, manifest).open_for_reading()
+    try:
+        with engine.begin() as connection:
+            return migrate.revision(connection) is None
+    except VidxError:  # it is no catalogue at all
+        return False
+    finally:
+        engine.dispose()
 
 
 def _unknown(layout: Layout, known: set[str], last: int) -> list[Path]:
