@@ -215,7 +215,7 @@ def test_cores_that_something_else_has_are_waited_for_and_told(
 ) -> None:
     import ray
 
-    monkeypatch.setattr(builder, "START_SECONDS", 45.0)  # a node starts in that, busy as it is
+    monkeypatch.setattr(builder, "START_SECONDS", 25.0)  # a node starts in that, busy as it is
     with connected(cluster.address):
         node = next(node for node in nodes() if node.is_alive())
         holder = ray.remote(Builder).options(num_cpus=1, **there(node)).remote()

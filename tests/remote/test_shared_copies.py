@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from shared_collection import (
 )
 
 import vidx
-from vidx.errors import CollectionLocked, VidxError
+from vidx.errors import CollectionDamaged, CollectionLocked, VidxError
 from vidx.store import working_copy
 from vidx.store.at_hand import at_hand, make_room
 from vidx.store.catalogue import Catalogue
@@ -46,25 +46,19 @@ def num_vectors() -> int:
         return len(collection.vectors()[0])
 
 
-@pytest.fixture
-def read_only(tmp_path: Path) -> Iterator[Callable[[Path], None]]:
-    """Mount a folder so that nobody can write to it."""
-    mounted: list[Path] = []
-
-    def mount(folder: Path) -> None:
-        bind = ["mount", "--bind", str(folder), str(folder)]
-        if subprocess.run(bind, capture_output=True, check=False).returncode:
-            pytest.skip("mounting takes root")
-        mounted.append(folder)
-        subprocess.run(["mount", "-o", "remount,ro,bind", str(folder)], check=True)
-
+@contextmanager
+def mounted(folder: Path, *arguments: str) -> Iterator[None]:
+    """Have a folder mounted as `mount` is told."""
     try:
-        yield mount
+        done = subprocess.run(["mount", *arguments, str(folder)], capture_output=True, check=False)
     except FileNotFoundError:
         pytest.skip("there is no `mount`")
+    if done.returncode:
+        pytest.skip("mounting takes root")
+    try:
+        yield
     finally:
-        for folder in mounted:
-            subprocess.run(["umount", "-l", str(folder)], check=True)
+        subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 def test_a_first_look_that_is_killed_before_there_is_a_table_is_made_anew(
@@ -136,18 +130,36 @@ def test_shards_without_a_note_are_put_out_too(on: On, room_for: Room, bound: Bo
     assert taken(layout) == 0
 
 
-def test_a_working_copy_on_a_disk_that_is_read_alone_can_be_read(
-    on: On, room_for: Room, read_only: Callable[[Path], None]
+def test_a_working_copy_on_a_disk_that_is_read_alone_can_be_read(on: On, room_for: Room) -> None:
+    room_for(100)
+    folder = on("one").root
+    with mounted(folder, "--bind", str(folder)):
+        subprocess.run(["mount", "-o", "remount,ro,bind", str(folder)], check=True)
+        with pytest.raises(OSError, match="Read-only file system"):
+            (folder / "new").touch()
+        assert num_vectors() == CLIPS * len(NAMES)
+        with vidx.open(ADDRESS) as collection:
+            assert list(collection.previews([0])) == [0]
+            assert collection.verify() == []
+
+
+@pytest.mark.parametrize("free_kilobytes", [16, 32, 96, 240])
+def test_a_first_look_that_finds_no_room_goes_on_when_there_is_some(
+    on: On, room_for: Room, tmp_path: Path, free_kilobytes: int
 ) -> None:
     room_for(100)
-    layout = on("one")
-    read_only(layout.root)
-    with pytest.raises(OSError, match="Read-only file system"):
-        (layout.root / "new").touch()
-    assert num_vectors() == CLIPS * len(NAMES)
-    with vidx.open(ADDRESS) as collection:
-        assert list(collection.previews([0])) == [0]
-        assert collection.verify() == []
+    disk = tmp_path / "three"
+    disk.mkdir()
+    with mounted(disk, "-t", "tmpfs", "-o", "size=3m", "tmpfs"):
+        on("three")
+        there = os.statvfs(disk)
+        filling = there.f_bavail * there.f_bsize - free_kilobytes * 1024
+        (disk / "filling").write_bytes(b"x" * filling)
+        with pytest.raises(VidxError) as told:
+            num_vectors()
+        assert not isinstance(told.value, CollectionDamaged)
+        (disk / "filling").unlink()
+        assert num_vectors() == CLIPS * len(NAMES)
 
 
 def test_a_rebuild_takes_no_shard_from_who_has_just_fetched_it(

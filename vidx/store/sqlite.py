@@ -222,7 +222,8 @@ def _begin_reading(connection: Any) -> None:
         try:
             connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
         except sqlite3.OperationalError as error:
-            connection.execute("ROLLBACK")
+            if connection.in_transaction:  # a full disk ends it
+                connection.execute("ROLLBACK")
             passing = error.sqlite_errorcode in _BEING_SET_UP
             if not passing or time.monotonic() > until:
                 raise
