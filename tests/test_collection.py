@@ -551,6 +551,22 @@ def test_a_restored_removal_gives_the_same_hits_as_before(embedded, library) -> 
         collection.restore(removed.commit)
 
 
+def test_a_path_that_was_removed_before_the_last_one_brings_the_video_back(
+    embedded, library
+) -> None:
+    collection = vidx.open(embedded)
+    before = collection.clips().num_rows
+    [copy] = library.rglob("copy of bowl.mp4")
+    earlier = collection.remove(copy)
+    later = collection.remove(library / "bowl.mp4")
+    assert (earlier.num_videos, later.num_videos) == (0, 1)
+    assert collection.restore(earlier.commit).num_videos == 1
+    assert collection.clips().num_rows == before
+    assert str(copy) in collection.videos()["path"].to_pylist()
+    assert collection.restore(later.commit).num_videos == 0
+    assert collection.verify() == []
+
+
 def test_a_path_that_holds_something_else_since_is_not_restored(
     embedded, library, make_video, tmp_path
 ) -> None:

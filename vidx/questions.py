@@ -59,8 +59,9 @@ class Questions(Reviews, Showing):
         `end_seconds`, `score` (the similarity to the first, as copies: cosine after whitening), and
         `match`: `exact` where it is the very clip of the first, else `near`. What lies at several
         paths is a member at each. Where `by` is not `clip`, `clip_id` is empty, and there are
-        `share` (of the video's time, the span that matches) and `offset_seconds` (from a time in
-        the video to the same in the first).
+        `share` (of the time from its first clip to its last, the span that matches),
+        `compared_seconds` (how much of the video its clips show), and `offset_seconds` (from a time
+        in the video to the same in the first).
 
         Args:
             threshold: The least similarity, in [-1, 1]. None: what `docs/curation/duplicates.md`
@@ -178,7 +179,7 @@ class Questions(Reviews, Showing):
             groups: What `duplicates(by="video")` answers, or a part of it; any table with the
                 columns `group`, `path` and `video_id`, each path once. Without `share`,
                 `start_seconds`, `end_seconds` and `offset_seconds` all of a group are taken to
-                show the same.
+                show the same; without `compared_seconds` all of each to have been compared.
             keep: `longest`: to a tenth of a second, and of equals the one with most pixels, then
                 bytes; `highest-resolution`: most pixels, then longest, then bytes; `first`: the
                 first of the group; or a column of `videos()`, metadata included, whose highest

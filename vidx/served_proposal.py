@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 PROPOSALS = "/v1/proposals"
 _NEEDED = ("group", "path", "video_id")
-_TOLD = ("score", "share", "start_seconds", "end_seconds", "offset_seconds")
+_TOLD = (
+    "score", "share", "start_seconds", "end_seconds", "offset_seconds", "compared_seconds"
+)  # fmt: skip
 
 
 class Asked(Protocol):

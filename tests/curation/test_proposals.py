@@ -125,6 +125,26 @@ def test_a_file_goes_only_where_the_kept_one_shows_it_but_half_a_second(
     assert other["why"].endswith(told) == (action == "keep")
 
 
+@pytest.mark.parametrize("keep", ["longest", "first"])
+def test_a_file_of_which_a_part_alone_was_compared_stays(collection, keep: str) -> None:
+    beginnings = collection.where("start_seconds < 8")
+    groups = beginnings.duplicates(0.999, by="video")
+    assert set(groups["compared_seconds"].to_pylist()) == {8.0}
+    asked = collection if keep == "first" else beginnings
+    proposal = asked.propose(groups, keep)
+    assert not set(names(proposal, "drop")) - {"0/c0.mp4", "1/c0.mp4"}  # 8 s long
+    assert {"0/c1.mp4", "0/c2.mp4"} <= set(names(proposal, "keep"))
+
+
+def test_files_of_one_content_go_whatever_was_compared(tmp_path: Path) -> None:
+    vectors = np.random.default_rng(3).standard_normal((4, 8)).astype(np.float32)
+    paths = {"film": ("/lib/a.mp4", "/lib/b.mp4")}
+    collection = collection_of(tmp_path, {"film": vectors, **kinds(10, spread=2.0)}, **paths)
+    part = collection.where("start_seconds < 4")
+    proposal = part.propose(part.duplicates(0.999, by="video"))
+    assert names(proposal, "drop") == ["lib/b.mp4"]
+
+
 def test_of_a_film_and_its_trimmed_copy_both_stay_where_the_copy_is_chosen(tmp_path: Path) -> None:
     film = np.random.default_rng(5).standard_normal((8, 8)).astype(np.float32)
     videos = {"film": film, "again": film * np.float32(1.001), "trimmed": film[1:7]}

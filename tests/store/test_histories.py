@@ -56,11 +56,13 @@ class Model:
 
     now: dict[str, str] = field(default_factory=dict)
     plans: dict[str, str] = field(default_factory=dict)
-    removals: dict[int, tuple[dict[str, str], dict[str, str]]] = field(default_factory=dict)
+    removals: dict[int, dict[str, str]] = field(default_factory=dict)
+    buried: dict[str, str] = field(default_factory=dict)  # how what is gone was cut at the end
     known: dict[str, dict[str, int | str]] = field(default_factory=dict)  # metadata, by content
 
     def settle(self) -> None:
         """A content without a path is gone."""
+        self.buried |= {n: p for n, p in self.plans.items() if n not in self.now.values()}
         self.plans = {n: plan for n, plan in self.plans.items() if n in self.now.values()}
 
     def expected(self) -> dict[str, tuple[str, list[str], dict[str, int | str]]]:
@@ -123,25 +125,22 @@ class History:
         if not model.now:
             return
         paths = self.draw.sample(sorted(model.now), min(2, len(model.now)))
-        plans = dict(model.plans)
         taken = {path: model.now.pop(path) for path in paths}
         model.settle()
-        lost = {name: plan for name, plan in plans.items() if name not in model.plans}
-        model.removals[writer.remove(paths).commit] = (taken, lost)
+        model.removals[writer.remove(paths).commit] = taken
 
     def restore(self, writer: Writer) -> None:
         model = self.model
         if not model.removals:
             return
         commit = self.draw.choice(sorted(model.removals))
-        taken, lost = model.removals.pop(commit)
+        taken = model.removals.pop(commit)
         back = {path: name for path, name in taken.items() if path not in model.now}
-        known = {name: plan for name, plan in lost.items() if name not in model.plans}
-        # What lives on elsewhere gets its path back; what is gone comes back if it went then.
+        # A content without a path comes back with the first one, whatever took out its last.
         for path, name in back.items():
-            if name in model.plans or name in known:
-                model.now[path] = name
-        model.plans |= {n: p for n, p in known.items() if n in back.values()}
+            model.now[path] = name
+            if name not in model.plans:
+                model.plans[name] = model.buried[name]
         model.settle()
         try:
             writer.restore(commit)
@@ -176,6 +175,7 @@ class History:
             pass
         purge(writer)
         self.model.removals.clear()
+        self.model.buried.clear()
         kept = self.model.known.items()
         self.model.known = {name: told for name, told in kept if name in self.model.plans}
 

@@ -38,6 +38,8 @@ class Copied:
         found: The spans: the query's is the held one's.
         held_share: Which share of the held video's time its span is.
         holder_share: Which share of the holder's.
+        held_compared: Seconds of the held video that its clips show.
+        holder_compared: And of the holder.
     """
 
     held: int
@@ -45,6 +47,8 @@ class Copied:
     found: Alignment
     held_share: float
     holder_share: float
+    held_compared: float
+    holder_compared: float
 
 
 def aligned_pairs(part: Part, threshold: float, progress: Progress) -> list[Copied]:
@@ -65,7 +69,15 @@ def aligned_pairs(part: Part, threshold: float, progress: Progress) -> list[Copi
         held, holder = sorted(pair, key=lambda number: seconds(tracks.of(number)))
         asked, stored = tracks.of(held), tracks.of(holder)
         found += [
-            Copied(held, holder, run, _share(run, asked), _share_held(run, stored))
+            Copied(
+                held,
+                holder,
+                run,
+                _share(run, asked),
+                _share_held(run, stored),
+                compared(asked),
+                compared(stored),
+            )
             for run in align(asked, stored, floor)
             if run.score >= threshold
         ]
@@ -83,6 +95,11 @@ def _share_held(run: Alignment, holder: Track) -> float:
 def seconds(one: Track) -> float:
     """The time that a video's clips span."""
     return max(float(one.ends.max() - one.starts[0]), 1e-9)
+
+
+def compared(one: Track) -> float:
+    """The time that a video's clips show, in which there may be holes."""
+    return covered(list(zip(one.starts.tolist(), one.ends.tolist(), strict=True)))
 
 
 def _pairs(part: Part, least: float, progress: Progress) -> Iterator[tuple[int, int]]:
@@ -144,6 +161,7 @@ def _as_held(one: Copied) -> dict[str, Any]:
         "end_seconds": run.query_end_seconds,
         "score": run.score,
         "share": one.held_share,
+        "compared_seconds": one.held_compared,
         "offset_seconds": run.start_seconds - run.query_start_seconds,
     }
 
@@ -156,6 +174,7 @@ def _as_holder(one: Copied) -> dict[str, Any]:
         "end_seconds": run.end_seconds,
         "score": run.score,
         "share": one.holder_share,
+        "compared_seconds": one.holder_compared,
         "offset_seconds": 0.0,
     }
 
@@ -241,5 +260,6 @@ def _whole(number: int, track: Track) -> dict[str, Any]:
         "end_seconds": float(track.ends.max()),
         "score": 1.0,
         "share": 1.0,
+        "compared_seconds": compared(track),
         "offset_seconds": 0.0,
     }

@@ -138,16 +138,21 @@ def _unseen_seconds(kept: Row, other: Row) -> float:
     """How much of a member is not known to be in another one, by where both are in the first.
 
     Both are like the first of their group, but that may show one behind the other, and what it
-    lacks of both may be the same or not. Where groups do not tell the places, all members are taken
-    to show the same.
+    lacks of both may be the same or not. Nothing is known of what was not compared, such as what is
+    outside of a selection. Where groups do not tell the places, all members are taken to show the
+    same.
     """
+    if kept["video_id"] == other["video_id"]:
+        return 0.0
     if any(one.get(name) is None for one in (kept, other) for name in PLACE):
         return 0.0
     start, end = _place(other)
     kept_start, kept_end = _place(kept)
     both = max(0.0, min(end, kept_end) - max(start, kept_start))
     share = other["share"] * both / max(end - start, 1e-9)
-    return max(0.0, 1 - float(share)) * float(other["duration_seconds"])
+    length = float(other["duration_seconds"])
+    compared = other.get("compared_seconds")
+    return max(0.0, 1 - float(share)) * length + (max(0.0, length - compared) if compared else 0.0)
 
 
 def _most_lost_seconds(row: Row) -> float:

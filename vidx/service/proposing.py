@@ -42,6 +42,7 @@ class GroupColumns(Strict):
     start_seconds: Annotated[list[float | None], Field(max_length=MOST_FILES)] | None = None
     end_seconds: Annotated[list[float | None], Field(max_length=MOST_FILES)] | None = None
     offset_seconds: Annotated[list[float | None], Field(max_length=MOST_FILES)] | None = None
+    compared_seconds: Annotated[list[float | None], Field(max_length=MOST_FILES)] | None = None
 
     @model_validator(mode="after")
     def _is_table(self) -> GroupColumns:
@@ -59,8 +60,9 @@ class Groups(Strict):
 
     Attributes:
         groups: Columns of one length: `group`, `path` and `video_id`, as `GET /v1/duplicates` with
-            `by=video` tells them, and if you like `score`, `share`, `start_seconds`, `end_seconds`
-            and `offset_seconds`: with these what the kept one does not show whole is kept too.
+            `by=video` tells them, and if you like `score`, `share`, `start_seconds`, `end_seconds`,
+            `offset_seconds` and `compared_seconds`: with these what the kept one does not show
+            whole is kept too.
         keep: As for `Collection.propose`.
     """
 

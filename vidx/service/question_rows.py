@@ -30,6 +30,7 @@ class DuplicateRow(ClipSpan):
     score: float
     match: Literal["exact", "near"]
     share: float | None = None
+    compared_seconds: float | None = None
     offset_seconds: float | None = None
 
 

@@ -19,6 +19,7 @@ from vidx.store.journal import Change, Failed
 from vidx.store.metadata import values as metadata_values
 from vidx.store.sql import chunks, insert_rows
 from vidx.store.tables import (
+    DROPPED,
     IN_THE_MAKING,
     clip_metadata,
     clips,
@@ -283,16 +284,19 @@ def _restore(connection: Connection, commit: int) -> None:
     back = set(connection.execute(select(locations.c.video).where(*theirs)).scalars())
     connection.execute(update(locations).where(*theirs).values(removed=None))
     for some in chunks(sorted(back)):
+        # A video goes with its last path, which a later commit may have taken out.
         gone = (
-            select(takes.c.video, func.max(takes.c.number).label("take"))
+            select(takes.c.video, takes.c.number, func.max(clips.c.removed))
             .join(clips, clips.c.take == takes.c.number)
             .join(videos, videos.c.number == takes.c.video)
-            .where(clips.c.removed == commit, takes.c.complete, videos.c.take.is_(None))
+            .where(clips.c.removed > DROPPED, takes.c.complete, videos.c.take.is_(None))
             .where(takes.c.video.in_(some))
-            .group_by(takes.c.video)
+            .group_by(takes.c.video, takes.c.number)
+            .order_by(takes.c.number)
         )
-        for video, take in connection.execute(gone).all():
-            revive(connection, video, take, commit)
+        last = {video: (take, mark) for video, take, mark in connection.execute(gone).all()}
+        for video, (take, mark) in last.items():
+            revive(connection, video, take, mark)
 
 
 def revive(connection: Connection, video: int, take: int, removed: int) -> None:

@@ -38,6 +38,7 @@ SPANS_SCHEMA = pa.schema(
         ("score", pa.float64()),
         ("match", pa.string()),
         ("share", pa.float64()),
+        ("compared_seconds", pa.float64()),
         ("offset_seconds", pa.float64()),
     ]
 )

@@ -14,7 +14,8 @@ const NARROW_PAIR_PIXELS = 470;
 const WAYS = { longest: "the longest", "highest-resolution": "the highest resolution", first: "the left one" };
 const ABOUT =
   "Videos of which more than half is in another one. Nothing is done before a proposal is applied, and files stay as they are.";
-const PLACE = ["start_seconds", "end_seconds", "offset_seconds"]; // so that no footage is lost
+// So that no footage is lost.
+const PLACE = ["start_seconds", "end_seconds", "offset_seconds", "compared_seconds"];
 const SIDES = { left: "Keep left", both: "Keep both", right: "Keep right" };
 
 /** Show the groups that an address asks for, such as "#duplicates?threshold=0.6". */
