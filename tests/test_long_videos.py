@@ -239,6 +239,48 @@ def test_a_video_that_lives_stays_while_it_is_cut_anew(own, collection, options)
     assert collection.verify() == []
 
 
+def test_a_moved_video_that_is_cut_anew_stays(own, collection, options) -> None:
+    collection.embed(own, options)
+    (own / "long.mp4").rename(own / "moved.mp4")
+    report = collection.embed(own, replace(options, stride_seconds=1.5))
+    [video] = collection.videos().to_pylist()
+    assert (video["path"], video["num_clips"]) == (str(own / "moved.mp4"), report.num_clips)
+    assert collection.info().num_unfinished == 0
+    assert collection.verify() == []
+
+
+def test_a_video_that_is_cut_anew_stays_where_it_moves_amid_that(own, collection, options) -> None:
+    collection.embed(own, options)
+    finer = replace(options, stride_seconds=1.5)
+    interrupt(collection, own, finer)
+    (own / "long.mp4").rename(own / "moved.mp4")
+    collection.embed(own, finer)
+    [video] = collection.videos().to_pylist()
+    assert (video["path"], video["num_clips"] > NUM_CLIPS) == (str(own / "moved.mp4"), True)
+    assert collection.info().num_unfinished == 0
+
+
+@pytest.mark.parametrize("is_known", [False, True])
+def test_a_begun_video_stays_where_another_takes_its_path(
+    own, collection, options, make_video, is_known: bool
+) -> None:
+    other = make_video(own.parent / "other.mp4", seed=3, seconds=5.0)
+    if is_known:
+        collection.embed(other, options)
+    interrupt(collection, own, options)
+    (own / "long.mp4").rename(own / "z.mp4")
+    shutil.copy(other, own / "long.mp4")
+    # The job of the long one is handed out before anything is committed.
+    later = replace(options, workers=1, commit=replace(POLICY, seconds=60.0, num_clips=PART))
+    report = collection.embed(own, later)
+    found = {Path(row["path"]).name: row["num_clips"] for row in collection.videos().to_pylist()}
+    assert found.pop("z.mp4") == NUM_CLIPS
+    assert list(found.values()) == [3]
+    assert report.embedded == 2 - is_known
+    assert collection.info().num_unfinished == 0
+    assert collection.verify() == []
+
+
 def test_what_is_begun_can_be_removed(own, collection, options) -> None:
     interrupt(collection, own, options)
     (own / "long.mp4").unlink()

@@ -35,27 +35,31 @@ def apply(
 ) -> ApplyReport:
     """Apply a proposal, or go on where that was cut short; as `Proposal.apply` says."""
     folder = _folder(files)
+    if folder is not None:
+        files = f"{MOVE}{folder}"  # wherever it is gone on with, or undone
     record = _record(catalogue.layout, told["id"])
     commit = proposals.applied_by(catalogue, told["id"])
     if commit is not None:
         rows, before = _read(record)
-        if before != files or not _touch(rows, files, only_look=True):
+        if before != files or not any(_is_waiting(row, files) for row in rows):
             raise UsageError(
                 f"this proposal is applied already, by commit {commit}",
                 f"`vidx undo {commit}` takes it back.",
             )
-        return ApplyReport(commit, (), 0, _touch(rows, files), ())
+        return ApplyReport(commit, (), 0, *_touch(rows, files))
     _check_state(catalogue, table)
     drops, left = _there(table.to_pylist(), files)
     if not drops:
         return ApplyReport(catalogue.state().commit, (), 0, 0, left)
     if folder is not None:
         _check_folder(folder)
-    rows = _targets(drops, folder)
+    kept = {row["path"]: row for row in table.to_pylist()}
+    rows = [_with_kept(row, kept[row["beside"]]) for row in _targets(drops, folder)]
     proposals.write_operations(record, rows, {"files": files})
     paths = [row["path"] for row in rows]
     done = writer.remove(paths, proposal=told["id"])
-    return ApplyReport(done.commit, tuple(paths), done.videos, _touch(rows, files), left)
+    num_files, untouched = _touch(rows, files)
+    return ApplyReport(done.commit, tuple(paths), done.videos, num_files, left + untouched)
 
 
 def undo(writer: Writer, catalogue: Catalogue, commit: int) -> UndoReport:
@@ -66,18 +70,17 @@ def undo(writer: Writer, catalogue: Catalogue, commit: int) -> UndoReport:
             f"commit {commit} applied no proposal",
             "`vidx commits` lists what each one did; `vidx restore` takes removals back.",
         )
+    if proposals.applied_by(catalogue, proposal) not in (None, commit):
+        raise _taken_back(commit)  # and applied again: the record is of that
     rows, files = _read(_record(catalogue.layout, proposal))
     moved = 0
     if folder := _folder(files):
         turned = [{**row, "path": row["target"], "target": row["path"]} for row in rows]
-        moved = _touch(turned, files)
+        moved, _ = _touch(turned, files)
         _tidy(folder, [Path(row["target"]) for row in rows])
     back = proposals.still_removed(catalogue, commit)
     if not back and not moved:
-        raise UsageError(
-            f"what commit {commit} did was taken back already, or was compacted since",
-            "`vidx commits` lists what each one did.",
-        )
+        raise _taken_back(commit)
     done = writer.restore(commit) if back else None
     lost = [row["path"] for row in rows if not _as_seen(row, row["path"])]
     why = Problem("gone", "the file that was there is no longer there")
@@ -91,13 +94,20 @@ def undo(writer: Writer, catalogue: Catalogue, commit: int) -> UndoReport:
     )
 
 
+def _taken_back(commit: int) -> UsageError:
+    return UsageError(
+        f"what commit {commit} did was taken back already, or was compacted since",
+        "`vidx commits` lists what each one did.",
+    )
+
+
 def _folder(files: str | None) -> Path | None:
     """Where files go, where they are to be moved."""
     if files is None or files in ("link", "delete"):
         return None
     if not files.startswith(MOVE) or files == MOVE:
         raise UsageError(f"files={files!r}: choose link, delete or move:FOLDER, or leave it out.")
-    return Path(os.path.abspath(files.removeprefix(MOVE)))
+    return Path(os.path.abspath(os.path.expanduser(files.removeprefix(MOVE))))
 
 
 def _record(layout: Layout, proposal: str) -> Path:
@@ -142,13 +152,23 @@ def _there(rows: list[Row], files: str | None) -> tuple[list[Row], tuple[LeftAlo
         problem = _problem(row, files) or (
             Problem("not_kept", f"{row['beside']} is not among those that are kept")
             if best is None
-            else _beside(row, best, files)
+            else _beside(best)
         )
         if problem is None:
             drops.append(row)
         else:
             left.append(LeftAlone(row["path"], problem))
-    return drops, tuple(left)
+    if not files:
+        return drops, tuple(left)
+    # What stays may be one of those that go, by another name.
+    stay = {os.path.realpath(path): path for path in (*kept, *(one.path for one in left))}
+    own = [row for row in drops if os.path.realpath(row["path"]) in stay]
+    left += [_by_another_name(row, stay[os.path.realpath(row["path"])]) for row in own]
+    return [row for row in drops if row not in own], tuple(left)
+
+
+def _by_another_name(row: Row, other: str) -> LeftAlone:
+    return LeftAlone(row["path"], Problem("same_file", f"it is {other} itself, by another name"))
 
 
 def _problem(row: Row, files: str | None) -> Problem | None:
@@ -165,11 +185,9 @@ def _problem(row: Row, files: str | None) -> Problem | None:
     return None
 
 
-def _beside(row: Row, best: Row, files: str | None) -> Problem | None:
+def _beside(best: Row) -> Problem | None:
     if problem := _problem(best, None):
         return Problem(f"kept_{problem.reason}", f"{best['path']}: {problem.message}")
-    if files and os.path.realpath(row["path"]) == os.path.realpath(best["path"]):
-        return Problem("same_file", f"it is {best['path']} itself, by another name")
     return None
 
 
@@ -197,20 +215,26 @@ def _targets(drops: list[Row], folder: Path | None) -> list[Row]:
     return [{**row, "target": str(folder / os.path.relpath(row["path"], common))} for row in drops]
 
 
-def _touch(rows: list[Row], files: str | None, *, only_look: bool = False) -> int:
-    """Do to files what is not done yet; how many these are.
+def _with_kept(row: Row, kept: Row) -> Row:
+    """With what the file that is kept is like: it is looked at again before another is lost."""
+    return {**row, "beside_size_bytes": kept["size_bytes"], "beside_version": kept["version"]}
+
+
+def _touch(rows: list[Row], files: str | None) -> tuple[int, tuple[LeftAlone, ...]]:
+    """Do to files what is not done yet; how many these are, and what is left alone.
 
     Raises:
         VidxError: The disk is full, or a file may not be touched; the same again goes on.
     """
     if files is None:
-        return 0
-    waiting = [row for row in rows if _as_seen(row, row["path"])]
-    if files == "link":  # what is one now looks as the kept file does
-        waiting = [row for row in waiting if not os.path.islink(row["path"])]
-    if only_look:
-        return len(waiting)
-    for row in waiting:
+        return 0, ()
+    touched, left = 0, []
+    for row in rows:
+        if not _is_waiting(row, files):
+            continue
+        if not files.startswith(MOVE) and (problem := _kept_problem(row)):
+            left.append(LeftAlone(row["path"], problem))
+            continue
         try:
             _touch_one(row, files)
         except OSError as error:
@@ -218,7 +242,21 @@ def _touch(rows: list[Row], files: str | None, *, only_look: bool = False) -> in
                 f"{row['path']}: {error.strerror or error}",
                 "What was done so far is journalled: do the same again to go on, or undo it.",
             ) from error
-    return len(waiting)
+        touched += 1
+    return touched, tuple(left)
+
+
+def _is_waiting(row: Row, files: str | None) -> bool:
+    """Whether what is to be done to a file is not done yet."""
+    if files is None or not _as_seen(row, row["path"]):
+        return False  # it went by another name, for one
+    return files != "link" or not os.path.islink(row["path"])  # which looks as the kept file does
+
+
+def _kept_problem(row: Row) -> Problem | None:
+    """Why a file may not be lost: the one that was kept for it is no longer what it was."""
+    kept = {"size_bytes": row.get("beside_size_bytes"), "version": row.get("beside_version")}
+    return _beside({"path": row["beside"], **kept})
 
 
 def _touch_one(row: Row, files: str) -> None:

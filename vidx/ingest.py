@@ -39,7 +39,7 @@ from vidx.store.catalogue import Catalogue
 from vidx.store.journal import Failed
 from vidx.store.metadata.of_manifests import ManifestMetadata
 from vidx.store.shards import NewVideo
-from vidx.store.survey import survey
+from vidx.store.survey import is_gone, survey
 from vidx.store.writer import Batch, Writer
 from vidx.throughput import Busy
 from vidx.video_files import VideoFiles, gone_files
@@ -219,14 +219,21 @@ class Ingest:
                 self.sources[video_id] = [finding.source]
                 digest = self._digest_of(finding.source.path)
                 begun = catalogue.begun(video_id, digest)
-                if begun and begun.has_non_finite and self.options.segment == "shots":
-                    begun = None  # how many are missing is known of plain windows alone
+                if begun and not self._goes_on(begun, finding.source):
+                    begun = None
                 self.takes[video_id] = _Take.of(digest, begun)
                 yield self._job(video_id, finding.source, begun)
             else:
                 self._settle(finding)
                 self._tell()
             self._commit_if_due()
+
+    def _goes_on(self, begun: Begun, source: Source) -> bool:
+        """Whether what is begun of a video can be gone on with."""
+        if begun.has_non_finite and self.options.segment == "shots":
+            return False  # how many are missing is known of plain windows alone
+        # Another file at the path where it was begun makes that void.
+        return begun.path == source.path or is_gone(begun.path)
 
     def _job(self, video_id: str, source: Source, begun: Begun | None) -> Job:
         """The job of a file, as it was hashed; of an object, its copy is decoded."""
@@ -282,6 +289,8 @@ class Ingest:
             self._settle_content(video_id, None)
             self.counts["partial" if outcome.problem else "embedded"] += 1
             self.counts["duplicate"] += len(sources) - 1
+            if video_id in self.gone:  # so that it is not without a path before it is whole
+                self.batch.places.append((video_id, sources[0]))
             self._let_go(video_id)
 
     def _add_clips(self, video_id: str, embedded: EmbeddedVideo) -> None:

@@ -236,10 +236,13 @@ class Selection(Questions):
         """Write its clips with their vectors and labels to one Parquet file.
 
         Args:
-            path: The file; one that is there is replaced.
+            path: The file; one that is there is replaced, if its name ends in `.parquet`.
 
         Returns:
             Rows written.
+
+        Raises:
+            UsageError: A file of another kind is there.
         """
         from vidx.store.export import export
 

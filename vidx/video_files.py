@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from vidx.embedder.decoding.files import VIDEO_EXTENSIONS, find_videos
 from vidx.embedder.decoding.globs import Glob
@@ -112,10 +112,13 @@ def gone_files(files: VideoFiles, catalogue: Catalogue) -> list[str]:
     Returns:
         Absolute paths, sorted.
     """
+    places = [
+        Glob(Path(escaped(str(one.base))), tuple(map(escaped, one.parts))) for one in files.places
+    ]
     known = {
         path
-        for place in files.places
-        for path in catalogue.paths_at(escaped(str(place.base)))
+        for place in places
+        for path in catalogue.paths_at(str(place.base))
         if place.covers(path)
     }
     closed = tuple(f"{escaped(folder)}/" for folder in files.unreadable)

@@ -16,6 +16,7 @@ from curated_collections import collection_of, kinds
 from made_collections import commit, draw_video
 
 import vidx
+from vidx import applying
 from vidx.errors import UsageError, VidxError
 from vidx.store.layout import Layout
 from vidx.views import extend_index
@@ -325,8 +326,6 @@ def test_what_is_wrong_is_told(collection, tmp_path: Path) -> None:
 
 
 def test_a_move_that_fails_goes_on_or_is_undone(collection, tmp_path: Path, monkeypatch) -> None:
-    from vidx import applying
-
     before, files = state_of(collection), files_in(tmp_path / "lib")
     proposal, move, calls = proposed(collection), applying._move, []
 
@@ -344,6 +343,90 @@ def test_a_move_that_fails_goes_on_or_is_undone(collection, tmp_path: Path, monk
     assert len(files_in(tmp_path / "out")) == 4
     collection.undo(report.commit)
     assert (state_of(collection), files_in(tmp_path / "lib")) == (before, files)
+
+
+@pytest.mark.parametrize("files", ["delete", "link"])
+def test_who_goes_on_loses_nothing_whose_kept_file_is_gone_since(
+    collection, tmp_path: Path, monkeypatch, files: str
+) -> None:
+    touch, calls = applying._touch_one, []
+
+    def stopped(row, files) -> None:
+        calls.append(row)
+        if len(calls) == 2:
+            raise OSError(28, "No space left on device")
+        touch(row, files)
+
+    proposal = proposed(collection)
+    monkeypatch.setattr(applying, "_touch_one", stopped)
+    with pytest.raises(VidxError, match="No space left"):
+        proposal.apply(files=files)
+    (tmp_path / "lib/0/c2.mp4").unlink()  # kept, of the first group
+    (tmp_path / "lib/1/c2.mp4").write_bytes(b"something else")
+    report = proposal.apply(files=files)
+    assert report.num_files == 0
+    left = [(Path(one.path).parts[-2:], one.problem.reason) for one in report.left_alone]
+    assert left == [
+        (("0", "c1.mp4"), "kept_gone"),
+        (("1", "c0.mp4"), "kept_changed"),
+        (("1", "c1.mp4"), "kept_changed"),
+    ]
+    for path in ("lib/0/c1.mp4", "lib/1/c0.mp4", "lib/1/c1.mp4"):
+        assert (tmp_path / path).is_file()
+        assert not (tmp_path / path).is_symlink()
+
+
+def of_one_content(folder: Path, *names: str) -> vidx.Collection:
+    """A collection of one video at some paths of a folder, whose files are there."""
+    paths = tuple(str(folder / name) for name in names)
+    collection = collection_of(
+        folder, {"film": np.eye(4, 8, dtype=np.float32), **kinds(10, spread=2.0)}, film=paths
+    )
+    for name in names:
+        (folder / name).write_bytes(b".".ljust(SIZE, b"."))
+        os.utime(folder / name, ns=(VERSION, VERSION))
+    return collection
+
+
+def test_a_file_by_two_names_goes_once_and_comes_back(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "other").symlink_to(tmp_path / "real")
+    collection = of_one_content(tmp_path, "a.mp4", "other/b.mp4", "real/b.mp4")
+    proposal = collection.propose(collection.duplicates(by="video"))
+    report = proposal.apply(files=f"move:{tmp_path}/out")
+    assert (len(report.paths), report.num_files) == (2, 1)
+    assert not (tmp_path / "real/b.mp4").exists()
+    assert collection.undo(report.commit).lost == ()
+    assert (tmp_path / "real/b.mp4").is_file()
+
+
+def test_no_file_goes_to_which_a_link_leads_that_stays(tmp_path: Path) -> None:
+    (tmp_path / "links").mkdir()
+    collection = of_one_content(tmp_path, "a.mp4", "b.mp4", "links/c.mp4")
+    (tmp_path / "links/c.mp4").unlink()
+    (tmp_path / "links/c.mp4").symlink_to(tmp_path / "b.mp4")
+    report = collection.propose(collection.duplicates(by="video")).apply(files="delete")
+    assert {(Path(one.path).name, one.problem.reason) for one in report.left_alone} == {
+        ("b.mp4", "same_file"), ("c.mp4", "link")
+    }  # fmt: skip
+    assert (tmp_path / "links/c.mp4").is_file()
+
+
+def test_an_older_undoing_leaves_a_newer_applying_alone(
+    collection, tmp_path: Path, monkeypatch
+) -> None:
+    proposal = proposed(collection)
+    monkeypatch.chdir(tmp_path)
+    first = proposal.apply(files="move:one")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert collection.undo(first.commit).num_files == 4
+    assert list((tmp_path / "one").iterdir()) == []
+    second = proposal.apply(files="move:two")
+    with pytest.raises(UsageError, match="taken back already"):
+        collection.undo(first.commit)
+    assert len(files_in(tmp_path / "elsewhere/two")) == 4
+    assert collection.undo(second.commit).num_files == 4
 
 
 COMMAND = """

@@ -73,6 +73,18 @@ def assert_is_clip(video: object, row: dict) -> None:
     assert seconds_of(video) == pytest.approx(length, abs=2e-3)
 
 
+def test_a_column_of_metadata_hides_no_file_s_name(films: Path, tmp_path: Path) -> None:
+    shutil.copytree(films, tmp_path / "films", symlinks=True)
+    with vidx.open(tmp_path / "films/.vidx") as collection:
+        path = str(films / "bowl.mp4")
+        collection.set_metadata({"path": [path], "file_name": ["original.mp4"]})
+        collection.where("file_name = 'original.mp4'").export_folder(tmp_path / "out")
+    lines = [json.loads(line) for line in (tmp_path / "out/metadata.jsonl").open()]
+    assert len(lines) == 2
+    assert all((tmp_path / "out" / line["file_name"]).is_file() for line in lines)
+    assert {line["vidx_file_name"] for line in lines} == {"original.mp4"}
+
+
 def test_files_are_a_video_folder_with_a_line_about_each_clip(exported, rows) -> None:
     folder, report = exported["files"]
     lines = (folder / "metadata.jsonl").read_text(encoding="utf-8").splitlines()

@@ -9,7 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 from made_collections import DIM, commit, draw_video, path_of, video_id
 
-from vidx.errors import VidxError
+import vidx
+from vidx.errors import UsageError, VidxError
 from vidx.records import FACTS, Problem, Source
 from vidx.store.catalogue import Catalogue
 from vidx.store.export import clips_table, export, failures_table, videos_table
@@ -115,3 +116,17 @@ def test_failures_are_told_by_path(lived_in: Layout, open_catalogue: Open) -> No
         {"path": "/f1", "reason": "x", "message": "y\n'", "attempts": 1},
         {"path": "/f2", "reason": "x", "message": "y", "attempts": 1},
     ]
+
+
+def test_an_export_takes_the_place_of_no_file_of_another_kind(
+    filled: Layout, tmp_path: Path
+) -> None:
+    video = tmp_path / "a.mp4"
+    video.write_bytes(b"a video")
+    with vidx.open(filled.root) as collection:
+        for whole in (collection, collection.where("true")):
+            with pytest.raises(UsageError, match="by its name no Parquet file"):
+                whole.export(video)
+        assert video.read_bytes() == b"a video"
+        assert collection.export(tmp_path / "a.out") == collection.export(tmp_path / "a.parquet")
+        assert collection.export(tmp_path / "a.parquet") > 0

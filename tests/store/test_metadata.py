@@ -122,6 +122,16 @@ def test_an_empty_value_says_nothing_unless_it_is_asked_to(collection: vidx.Coll
     assert [one.num_values for one in collection.info().metadata] == [1, 0]
 
 
+def test_the_places_that_pandas_keeps_of_rows_are_no_metadata(
+    collection: vidx.Collection, tmp_path: Path
+) -> None:
+    path = collection.videos()["path"][0].as_py()
+    table = pa.table({"path": [path], "kind": ["cat"], "__index_level_0__": [4]})
+    pq.write_table(table, tmp_path / "table.parquet")
+    assert collection.set_metadata(table).columns == ("kind",)
+    assert collection.set_metadata(tmp_path / "table.parquet").columns == ("kind",)
+
+
 def test_unknown_keys_are_counted_and_told(collection: vidx.Collection) -> None:
     keys = [A, *(f"none {n}" for n in range(20)), None, "none 0"]
     report = collection.set_metadata({"video_id": keys, "n": list(range(23))}, on="video_id")

@@ -109,7 +109,8 @@ def test_what_is_begun_is_not_seen_and_gone_on_with(
     assert counts["unfinished"] == 1
     assert clips_table(catalogue).num_rows == 3
     assert videos_table(catalogue).num_rows == 1
-    assert catalogue.begun(LONG, "plan") == Begun(long[0].take, 2, 4, 6.0, has_non_finite=False)
+    path = long[0].sources[0].path
+    assert catalogue.begun(LONG, "plan") == Begun(long[0].take, 2, 4, 6.0, False, path)
     assert catalogue.begun(LONG, "finer") is None
     assert findings() == []
     commit(begun, long[2])

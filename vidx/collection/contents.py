@@ -142,10 +142,13 @@ class Contents(Opened):
         """Write all clips with their vectors, labels and metadata to one Parquet file.
 
         Args:
-            path: The file; one that is there is replaced.
+            path: The file; one that is there is replaced, if its name ends in `.parquet`.
 
         Returns:
             Rows written.
+
+        Raises:
+            UsageError: A file of another kind is there.
         """
         from vidx.store.export import export
 

@@ -14,7 +14,7 @@ from vidx.embedder.decoding.events import HeaderRead, Job, VideoFailed
 from vidx.embedder.decoding.geometry import FrameGeometry
 from vidx.embedder.decoding.pool import Limits, decode
 from vidx.embedder.decoding.sampling import Plan, Sampling, clip_spans
-from vidx.errors import UsageError
+from vidx.errors import VideoError
 from vidx.records import Problem
 
 File = TypeVar("File")
@@ -145,7 +145,7 @@ def _add(sums: _Sums, file: VideoFile, seconds: float | None, sampling: Sampling
     sums.known_bytes += file.size_bytes or 0
     try:
         clips = clip_spans(seconds, sampling, file.plan)
-    except UsageError:  # its spans start behind its end, as the run will tell
+    except VideoError:  # its spans start behind its end, as the run will tell
         return
     sums.known_seconds += clips[-1].end_seconds - clips[0].start_seconds
     sums.clips += len(clips)

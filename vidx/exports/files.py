@@ -10,6 +10,7 @@ from vidx.exports.material import Material, file_name
 
 FOLDER = "clips"
 METADATA = "metadata.jsonl"
+NAME = "file_name"  # by which a row finds its file
 
 
 def write_files(folder: Path, material: Material) -> None:
@@ -29,6 +30,7 @@ def write_files(folder: Path, material: Material) -> None:
             path = clips / f"{file_name(row)}.mp4"
             path.write_bytes(data)
             sync_file(path)
-            about = {"file_name": f"{FOLDER}/{path.name}", **row}
+            known = {f"vidx_{name}" if name == NAME else name: row[name] for name in row}
+            about = {NAME: f"{FOLDER}/{path.name}", **known}
             lines.write(json.dumps(about, ensure_ascii=False).encode() + b"\n")
     sync_folder(clips)

@@ -145,6 +145,7 @@ class Begun:
         num_clips: Clips in them.
         last_start_seconds: Start of the last of these clips: only later ones are to come.
         has_non_finite: Whether some clips before that are missing for their vectors.
+        path: Where the video was when the last of them was stored.
     """
 
     take: str
@@ -152,6 +153,7 @@ class Begun:
     num_clips: int
     last_start_seconds: float
     has_non_finite: bool
+    path: str = ""
 
 
 @dataclass(frozen=True, slots=True)

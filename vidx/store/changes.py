@@ -159,7 +159,8 @@ def let_go(connection: Connection, number: int, bereft: Iterable[int]) -> None:
         )
         gone += connection.execute(lonely).scalars()
     for some in chunks(gone):
-        of_videos = select(takes.c.number).where(takes.c.video.in_(some))
+        # What is in the making at another path goes on: `_void_at` takes out what does not.
+        of_videos = select(takes.c.number).where(takes.c.video.in_(some), takes.c.complete)
         bury(connection, number, list(connection.execute(of_videos).scalars()))
         connection.execute(update(videos).where(videos.c.number.in_(some)).values(take=None))
 

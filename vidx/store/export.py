@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, Select, func, select
 
 from vidx.durable import replacing
-from vidx.errors import VidxError
+from vidx.errors import UsageError, VidxError
 from vidx.options import check_limit
 from vidx.records import FACTS
 from vidx.store.catalogue import Catalogue, ids_of
@@ -267,15 +268,21 @@ def export(catalogue: Catalogue, dim: int, path: Path, ids: Ids | None = None) -
     Args:
         catalogue: The collection's.
         dim: Length of a vector.
-        path: The file to write; one that is there is replaced.
+        path: The file to write; one that is there is replaced, if its name ends in `.parquet`.
         ids: As for `clip_tables`.
 
     Returns:
         Rows written.
 
     Raises:
+        UsageError: A file of another kind is there.
         VidxError: The file cannot be written.
     """
+    if path.suffix != ".parquet" and os.path.isfile(path):
+        raise UsageError(
+            f"{str(path)!r} is there, and by its name no Parquet file",
+            "Choose another name, such as one that ends in .parquet.",
+        )
     embedding = pa.field("embedding", pa.list_(pa.field("element", pa.float32()), dim))
     rows = 0
     try:

@@ -93,12 +93,13 @@ def begun(connection: Connection, video_id: str, plan: str) -> Begun | None:
         .where(~_has_gone(takes.c.number))
     )
     for take, name, reason in connection.execute(query).all():
-        there = select(func.count(), func.max(parts.c.part), _LAST).where(parts.c.take == take)
-        num_parts, highest, last = connection.execute(there).one()
+        told = func.count(), func.max(parts.c.part), _LAST, func.max(parts.c.path)  # of one path
+        there = select(*told).where(parts.c.take == take)
+        num_parts, highest, last, path = connection.execute(there).one()
         if num_parts and highest + 1 == num_parts and last is None:
             stored = select(func.count(), func.max(clips.c.start_seconds))
             num_clips, start = connection.execute(stored.where(clips.c.take == take)).one()
-            return Begun(name, num_parts, num_clips, start, has_non_finite=reason is not None)
+            return Begun(name, num_parts, num_clips, start, reason is not None, path)
     return None
 
 

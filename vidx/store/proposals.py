@@ -37,8 +37,14 @@ SCHEMA = pa.schema(
         ("version", pa.string()),
     ]
 )
-OPERATIONS = pa.schema([*(SCHEMA.field(name) for name in ("path", "beside", "size_bytes",
-                          "version")), ("target", pa.string())])  # fmt: skip
+OPERATIONS = pa.schema(
+    [
+        *(SCHEMA.field(name) for name in ("path", "beside", "size_bytes", "version")),
+        ("target", pa.string()),
+        ("beside_size_bytes", pa.int64()),
+        ("beside_version", pa.string()),
+    ]
+)
 
 _NUMBERS = select(videos.c.number).where(videos.c.video_id.in_(SOME))
 _STANDING = select(locations.c.path).where(locations.c.removed == commits.c.number).exists()

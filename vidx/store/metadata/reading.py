@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +16,7 @@ import pyarrow.parquet as pq
 
 from vidx.errors import UsageError, VidxError
 
+_PLACES = re.compile(r"__index_level_\d+__")
 _BLOCK_BYTES = 1 << 26  # the longest row of a CSV file, and how much is parsed at once
 
 
@@ -73,7 +75,12 @@ def _parse_csv(path: Path, text: Collection[str]) -> pa.Table:
 
 
 def _parquet(path: Path, _text: Collection[str], _as_written: Collection[str]) -> pa.Table:
-    return pq.read_table(path, partitioning=None)
+    return without_places(pq.read_table(path, partitioning=None))
+
+
+def without_places(table: pa.Table) -> pa.Table:
+    """A table without the numbers of rows that pandas keeps of a part of another table."""
+    return table.drop_columns([name for name in table.column_names if _PLACES.fullmatch(name)])
 
 
 def _json_lines(path: Path, text: Collection[str], as_written: Collection[str]) -> pa.Table:
