@@ -84,6 +84,15 @@ def test_one_example_is_searched_for_as_it_is(collection, library) -> None:
     assert (by_file.query_start_seconds, by_file.query_problem) == (None, None)
 
 
+def test_ids_of_numpy_are_clips_wherever_something_is_searched_for(collection) -> None:
+    clip_id, expected = np.int64(3), collection.search_by_id(3, 4)
+    asked = [vidx.together.Question((one,), k=4) for one in (clip_id, np.array(3), [1.0] * 8, 3)]
+    first, second, wrong, third = collection.search_together(asked)
+    assert first == second == third == expected
+    assert isinstance(wrong, vidx.UsageError)
+    assert collection.search_like(clip_id, k=4) == collection.search_like(3, k=4)
+
+
 def test_what_is_unlike_falls_behind(collection) -> None:
     clips = collection.info().num_clips
     alone = [hit.clip_id for hit in collection.search_like([0, 1], k=clips)]

@@ -308,14 +308,20 @@ def test_an_empty_collection_has_no_hits(tmp_path: Path) -> None:
         assert ask(Views(layout), query, 10, by_video=by_video) == []
 
 
-def test_equal_clips_of_many_videos_come_in_the_order_of_their_ids(tmp_path: Path) -> None:
+@pytest.mark.parametrize("num_clips", [1, 3])
+@pytest.mark.parametrize("is_indexed", [False, True])
+def test_equal_clips_of_many_videos_come_in_the_order_of_their_ids(
+    tmp_path: Path, num_clips: int, is_indexed: bool
+) -> None:
     layout = Layout(tmp_path / "collection")
     videos = [draw_video(f"v{number}", 4) for number in range(30)]
     for video in videos:
         video.embedded.embeddings[:] = 1
     commit(layout, *videos)
     views = Views(layout)
-    query = query_of(np.ones((3, DIM), np.float32))
+    if is_indexed:
+        extend_index(views.catalogue())
+    query = query_of(np.ones((num_clips, DIM), np.float32))
     clips = ask(views, query, 7)
     assert pairs(clips) == [(clip_id, 0) for clip_id in range(7)]
     found = ask(views, query, 7, by_video=True)

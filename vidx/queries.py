@@ -6,7 +6,7 @@ import operator
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, SupportsIndex, TypeAlias
+from typing import TYPE_CHECKING, SupportsIndex, TypeAlias, TypeGuard
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -241,6 +241,11 @@ def files_among(given: Sequence[Example]) -> list[str]:
     return [query_file(one) for one in given if isinstance(one, str | os.PathLike)]
 
 
+def is_clip_id(example: object) -> TypeGuard[SupportsIndex]:
+    """Whether an example is a stored clip: a whole number, NumPy's too."""
+    return isinstance(example, SupportsIndex) and not getattr(example, "ndim", 0)
+
+
 def of_examples(
     catalogue: Catalogue, view: View, given: Sequence[Example], files: dict[str, Query]
 ) -> list[Query]:
@@ -261,7 +266,7 @@ def of_examples(
             found.append(files[query_file(one)])
         elif isinstance(one, np.ndarray) and one.ndim:
             found.append(vector_query(one, catalogue.manifest.space.dim))
-        elif isinstance(one, SupportsIndex):
+        elif is_clip_id(one):
             found.append(stored_query(catalogue, view, operator.index(one)))
         else:
             raise UsageError(f"{one!r} is no example: it takes a file, a clip_id or an array.")

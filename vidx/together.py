@@ -21,11 +21,11 @@ from vidx.queries import (
     Query,
     embedded_query,
     examples_query,
+    is_clip_id,
+    of_examples,
     query_file,
     query_plan,
     refuse_segments,
-    stored_query,
-    vector_query,
     wanted,
 )
 from vidx.records import Hit, Problem, Space
@@ -76,7 +76,7 @@ class Question:
             refuse_segments(self.options, "a vector")
             if self.options.exclude_self or self._has_span():
                 raise UsageError("exclude_self and a span are of a video; a vector has neither.")
-        elif isinstance(self.like[0], int) and self._has_span():
+        elif is_clip_id(self.like[0]) and self._has_span():
             raise UsageError("A span is of a file: a stored clip has its own start and end.")
 
     def _has_span(self) -> bool:
@@ -172,10 +172,8 @@ def _query(
     catalogue: Catalogue, view: View, question: Question, number: int, found: Found
 ) -> Query:
     def of(example: Example) -> Query:
-        if isinstance(example, np.ndarray):
-            return vector_query(example, catalogue.manifest.space.dim)
-        if isinstance(example, int):
-            return stored_query(catalogue, view, example)
+        if not isinstance(example, str | os.PathLike):
+            return of_examples(catalogue, view, [example], {})[0]
         query = found[number, query_file(example)]
         if isinstance(query, VidxError):
             raise query

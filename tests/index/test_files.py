@@ -227,6 +227,25 @@ def test_a_lost_or_short_file_is_damage(folder: Path, name: str, size: int | Non
     assert is_sound(folder, 20)
 
 
+@pytest.mark.parametrize("name", ["rows", "end_clip_id", "commit", "generation", "dim"])
+@pytest.mark.parametrize("value", ["5", 5.0, -1, None, True])
+def test_a_number_in_the_header_that_is_none_is_damage(
+    folder: Path, name: str, value: object
+) -> None:
+    header = json.loads((folder / "index.json").read_text())
+    (folder / "index.json").write_text(json.dumps({**header, name: value}))
+    with pytest.raises(CollectionDamaged, match="vidx rebuild"):
+        Index(folder, "u", DIM)
+
+
+def test_strange_files_in_its_folder_are_nobody_s(folder: Path) -> None:
+    for name in ("vectors-old.f32", "copy-1 (conflicted copy).npy", "similar-1 (2).faiss"):
+        (folder / name).touch()
+    indexes.build(folder, "u", DIM, [part(0, 20)], end_clip_id=20, commit=1, numbering="n")
+    assert len(Index(folder, "u", DIM)) == 20
+    assert files.next_number(folder, "similar") == 1
+
+
 def test_a_deleted_index_is_none(folder: Path) -> None:
     for path in folder.iterdir():
         path.unlink()

@@ -561,6 +561,7 @@ HOSTILE = [
     ("width + not height = 1", "is not allowed here", None),
     ("coalesce(width > 1, true)", "is not allowed here", None),
     ("coalesce(width, 'x') = 1", "cannot be compared", 16),
+    ("coalesce(" + ", ".join(["width"] * 101) + ") = 1", "takes 100 values at most", None),
     ("width is true", "is not allowed here", 0),
     ("* = 1", "is not allowed here", 0),
     ("codec = 'a\0b'", "has no '.x00'", 10),
@@ -620,3 +621,9 @@ def test_an_error_in_a_long_expression_shows_the_line_around_it(made) -> None:
     assert line[caret.index("^") :].startswith("widht > 4")
     assert len(line) < 130
     assert step.startswith("Did you mean 'width'")
+
+
+def test_a_coalesce_of_one_value_is_that_value(filled: Layout) -> None:
+    with vidx.open(filled.root) as collection:
+        of_one = collection.where("coalesce(duration_seconds) > 0")
+        assert of_one.count() == collection.where("duration_seconds > 0").count() > 0

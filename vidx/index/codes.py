@@ -77,7 +77,7 @@ class Codes:
             index = faiss.read_index(str(path), 0 if to_grow else faiss.IO_FLAG_MMAP_IFC)
             codes = cls(index)
             sizes = sum(codes._lists.invlists.list_size(i) for i in range(codes.num_lists))
-        except (RuntimeError, AttributeError) as error:
+        except (RuntimeError, AttributeError, MemoryError) as error:
             raise ValueError(f"{path.name} is no file of codes, or is broken") from error
         if sizes != codes.rows:
             raise ValueError(f"{path.name} has {sizes} vectors, not {codes.rows}")

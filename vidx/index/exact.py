@@ -52,6 +52,9 @@ def search_exact(
     np.minimum(scores, 1, out=scores)  # rounding can carry the product of unit vectors just past 1
     np.maximum(scores, -1, out=scores)
     scores[rows < 0] = -np.inf
+    if (scores[:, 1:] == scores[:, :-1]).any():  # FAISS gives equal ones in any order
+        order = np.lexsort((rows, -scores), axis=1)
+        scores, rows = np.take_along_axis(scores, order, 1), np.take_along_axis(rows, order, 1)
     if k_there == k:
         return scores, rows
     rest = ((0, 0), (0, k - k_there))

@@ -231,8 +231,8 @@ def switch(folder: Path, header: Header) -> None:
 
 def next_number(folder: Path, name: str) -> int:
     """The number for another file of this name."""
-    taken = [int(path.stem.rsplit("-", 1)[1]) for path in folder.glob(f"{name}-*")]
-    return max(taken, default=0) + 1
+    numbers = (path.stem.rsplit("-", 1)[1] for path in folder.glob(f"{name}-*"))
+    return max((int(one) for one in numbers if one.isdecimal()), default=0) + 1
 
 
 def _write_behind(folder: Path, header: Header, parts: Parts) -> int:

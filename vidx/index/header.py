@@ -239,11 +239,15 @@ def _header(values: dict[str, Any]) -> Header:
     copy, codes = values["copy"], values["codes"]
     nested = {
         "format_version": INDEX_FORMAT_VERSION,
-        "copy": CopySpace(**copy) if copy else None,
+        "copy": None if copy is None else CopySpace(**copy),
         "asked": IndexOptions(**values["asked"]),
         "codes": {likeness: _codes_of(one) for likeness, one in codes.items()},
     }
-    return Header(**values | nested)
+    header = Header(**values | nested)
+    numbers = (header.rows, header.end_clip_id, header.commit, header.generation, header.dim)
+    if any(type(number) is not int or number < 0 for number in numbers):
+        raise ValueError("what should be a whole number is none")
+    return header
 
 
 def _codes_of(values: dict[str, Any]) -> CodesOf:

@@ -22,6 +22,7 @@ ALLOWED = (
     "label(), concept(), snapshot(), lower(), coalesce(), columns, numbers, 'text', TRUE, FALSE, "
     "DATE and TIMESTAMP."
 )
+MOST_VALUES = 100  # of a function of SQLite
 SHOWN = 60  # characters of a name in a message
 
 _NUMBERS = ("integer", "real")
@@ -232,6 +233,10 @@ class Values:
         if isinstance(node, exp.Coalesce):
             self.only(node, "this", "expressions")
             values = self.alike([node.this, *node.expressions])
+            if len(values) > MOST_VALUES:
+                raise self.source.error(f"coalesce() takes {MOST_VALUES} values at most", node)
+            if len(values) == 1:  # SQLite takes two or more
+                return Value(values[0].sql, values[0].type, node)
             types = {value.type for value in values}
             sql = func.coalesce(*(value.sql for value in values))
             return Value(sql, "real" if len(types) > 1 else values[0].type, node)
