@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 
 import vidx
+from vidx.records import Problem, Source
+from vidx.store.journal import Failed
+from vidx.store.writer import Batch
 
 QUICK = vidx.EmbedOptions(workers=0)
 PRUNE = vidx.EmbedOptions(workers=0, prune=True)
@@ -212,3 +215,28 @@ def test_a_library_without_changes_is_not_read_and_needs_no_model(videos, embedd
     command = [sys.executable, "-c", LOOK, videos, embedded]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout == "\n\n"
+
+
+def test_a_failure_under_another_plan_hides_nothing_that_is_there_as_asked(
+    collection, videos
+) -> None:
+    path = videos / "bowl.mp4"
+    status = path.stat()
+    source = Source(str(path), status.st_size, str(status.st_mtime_ns))
+    crashed = Failed(source, None, Problem("decode_crashed", "as a run with another stride ended"))
+    with collection._writer(None) as writer:
+        writer.commit(Batch(failed=[crashed]), {})
+    assert str(path) in failed(collection)
+    assert collection.embed(path, QUICK).unchanged == 1
+    assert str(path) not in failed(collection)
+
+
+def test_what_has_failed_in_a_folder_of_any_name_can_be_pruned(collection, tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"N\xff")
+    folder.mkdir()
+    for name in ("x.mp4", "y.mp4"):
+        (folder / name).write_bytes(name.encode() * 100)
+    assert collection.embed(folder, QUICK).failed == 2
+    (folder / "x.mp4").unlink()
+    assert collection.embed(folder, PRUNE).gone == 1
+    assert [path[-5:] for path in failed(collection) if "broken" not in path] == ["y.mp4"]

@@ -116,6 +116,27 @@ def test_another_writer_is_waited_for(folder: Path, watch: Watch, sources: list[
 
 
 @pytest.mark.long
+def test_a_path_that_is_away_for_a_while_is_waited_for(
+    folder: Path, watch: Watch, sources: list[Path], tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    shutil.copy(sources[0], folder / "a.mp4")
+    process = watch(str(other))
+    assert next_report(process)["embedded"] == 1
+    other.rmdir()
+    shutil.copy(sources[0], folder / "copy.mp4")
+    assert process.stderr
+    while not (line := process.stderr.readline()).startswith("Waiting: "):
+        assert line, "it has ended"
+    assert str(other) in line
+    other.mkdir()
+    assert next_report(process)["duplicate"] == 1
+    shutil.copy(sources[1], other / "b.mp4")  # it is watched again
+    assert next_report(process)["embedded"] == 1
+
+
+@pytest.mark.long
 @pytest.mark.parametrize("named", [".", "a link"])
 def test_what_it_writes_itself_is_no_change(
     named: str, folder: Path, watch: Watch, sources: list[Path], tmp_path: Path

@@ -61,17 +61,38 @@ def watch(
     if not quiet:
         tell_licence(opened, others["model"])
         click.echo(f"Watching {count(len(paths), 'path')}; Ctrl-C ends it.", err=True)
-    locked = False
-    for is_due in _changes(paths, opened):
-        if not (is_due or locked):
+    has_run = False
+    while True:  # what was away is to be watched anew
+        has_run = _follow(opened, paths, options, has_run=has_run, as_json=as_json, quiet=quiet)
+
+
+def _follow(
+    collection: Collection,
+    paths: tuple[str, ...],
+    options: EmbedOptions,
+    *,
+    has_run: bool,
+    as_json: bool,
+    quiet: bool,
+) -> bool:
+    """Embed at each change, until what was in the way of that is gone; whether it ever ran."""
+    waiting = False
+    for is_due in _changes(paths, collection):
+        if not (is_due or waiting):
             continue
         try:
-            _embed(opened, paths, options, as_json=as_json, quiet=quiet)
-            locked = False
-        except CollectionLocked as error:
-            if not locked:
+            _embed(collection, paths, options, as_json=as_json, quiet=quiet)
+        except (CollectionLocked, UsageError) as error:
+            if isinstance(error, UsageError) and not has_run:
+                raise
+            if not waiting:  # another writes, or a path is away for a while
                 click.echo(f"Waiting: {error.problem}", err=True)
-            locked = True
+            waiting = True
+        else:
+            has_run = True
+            if waiting:
+                break
+    return has_run
 
 
 def _changes(paths: tuple[str, ...], collection: Collection) -> Iterator[bool]:

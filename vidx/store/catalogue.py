@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from operator import attrgetter
 from typing import Any, NamedTuple, Self
@@ -107,8 +107,8 @@ class KnownFile:
     Attributes:
         size_bytes: The file's size when it was last read.
         version: Its time of last change then, or its ETag.
-        video_id: The content it held, or None when it failed.
-        take: How that content was embedded, or None when it failed.
+        video_id: The content it held, or None when it failed and was never embedded.
+        take: How that content was embedded, likewise.
         failure: The reason code when it failed, else None.
     """
 
@@ -244,7 +244,13 @@ class Catalogue:
                         row.size_bytes, row.version, row.video_id, take, None
                     )
                 for row in connection.execute(select(failures).where(failures.c.path.in_(some))):
-                    found[row.path] = KnownFile(row.size_bytes, row.version, None, None, row.reason)
+                    # What failed under one plan may be there as another one asks.
+                    there = found.get(row.path)
+                    seen_as = row.size_bytes, row.version
+                    if there and (there.size_bytes, there.version) == seen_as:
+                        found[row.path] = replace(there, failure=row.reason)
+                    else:
+                        found[row.path] = KnownFile(*seen_as, None, None, row.reason)
         return found
 
     def content(self, video_id: str) -> KnownContent:

@@ -169,7 +169,10 @@ def _look(path: str, known: KnownFile | None, wish: _Wish, copies: Copies) -> _L
         and (known.size_bytes, known.version) == (source.size_bytes, source.version)
     )
     if known and same and known.failure:
-        if not wish.tries_again(known.failure):
+        # Whole as it is wanted now, it failed when it was wanted otherwise.
+        is_whole = known.take is not None and known.take.problem is None
+        is_there = is_whole and wish.is_met_by(known.take, source.path)
+        if not is_there and not wish.tries_again(known.failure):
             return _Look(source, FileFinding(FileStatus.FAILED_BEFORE, source))
     elif known and same and wish.is_met_by(known.take, source.path):
         return _Look(source, FileFinding(FileStatus.UNCHANGED, source, known.video_id))
