@@ -15,6 +15,7 @@ import pytest
 from made_collections import DIM, commit, draw_video, path_of, video_id
 from numpy.typing import NDArray
 
+import vidx
 from vidx.errors import UsageError
 from vidx.options import SearchOptions
 from vidx.queries import Query, query_file, stored_query
@@ -306,6 +307,30 @@ def test_an_empty_collection_has_no_hits(tmp_path: Path) -> None:
     query = query_of(np.ones((2, DIM), np.float32))
     for by_video in (False, True):
         assert ask(Views(layout), query, 10, by_video=by_video) == []
+
+
+@pytest.mark.parametrize("kind", ["exact", "ivf"])
+def test_a_long_still_scene_hides_no_other_video_that_shows_it(tmp_path: Path, kind: str) -> None:
+    random = np.random.default_rng(0)
+    scene = random.standard_normal(DIM).astype(np.float32)
+    other = random.standard_normal((5, DIM)).astype(np.float32)
+    other[1:4] = scene
+    layout = Layout(tmp_path / "collection")
+    commit(
+        layout,
+        draw_video("still", 150, vectors=np.repeat(scene[None], 150, 0)),
+        draw_video("other", 5, vectors=other),
+        draw_video("third", 3, vectors=other[1:4]),
+        *(draw_video(f"r{number}", 6) for number in range(300)),
+    )
+    collection = vidx.open(layout.root)
+    collection.index(vidx.IndexOptions(kind=kind, target_recall=0.9))
+    options = SearchOptions(by="segment")
+    for clip_id in (0, 152, 156):
+        found = {Path(hit.path).name for hit in collection.search_by_id(clip_id, 10, options)}
+        assert {path_of(name).split("/")[-1] for name in ("still", "other", "third")} <= found
+    away = replace(options, exclude_self=True)
+    assert path_of("third") in {hit.path for hit in collection.search_by_id(152, 10, away)}
 
 
 @pytest.mark.parametrize("num_clips", [1, 3])

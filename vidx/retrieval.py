@@ -13,7 +13,7 @@ from vidx.masks import allowed_rows
 from vidx.options import SearchOptions
 from vidx.queries import Query
 from vidx.records import Hit, Likeness, Segment
-from vidx.segment_search import NEAREST, Nearest, search_segments, track
+from vidx.segment_search import NEAREST, Nearest, floor, search_segments, track
 from vidx.segments import Alignment
 from vidx.store.catalogue import Catalogue, ClipRow
 from vidx.via import Ask, asking
@@ -105,9 +105,44 @@ def _found(
     parts = zip(np.split(scores, ends), np.split(rows, ends), strict=True)
     for query, near in zip(queries, map(Nearest._make, parts), strict=True):
         if is_segment:
-            yield query, _segments(catalogue, view, query, near, k, allowed)
+            enough = _of_enough_videos(view, query, near, k, allowed, ask)
+            yield query, _segments(catalogue, view, query, enough, k, allowed)
         else:
             yield query, _best_clips(view, near, k)
+
+
+def _of_enough_videos(
+    view: View,
+    query: Query,
+    near: Nearest,
+    k: int,
+    allowed: NDArray[np.bool_] | None,
+    ask: Ask,
+) -> Nearest:
+    """Look further where the clips of a few videos, such as still scenes, are all that was found.
+
+    Args:
+        view: What is searched.
+        query: What is searched for.
+        near: The clips that are closest to each of its clips.
+        k: Videos wanted, as far as there are any above the floor.
+        allowed: As of `_found`.
+        ask: As of `_found`.
+    """
+    owners, least = view.index.videos(), floor(view)
+    latest = near
+    while (latest.scores[:, -1] > least).any():  # there may be more
+        found = np.unique(owners[near.rows[near.scores > least]])
+        if len(found) >= k:
+            break
+        others = ~np.isin(owners, found)
+        mask = others if allowed is None else others & allowed
+        latest = Nearest(*ask(query.vectors, latest.rows.shape[1], mask, "copy"))
+        near = Nearest(
+            np.concatenate([near.scores, latest.scores], axis=1),
+            np.concatenate([near.rows, latest.rows], axis=1),
+        )
+    return near
 
 
 def _segments(

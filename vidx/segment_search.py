@@ -40,6 +40,11 @@ class Found(NamedTuple):
     query_row: int
 
 
+def floor(view: View) -> float:
+    """The similarity up to which clips are nothing to each other, as copies."""
+    return view.background("copy").score_of(FLOOR_SHARE, FLOOR)
+
+
 def search_segments(
     catalogue: Catalogue,
     view: View,
@@ -61,9 +66,8 @@ def search_segments(
     Returns:
         At most k, the strongest first.
     """
-    floor = view.background("copy").score_of(FLOOR_SHARE, FLOOR)
-    owners = view.index.videos()
-    videos = _videos(near, owners, floor)[: k + MORE_VIDEOS]
+    owners, least = view.index.videos(), floor(view)
+    videos = _videos(near, owners, least)[: k + MORE_VIDEOS]
     is_theirs = np.isin(owners, videos)
     rows = np.flatnonzero(is_theirs if allowed is None else is_theirs & allowed)
     found = []
@@ -71,7 +75,7 @@ def search_segments(
         own, stored = _stored(catalogue, view, rows[owners[rows] == video])
         found += [
             Found(one, int(own[one.stored_place]), one.query_place)
-            for one in align(query, stored, floor)
+            for one in align(query, stored, least)
         ]
     return sorted(found, key=lambda one: (-_strength(one.alignment), one.row))[:k]
 
@@ -84,14 +88,14 @@ def _strength(run: Alignment) -> float:
     return run.evidence * run.witnesses
 
 
-def _videos(near: Nearest, owners: NDArray[np.int32], floor: float) -> NDArray[np.int64]:
+def _videos(near: Nearest, owners: NDArray[np.int32], least: float) -> NDArray[np.int64]:
     """The videos by how much the clips of the query speak for them, most first."""
-    asked, place = np.nonzero((near.rows >= 0) & (near.scores > floor))
+    asked, place = np.nonzero((near.rows >= 0) & (near.scores > least))
     videos = owners[near.rows[asked, place]].astype(np.int64)
     # Of each query clip and video the first pair alone, which is the best.
     _, first = np.unique(np.stack([asked, videos]), axis=1, return_index=True)
     names, which = np.unique(videos[first], return_inverse=True)
-    votes = np.bincount(which, near.scores[asked, place][first] - floor, minlength=len(names))
+    votes = np.bincount(which, near.scores[asked, place][first] - least, minlength=len(names))
     ordered: NDArray[np.int64] = names[np.argsort(-votes, kind="stable")]
     return ordered
 
