@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -22,9 +22,6 @@ from vidx.cli.render import print_json, print_table, shown_path
 from vidx.collection import Collection, open_collection
 from vidx.options import SearchOptions
 from vidx.words import count, span
-
-if TYPE_CHECKING:
-    pass
 
 SHOWN_LABELS = 2
 

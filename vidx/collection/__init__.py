@@ -70,9 +70,10 @@ class Collection(Embedding, Searching, Contents, Upkeep, Teaching, Measuring, Qu
             with self._writer(None):  # who opens it for writing has fetched all commits
                 fetch_index(self._catalogue())
         except CollectionLocked as error:
+            if not news:
+                return  # whoever holds the lock fetches the index, or the next look does
             if not has_commits(self._layout):
                 raise
-            # The other process fetches it, too; until then there is what was there.
             logger.warning("answers are of an earlier state than the bucket's: %s", error.problem)
         except VidxError as error:
             if news:
