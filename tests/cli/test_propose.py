@@ -85,6 +85,19 @@ def test_what_is_passed_over_or_lost_ends_with_three(vidx, collection, tmp_path:
     assert "not there: gone" in err
 
 
+@pytest.mark.parametrize(
+    ("files", "told"),
+    [
+        ([], "takes it back, until"),
+        (["--files", "link"], "takes it back, but not the files, until"),
+        (["--files", "delete"], "takes it back, but not the files, until"),
+    ],
+)
+def test_it_is_told_what_can_be_taken_back(vidx, collection, files: list[str], told: str) -> None:
+    vidx("propose", "p.parquet", "--threshold", "0.999", "--keep", "first", "--quiet")
+    assert told in vidx("apply", "p.parquet", *files)[1]
+
+
 def test_what_is_wrong_is_told(vidx, collection) -> None:
     for arguments, problem in (
         (["propose", "p.csv"], "does not end with .parquet"),

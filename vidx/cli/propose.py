@@ -114,7 +114,8 @@ def apply(
             touched = f", {count(report.num_files, 'file')} touched" if files else ""
             click.echo(f"Dropped {count(len(report.paths), 'path')}{touched}.")
             if report.paths or report.num_files:
-                click.echo(f"`vidx undo {report.commit}` takes it back, until `vidx compact`.")
+                what = "it back, but not the files" if files in ("delete", "link") else "it back"
+                click.echo(f"`vidx undo {report.commit}` takes {what}, until `vidx compact`.")
         _print_left(report.left_alone, "passed over")
     context.exit(3 if report.left_alone else 0)
 
