@@ -71,6 +71,25 @@ def test_black_samples_are_counted() -> None:
     assert measured(frames).black_share == 5 / 8
 
 
+def test_the_brightest_of_black_pictures_is_black() -> None:
+    frames = np.full((1, 20, 50, 3), 25, np.uint8)
+    frames[0, 0, :20] = 255  # 2 % of its pixels
+    assert measured(frames, (0.0,)).black_share == 1
+    frames[0, 0, 20] = 26
+    assert measured(frames, (0.0,)).black_share == 0
+
+
+@pytest.mark.parametrize("shape", [(2, 31), (24, 2), (3, 3)])
+def test_what_has_no_inner_pixels_has_no_sharpness(shape: tuple[int, int]) -> None:
+    frames = drawn(5)[:1, : shape[0], : shape[1]]
+    inner = (
+        laplacian_variance(((frames[0] @ np.array([77, 150, 29])) + 128) // 256)
+        if min(shape) > 2
+        else 0
+    )
+    assert measured(frames, (0.0,)).sharpness == pytest.approx(inner)
+
+
 def test_only_the_very_same_picture_counts_as_frozen() -> None:
     frames = np.repeat(drawn(1)[:1], 8, axis=0)
     assert measured(frames).frozen_share == 1

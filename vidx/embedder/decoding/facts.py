@@ -26,6 +26,7 @@ RED, GREEN, BLUE = 77, 150, 29  # of 256: 0.299, 0.587 and 0.114, as in ITU-R BT
 # A picture is black when 98 % of its pixels are at most 10 % bright, as in FFmpeg's blackdetect.
 BLACK_LEVEL = 25
 BLACK_PIXELS = 0.98
+BRIGHTEST_BLACK = BLACK_PIXELS * BLACK_LEVEL + (1 - BLACK_PIXELS) * WHITE + 1e-6
 LOOK_EACH = 4  # samples: contrast and sharpness change slowly, and cost as much as all else
 
 
@@ -46,7 +47,8 @@ class Sample:
         self.pixels = interleaved(channels)
         self.luma = luma(*channels)
         self.brightness = mean(self.luma)
-        self.is_black = is_black(self.luma)
+        # No picture that is brighter in the mean can be black: there is no need to count.
+        self.is_black = self.brightness <= BRIGHTEST_BLACK and is_black(self.luma)
 
 
 def clip_facts(samples: Sequence[Sample], frame_seconds: tuple[float, ...]) -> ClipFacts:
@@ -67,7 +69,7 @@ def clip_facts(samples: Sequence[Sample], frame_seconds: tuple[float, ...]) -> C
     looked_at = samples[::LOOK_EACH]
     return ClipFacts(
         brightness=_mean([sample.brightness for sample in samples]) / WHITE,
-        contrast=_mean([deviation(sample.luma) for sample in looked_at]) / WHITE,
+        contrast=_mean([deviation(one.luma, one.brightness) for one in looked_at]) / WHITE,
         sharpness=_mean([sharpness(sample.luma) for sample in looked_at]),
         motion=_mean(motion) / WHITE,
         black_share=_mean([sample.is_black for sample in samples]),
@@ -93,9 +95,13 @@ def luma(
     red: NDArray[np.uint8], green: NDArray[np.uint8], blue: NDArray[np.uint8]
 ) -> NDArray[np.uint8]:
     """The luma of a picture: uint8, of the channels' shape."""
-    light = np.multiply(red, RED, dtype=np.uint16)
-    light += np.multiply(green, GREEN, dtype=np.uint16)
-    light += np.multiply(blue, BLUE, dtype=np.uint16)
+    # Made wide first, and then multiplied in place: quicker than both at once.
+    light = red.astype(np.uint16)
+    light *= RED
+    for channel, part in ((green, GREEN), (blue, BLUE)):
+        wide = channel.astype(np.uint16)
+        wide *= part
+        light += wide
     light += 128  # to round; 65,408 at most
     light >>= 8
     return light.astype(np.uint8)
@@ -107,11 +113,11 @@ def mean(light: NDArray[np.uint8]) -> float:
     return int(light.sum(dtype=np.uint32)) / light.size
 
 
-def deviation(light: NDArray[np.uint8]) -> float:
-    """The standard deviation of a picture's luma, 0 to 127.5."""
+def deviation(light: NDArray[np.uint8], brightness: float) -> float:
+    """The standard deviation of a picture's luma, 0 to 127.5, by its luma and the mean of that."""
     rows = np.square(light, dtype=np.uint16).sum(axis=-1, dtype=np.uint32)  # as for `mean`
     square = int(rows.sum(dtype=np.uint64)) / light.size
-    return math.sqrt(max(square - mean(light) ** 2, 0.0))
+    return math.sqrt(max(square - brightness**2, 0.0))
 
 
 def is_black(light: NDArray[np.uint8]) -> bool:
@@ -128,14 +134,19 @@ def difference(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
 
 def sharpness(light: NDArray[np.uint8]) -> float:
     """The variance of the Laplacian of a picture's luma, but for its outermost pixels."""
-    wide = light.astype(np.int16)
-    edges = wide[:-2, 1:-1] + wide[2:, 1:-1]
-    edges += wide[1:-1, :-2]
-    edges += wide[1:-1, 2:]
-    wide <<= 2
-    edges -= wide[1:-1, 1:-1]
-    if not edges.size:
+    height, width = light.shape
+    if height < 3 or width < 3:
         return 0.0
+    # As one long row, in which neighbours above and below are a width away: quicker than row by
+    # row. What is wrong at both ends of each row is left out afterwards.
+    wide = light.astype(np.int16).reshape(-1)
+    end = wide.size - width
+    sums = wide[: end - width] + wide[2 * width :]
+    sums += wide[width - 1 : end - 1]
+    sums += wide[width + 1 : end + 1]
+    wide <<= 2
+    sums -= wide[width:end]
+    edges = sums.reshape(-1, width)[:, 1:-1]
     squares = np.square(edges, dtype=np.float32)  # whole numbers below 2 ** 24
     mean_edge = int(edges.sum(dtype=np.int64)) / edges.size
     return max(float(squares.mean()) - mean_edge**2, 0.0)
