@@ -1,7 +1,7 @@
 """Does `vidx embed` go as fast as the slower of decoding alone and the model alone?
 
     python benchmarks/end_to_end.py VIDEOS [--model builtin:tiny BASE] [--device cpu] [--workers N]
-        [--seconds 30] [--rounds 3] [--out FILE]
+        [--decoder cpu cuda] [--seconds 30] [--rounds 3] [--out FILE]
 
 Each round is `vidx bench VIDEOS`: decoding without a model, the model on frames that are there, and
 both together, one after the other, so that drift of the machine's speed hits all alike. `base` as a
@@ -17,6 +17,7 @@ import argparse
 import json
 import statistics
 import tempfile
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ def main() -> None:
     parser.add_argument("--model", nargs="+", default=["builtin:tiny", BASE])
     parser.add_argument("--device", help="cuda when there is one, else cpu")
     parser.add_argument("--workers", type=int, help="decoding processes")
+    parser.add_argument("--decoder", nargs="+", choices=["cpu", "cuda"], default=["cpu"])
     parser.add_argument("--batch-size", type=int)
     parser.add_argument("--seconds", type=float, default=30.0, help="of a round")
     parser.add_argument("--rounds", type=int, default=3)
@@ -49,15 +51,15 @@ def main() -> None:
     options = parser.parse_args()
     record: Result = {**circumstances(Path(__file__).name), "end_to_end": []}
     with tempfile.TemporaryDirectory() as folder:
-        for model in options.model:
-            record["end_to_end"].append(measure(model, options, Path(folder)))
+        for model, decoder in product(options.model, options.decoder):
+            record["end_to_end"].append(measure(model, decoder, options, Path(folder)))
             print(table(record), flush=True)
             if options.out:
                 options.out.write_text(json.dumps(record, indent=1) + "\n")
 
 
-def measure(model: str, options: argparse.Namespace, folder: Path) -> Result:
-    """All rounds of one model."""
+def measure(model: str, decoder: str, options: argparse.Namespace, folder: Path) -> Result:
+    """All rounds of one model and what decodes for it."""
     checkpoint = make_checkpoint(folder / BASE, tiny=False) if model == BASE else model
     reports = [
         vidx.bench(
@@ -66,11 +68,12 @@ def measure(model: str, options: argparse.Namespace, folder: Path) -> Result:
             device=options.device,
             batch_size=options.batch_size,
             workers=options.workers,
+            decoder=decoder,
             seconds=options.seconds,
         )
         for _ in range(options.rounds)
     ]
-    return {"model": model, **summary(reports)}
+    return {"model": model, "decoder": decoder, **summary(reports)}
 
 
 def summary(reports: list[vidx.BenchReport]) -> Result:
@@ -109,11 +112,19 @@ def _median(values: list[float | None]) -> float | None:
 
 def table(record: Result) -> str:
     """To read, as Markdown: rates, ratios and shares of each model."""
-    heads = ["model", "decoding alone", "model alone", "both", "both / slower", "both / in turns"]
+    heads = [
+        "model",
+        "decoder",
+        "decoding alone",
+        "model alone",
+        "both",
+        "both / slower",
+        "both / in turns",
+    ]
     heads += [*(f"{part}, busy" for part in PARTS), "bottleneck"]
     lines = [f"| {' | '.join(heads)} |", f"|---|{'---|' * (len(heads) - 1)}"]
     for one in record["end_to_end"]:
-        cells = [one["model"], *(f"{one[name]:.2f}" for name in RATES)]
+        cells = [one["model"], one.get("decoder", "cpu"), *(f"{one[name]:.2f}" for name in RATES)]
         cells += ["" if one[name] is None else f"{one[name]:.2f}" for name in RATIOS]
         cells += [*(f"{one[part]:.0%}" for part in PARTS), one["bottleneck"] or ""]
         lines.append(f"| {' | '.join(cells)} |")

@@ -5,7 +5,7 @@
 
 Each step is a process of its own that writes its own JSON as soon as something is measured: what
 fails, hangs or is cut off costs no other step and nothing that is there. It stands on torch and
-transformers; the steps `fidelity` and `embed` take the whole of vidx, and videos.
+transformers; the steps `fidelity`, `embed` and `decoder` take the whole of vidx, and videos.
 
     tests      tests/gpu
     encoder    float16, base, batch 1, 8, 32, 128: every way of benchmarks/encoder.py
@@ -13,6 +13,7 @@ transformers; the steps `fidelity` and `embed` take the whole of vidx, and video
     shapes     small and large
     fidelity   half precision beside float32, on clips of the videos
     embed      `vidx embed` with 1, 4 and 16 workers, beside the usual recipe
+    decoder    decoding by the processor and by the card, with four workers, and what that adds
     profile    one batch of base, kernel by kernel
 
 The JSONs go to benchmarks/results/<card>/, from where `make report` writes docs/benchmarks.md.
@@ -200,6 +201,16 @@ def embed(options: argparse.Namespace, path: Path) -> list[list[str]]:
     return [[*command, *more, *copies, *tiny(options)]]
 
 
+def decoder(options: argparse.Namespace, path: Path) -> list[list[str]]:
+    """By whom frames are decoded, where there are videos."""
+    if options.videos is None:
+        return []
+    decoders = ["cpu", "cuda"] if options.device.startswith("cuda") else ["cpu"]
+    command = ["benchmarks/end_to_end.py", str(options.videos), "--device", options.device]
+    command += ["--model", "builtin:tiny" if options.tiny else "base", "--decoder", *decoders]
+    return [[*command, "--workers", "4", "--seconds", "12", "--rounds", "1", "--out", str(path)]]
+
+
 def profile(options: argparse.Namespace, path: Path) -> list[list[str]]:
     """One batch."""
     command = ["benchmarks/profile_batch.py", "--device", options.device, "--out", str(path)]
@@ -223,6 +234,7 @@ STEPS = {
     "shapes": Step(45, shapes),
     "fidelity": Step(25, fidelity),
     "embed": Step(110, embed),
+    "decoder": Step(60, decoder),
     "profile": Step(20, profile),
 }
 

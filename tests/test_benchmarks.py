@@ -160,7 +160,9 @@ def test_end_to_end_is_held_against_the_slower_part(benchmark) -> None:
     record = {"end_to_end": [{"model": "base", **found}, {"model": "slow", **found}]}
     record["end_to_end"][1]["over_slower"] = 0.5
     text = benchmark("report").shown(record)
-    assert "| base | 10.00 | 40.00 | 9.50 | 0.95 |  | 90% | 10% | 50% | 0% | decoding |" in text
+    assert (
+        "| base | cpu | 10.00 | 40.00 | 9.50 | 0.95 |  | 90% | 10% | 50% | 0% | decoding |" in text
+    )
     assert "At least 0.92 of the slower one: base." in text
 
 

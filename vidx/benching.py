@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from vidx.errors import UsageError
-from vidx.options import EmbedOptions
+from vidx.options import Decoder, EmbedOptions
 
 if TYPE_CHECKING:
     from vidx.embedder.encoder import Encoder
@@ -28,6 +28,7 @@ def bench(
     dtype: str | None = None,
     batch_size: int | None = None,
     workers: int | None = None,
+    decoder: Decoder = "cpu",
     seconds: float = 20.0,
     progress: Progress = lambda _done, _of: None,
 ) -> BenchReport:
@@ -41,6 +42,7 @@ def bench(
         dtype: As for `Collection.embed`.
         batch_size: Clips in one batch. None: what suits the device and its free memory.
         workers: Decoding processes, as for `Collection.embed`.
+        decoder: What decodes, likewise.
         seconds: How long to measure; it takes longer where a few batches do.
         progress: Called with the measurements done, and how many there are.
 
@@ -52,16 +54,18 @@ def bench(
         VidxError: There are no videos at these paths, or none that can be decoded.
         ModelNotFound, CheckpointError, DeviceError: As their names say.
     """
-    options = EmbedOptions(batch_size=batch_size, workers=workers)
+    options = EmbedOptions(batch_size=batch_size, workers=workers, decoder=decoder)
     if seconds <= 0:
         raise UsageError(f"seconds={seconds}: it takes more than 0.")
     from vidx.embedder.checkpoints.finding import DEFAULT_MODEL
+    from vidx.embedder.decoding.card import see_decoder
     from vidx.embedder.encoder import load
     from vidx.embedder.inference.devices import every_device
     from vidx.embedder.inference.rate import measure
 
     places = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
     files = _files(places, options) if places else ()
+    see_decoder(decoder)
     named = DEFAULT_MODEL if model is None else model
     encoder = load(named, device=every_device(device), dtype=dtype)
     try:
@@ -105,6 +109,7 @@ def _with_videos(
         workers=options.num_workers,
         batch_size=options.batch_size or encoder.batch_size,
         seconds=seconds / 3,
+        decoder=options.decoder,
     )
     decoding = trial.decoding()
     progress(2, 4)

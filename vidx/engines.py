@@ -17,6 +17,29 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+def see_engines(options: EmbedOptions) -> None:
+    """See that what is to embed and decode is there, before anything is begun.
+
+    Raises:
+        VidxError: Ray is not installed, or no cluster answers.
+        DeviceError: No card decodes here; on a cluster each node sees to that.
+    """
+    see_engine(options.engine, options.address)
+    see_decoder_here(options)
+
+
+def see_decoder_here(options: EmbedOptions) -> None:
+    """See that what is to decode is there, if it is this machine that does.
+
+    Raises:
+        DeviceError: It is not.
+    """
+    if options.engine == "local":
+        from vidx.embedder.decoding.card import see_decoder
+
+        see_decoder(options.decoder)
+
+
 def see_engine(engine: Engine, address: str | None) -> None:
     """See that what was asked for is there, before anything is begun.
 

@@ -103,6 +103,7 @@ def _rate(encoder: Encoder, probed: Probed, plan: Plan, options: EmbedOptions) -
         batch_size=options.batch_size or min(encoder.batch_size, TRIAL_CLIPS),
         seconds=TRIAL_SECONDS,
         plan=plan,
+        decoder=options.decoder,
     )
     return trial.embedding()[0]
 

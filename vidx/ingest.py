@@ -353,6 +353,8 @@ class Ingest:
         if self.embedder is None:
             return {}
         provenance = {**self.embedder.provenance(), "vidx": version("vidx")}
+        if self.options.decoder != "cpu":
+            provenance["decoder"] = self.options.decoder
         if self.options.previews:
             provenance["previews"] = f"JPEG, {PREVIEW_SIDE} pixels"
         return provenance

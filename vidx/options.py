@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 
 Engine = Literal["local", "ray"]
+Decoder = Literal["cpu", "cuda"]
 
 MAX_WORKERS = 16  # where none are asked for
 
@@ -64,6 +65,9 @@ class EmbedOptions:
             are tried again.
         any_ending: Whether files of folders are taken too that hold video, by their first bytes,
             under other endings than those in `docs/cli.md`.
+        decoder: `cpu`, or `cuda`: NVIDIA cards decode what they decode to the bit, in the decoding
+            processes, which takes one at least; the processor does the rest. Cards do not tell of
+            damage inside of a picture.
         previews: Whether a small picture of each clip is kept, a JPEG file of about 5 kB. Only what
             is embedded in this run gets any.
         engine: `local` embeds on this machine, `ray` on the nodes of a Ray cluster, see
@@ -91,6 +95,7 @@ class EmbedOptions:
     limit: int | None = None
     retry_failed: bool = False
     any_ending: bool = False
+    decoder: Decoder = "cpu"
     previews: bool = False
     engine: Engine = "local"
     address: str | None = None
@@ -106,6 +111,13 @@ class EmbedOptions:
     def __post_init__(self) -> None:
         if self.segment not in ("fixed", "shots"):
             raise UsageError(f"segment={self.segment!r}: it is 'fixed' or 'shots'.")
+        if self.decoder not in ("cpu", "cuda"):
+            raise UsageError(f"decoder={self.decoder!r}: it is 'cpu' or 'cuda'.")
+        if self.decoder == "cuda" and self.workers == 0:
+            raise UsageError(
+                "decoder='cuda' with workers=0: a card decodes in processes of its own.",
+                "Leave out one of the two.",
+            )
         _check(1, num_frames=self.num_frames, batch_size=self.batch_size, limit=self.limit)
         _check(0, workers=self.workers)
         _check(1, workers_per_node=self.workers_per_node)

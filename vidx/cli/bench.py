@@ -10,6 +10,7 @@ import click
 from vidx.benching import bench as measure
 from vidx.cli.options import (
     batch_size_option,
+    decoder_option,
     device_options,
     json_option,
     quiet_option,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 @device_options
 @batch_size_option
 @workers_option
+@decoder_option
 @click.option(
     "--seconds",
     metavar="S",

@@ -22,6 +22,7 @@ from vidx.cli.options import (
     any_option,
     batch_size_option,
     collection_option,
+    decoder_option,
     engine_options,
     json_option,
     limit_option,
@@ -74,6 +75,7 @@ if TYPE_CHECKING:
 )
 @batch_size_option
 @workers_option
+@decoder_option
 @limit_option("Look only at the first N files, in sorted order.")
 @any_option
 @previews_option

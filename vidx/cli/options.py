@@ -77,6 +77,17 @@ def previews_option(command: Command) -> Command:
     )(command)
 
 
+def decoder_option(command: Command) -> Command:
+    """What decodes."""
+    return click.option(
+        "--decoder",
+        type=click.Choice(["cpu", "cuda"]),
+        default="cpu",
+        help="cuda: NVIDIA cards decode what they decode to the bit, the processor the rest; cards "
+        "do not tell of damage inside of a picture. Default: cpu.",
+    )(command)
+
+
 def workers_option(command: Command) -> Command:
     """How many decode."""
     return click.option(

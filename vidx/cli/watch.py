@@ -14,6 +14,7 @@ from vidx.cli.options import (
     any_option,
     batch_size_option,
     collection_option,
+    decoder_option,
     json_option,
     model_options,
     previews_option,
@@ -38,6 +39,7 @@ LONGEST_MS = 60_000  # that changes are waited out
 @model_options
 @batch_size_option
 @workers_option
+@decoder_option
 @any_option
 @previews_option
 @prune_option

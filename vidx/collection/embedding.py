@@ -54,12 +54,12 @@ class Embedding(Opened):
             ModelNotFound, CheckpointError, DeviceError: As their names say.
         """
         from vidx.encoder_choice import EncoderChoice, check_same_space
-        from vidx.engines import begun, engine_of, see_engine
+        from vidx.engines import begun, engine_of, see_engines
         from vidx.video_files import video_files
 
         asked = options or EmbedOptions()
         files = video_files(as_list(paths), asked, self._metadata_columns)
-        see_engine(asked.engine, asked.address)
+        see_engines(asked)
         space = self._manifest().space if self._layout.exists() else None
         # What was named is checked even when there turns out to be nothing to embed.
         is_named = space is None or EncoderChoice.of(asked).names_a_space()
@@ -169,11 +169,13 @@ class Embedding(Opened):
         Raises:
             UsageError, VidxError, FingerprintMismatch: As for `embed`.
         """
+        from vidx.engines import see_decoder_here
         from vidx.estimating import estimate
         from vidx.video_files import video_files
 
         asked = options or EmbedOptions()
         files = video_files(as_list(paths), asked, self._metadata_columns)
+        see_decoder_here(asked)
         findings = self._findings(files, asked)
         space = self._manifest().space if self._layout.exists() else None
         return estimate(

@@ -77,6 +77,7 @@ def on_cluster(
         batch_size=options.batch_size,
         part_clips=options.commit.part_clips,
         previews=options.previews,
+        decoder=options.decoder,
     )
     files = [path for path in paths if not is_url(path)]
     with cluster.connected(options.address):

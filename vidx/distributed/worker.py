@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from vidx.distributed.fetching import Fetched
 from vidx.embedder.attempts import Result
+from vidx.embedder.decoding.card import cards_for, see_decoder
 from vidx.embedder.decoding.events import Job
 from vidx.embedder.pipeline import embed_videos
 from vidx.embedder.work import Work
@@ -47,6 +48,7 @@ class Orders:
         batch_size: Clips in one batch; None: what suits the node's device.
         part_clips: Clips of a part of a long video.
         previews: Whether small pictures are made.
+        decoder: As `EmbedOptions` has it.
     """
 
     fingerprint: str
@@ -57,6 +59,7 @@ class Orders:
     batch_size: int | None
     part_clips: int
     previews: bool
+    decoder: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +112,7 @@ class Worker:
 
         Raises:
             CheckpointError: It is another one here.
-            DeviceError: The device is not to be had here.
+            DeviceError: The device is not to be had here, or no card that decodes.
         """
         from vidx.embedder.encoder import load
         from vidx.embedder.inference.devices import every_device
@@ -126,6 +129,7 @@ class Worker:
                 fps=orders.fps,
             )
         self.files = {}
+        see_decoder(orders.decoder)
         if encoder.space.fingerprint != orders.fingerprint:
             raise CheckpointError(
                 f"the model has the fingerprint {encoder.space.fingerprint[:12]} there, and "
@@ -183,6 +187,7 @@ class Worker:
                 part_clips=self.orders.part_clips,
                 lasting=True,
                 previews=self.orders.previews,
+                cards=cards_for(self.orders.decoder, encoder.device),
                 work=self._work,
             ):
                 self._tell(result)

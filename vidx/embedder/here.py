@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vidx.embedder.attempts import Result
+from vidx.embedder.decoding.card import cards_for
 from vidx.embedder.decoding.events import Job
 from vidx.embedder.pipeline import embed_videos
 from vidx.embedder.work import Work
@@ -43,6 +44,7 @@ class Here:
             part_clips=self.options.commit.part_clips,
             lasting=True,
             previews=self.options.previews,
+            cards=cards_for(self.options.decoder, self.encoder.device),
             work=work,
         )
 

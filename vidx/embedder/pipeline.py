@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from vidx.embedder.attempts import Attempt, Before, Result
@@ -46,6 +46,7 @@ def embed_videos(
     watch: Callable[[ClipDecoded | ClipRepeated], None] | None = None,
     work: Work | None = None,
     limits: Limits | None = None,
+    cards: Sequence[int] = (),
 ) -> Generator[Result, None, None]:
     """Embed videos, several at a time; batches are filled across videos.
 
@@ -64,6 +65,7 @@ def embed_videos(
             come again.
         work: Where the time of decoding, transfer and the device is counted.
         limits: What one video may take of a decoding process; None: the usual.
+        cards: CUDA devices that decode where they can; none: the processor does.
 
     Yields:
         Each job once, as it is finished, with its vectors or the reason why there are none; before
@@ -79,6 +81,7 @@ def embed_videos(
         geometry=WithPreviews.of(encoder.geometry) if previews else encoder.geometry,
         workers=workers,
         limits=limits or Limits(),
+        cards=cards,
         work=work,
     )
     for event in events:

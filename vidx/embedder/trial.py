@@ -8,6 +8,7 @@ from contextlib import closing
 from itertools import count
 from typing import TYPE_CHECKING
 
+from vidx.embedder.decoding.card import cards_for
 from vidx.embedder.decoding.events import ClipDecoded, ClipRepeated, Job, VideoFailed
 from vidx.embedder.decoding.pool import Limits, decode
 from vidx.embedder.decoding.sampling import Plan, Sampling
@@ -36,6 +37,7 @@ class Trial:
         seconds: How long each measurement takes, from its first clip; longer where three batches
             do, but no more than three times as long.
         plan: How the videos are cut.
+        decoder: What decodes, as `EmbedOptions` has it.
 
     Attributes:
         paths: Those that can be decoded, as far as is known.
@@ -50,6 +52,7 @@ class Trial:
         batch_size: int,
         seconds: float,
         plan: Plan,
+        decoder: str,
     ) -> None:
         self.encoder = encoder
         self.paths = list(paths)
@@ -57,6 +60,7 @@ class Trial:
         self.workers = workers
         self.batch_size = batch_size
         self.seconds = seconds
+        self.cards = cards_for(decoder, encoder.device)
 
     def decoding(self) -> float:
         """Clips decoded a second, as `embed` decodes, by nobody's leave.
@@ -72,6 +76,7 @@ class Trial:
             geometry=self.encoder.geometry,
             workers=self.workers,
             limits=Limits(),
+            cards=self.cards,
         )
         with closing(events):
             for event in events:
@@ -98,6 +103,7 @@ class Trial:
             part_clips=1,
             lasting=True,
             watch=clock.tick,
+            cards=self.cards,
             work=work,
         )
         with closing(results):

@@ -382,7 +382,7 @@ def shared_memory() -> set[str]:
 
 def test_a_worker_ends_when_its_lifeline_is_cut() -> None:
     module = "vidx.embedder.decoding.worker"
-    worker = WorkerProcess(module, 1 << 30, -1, 0, "16,0,0,3", timeout_seconds=10)
+    worker = WorkerProcess(module, 1 << 30, -1, 0, "16,0,0,3", "", timeout_seconds=10)
     try:
         worker.channel.receive()  # it has started
         assert worker.process.stdin is not None

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_NO_SHARED_MEMORY = (-1, 0, "0")  # frames come through the socket, a clip at a time
+# No shared memory: frames come through the socket, a clip at a time; and no card.
+_PLAIN = (-1, 0, "0", "")
 
 
 class ClipReader:
@@ -32,7 +33,7 @@ class ClipReader:
     def __init__(self, sampling: Sampling, geometry: FrameGeometry) -> None:
         self.sampling = sampling
         self.geometry = geometry
-        self.decoder = Alone(WORKER_MODULE, *_NO_SHARED_MEMORY)
+        self.decoder = Alone(WORKER_MODULE, *_PLAIN)
 
     def read(self, path: str, clip: Clip, state: FileState | None) -> NDArray[np.uint8]:
         """Decode a clip.

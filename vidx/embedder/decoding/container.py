@@ -49,6 +49,7 @@ from vidx.remote.holes import NO_HOLES, Holes
 from vidx.remote.urls import is_url
 
 if TYPE_CHECKING:
+    from av.codec.hwaccel import HWAccel
     from av.packet import Packet
 
 MAX_SIDE = 16384
@@ -168,7 +169,10 @@ class Media:
 
 @contextlib.contextmanager
 def opened(
-    path: str, tick: Callable[[], None] = lambda: None, holes: Holes = NO_HOLES
+    path: str,
+    tick: Callable[[], None] = lambda: None,
+    holes: Holes = NO_HOLES,
+    accelerator: HWAccel | None = None,
 ) -> Iterator[Media]:
     """Open a file as media; nothing that it refers to is opened.
 
@@ -176,6 +180,7 @@ def opened(
         path: The file or URL, already looked at by `file_state`.
         tick: Called while a server is waited for.
         holes: Of an object, what nobody needs once it is open.
+        accelerator: What decodes the pictures. None: the processor.
 
     Raises:
         VideoError: It is not media that holds its own pictures, or cannot be read.
@@ -184,7 +189,7 @@ def opened(
     with contextlib.closing(source):
         listening = Listening(av.logging.WARNING)
         with listening:
-            container = _open(source)
+            container = _open(source, accelerator)
         with container:
             source.check()
             media = Media(container, source, listening.lines, source.tell())
@@ -195,9 +200,10 @@ def opened(
             yield media
 
 
-def _open(source: Source) -> av.container.InputContainer:
+def _open(source: Source, accelerator: HWAccel | None) -> av.container.InputContainer:
+    options = dict(DEMUXER_OPTIONS)
     try:
-        return av.open(source, "r", metadata_errors="ignore", options=dict(DEMUXER_OPTIONS))
+        return av.open(source, "r", metadata_errors="ignore", options=options, hwaccel=accelerator)
     except MemoryError:
         raise VideoError("too_large", "out of memory when opening the file") from None
     except (av.error.FFmpegError, ValueError, OSError) as error:

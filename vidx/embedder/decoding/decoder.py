@@ -21,6 +21,7 @@ class Decoder(WorkerProcess):
         deadline_seconds: How long to wait for the rest of a message that has begun.
         memory_bytes: Memory for decoding, beyond its own.
         ring: Memory to share with it.
+        card: The CUDA device that it decodes with where that can; None: none.
 
     Attributes:
         ring: Memory shared with it.
@@ -31,10 +32,13 @@ class Decoder(WorkerProcess):
         silent_seconds: How long it has not spoken.
     """
 
-    def __init__(self, deadline_seconds: float, memory_bytes: int, ring: Ring) -> None:
+    def __init__(
+        self, deadline_seconds: float, memory_bytes: int, ring: Ring, card: int | None
+    ) -> None:
         shape = ",".join(map(str, ring.shape))
         super().__init__(
             WORKER_MODULE, memory_bytes, ring.fd, ring.slots, shape,
+            "" if card is None else card,
             timeout_seconds=deadline_seconds,
             pass_fds=[ring.fd] if ring.slots else [],
         )  # fmt: skip

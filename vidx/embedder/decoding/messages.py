@@ -21,7 +21,7 @@ class Task:
     """One video to decode, or to look at its header alone: what the parent sends.
 
     `given` is what several workers have handed over until decoding went otherwise than foreseen;
-    None: the video is begun.
+    None: the video is begun. `on_card` is whether the worker's card may decode it, if it has one.
     """
 
     path: str
@@ -32,6 +32,7 @@ class Task:
     begun: Begun | None
     header_only: bool = False
     given: Given | None = None
+    on_card: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, NoReturn, cast
 
 import av.error
@@ -19,6 +19,7 @@ from vidx.embedder.decoding.sampling import Sampling
 from vidx.embedder.decoding.scaler import Scaler
 from vidx.embedder.decoding.timetable import Surprise, Timetable
 from vidx.embedder.decoding.trust import Fed
+from vidx.errors import VideoError
 from vidx.records import Clip, VideoInfo
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
     from numpy.typing import NDArray
 
+    from vidx.embedder.decoding.card import Card
     from vidx.embedder.decoding.geometry import FrameGeometry
 
 FAR_PACKETS = 300  # so many are sooner read than stepped over
@@ -42,6 +44,7 @@ class PassByTimetable:
         geometry: Resize and crop.
         tick: Called at least once a packet.
         media: The file, if it is still open as it was counted; it is used up. None: it is opened.
+        card: What decodes. None: the processor.
     """
 
     def __init__(
@@ -51,9 +54,11 @@ class PassByTimetable:
         geometry: FrameGeometry,
         tick: Tick,
         media: Media | None = None,
+        card: Card | None = None,
     ) -> None:
         self.path = path
         self._media = media
+        self._card = card
         self.timetable = timetable
         self.geometry = geometry
         self.tick = tick
@@ -77,8 +82,7 @@ class PassByTimetable:
         due = np.flatnonzero(needed[timetable.packets])  # places of the frames that are to come
         cutter, scaler = Cutter(clips, sampling), Scaler(self.geometry)
         num_shown = 0
-        counted = nullcontext(self._media) if self._media else None
-        with counted or opened(self.path, self.tick, timetable.found.holes) as media:
+        with nullcontext(self._media) if self._media else self._opened() as media:
             for frame in self.frames(media, needed):
                 if num_shown == len(due):
                     raise Surprise
@@ -89,6 +93,22 @@ class PassByTimetable:
                 num_shown += 1
         if num_shown < len(due):
             raise Surprise
+
+    @contextmanager
+    def given_up(self) -> Iterator[None]:
+        """End it quietly where it goes otherwise than foreseen; a card's pass for any cause."""
+        try:
+            yield
+        except (Surprise, VideoError, MemoryError) as error:
+            if not (self._card or isinstance(error, Surprise)):
+                raise
+            if self._card and self._info is None:  # else it is the file that is damaged
+                why = str(error) or "it gave no picture"
+                self._card.refuse(self.timetable.found.codec, why)
+
+    def _opened(self) -> AbstractContextManager[Media]:
+        accelerator = self._card.accelerator() if self._card else None
+        return opened(self.path, self.tick, self.timetable.found.holes, accelerator)
 
     def _expected(self, frame: VideoFrame, packet: int) -> Fed:
         fed = cast(Fed, frame.opaque)
@@ -113,7 +133,7 @@ class PassByTimetable:
             fed = Fed(number, follows_loss=False, is_damaged=False)
             frames, trouble = feeder.feed(packet, fed)
             if trouble:
-                raise Surprise
+                raise Surprise(trouble)
             for frame in frames:
                 self.tick()
                 check_size(frame.width, frame.height)
@@ -171,7 +191,11 @@ class PassByTimetable:
         raise Surprise
 
     def info(self) -> VideoInfo:
-        """What was learned of the video."""
+        """What was learned of the video.
+
+        Raises:
+            Surprise: Nothing, as it gave no frame.
+        """
         if self._info is None:
             raise Surprise
         return dataclasses.replace(

@@ -9,14 +9,17 @@ Workers without a video of their own help with a long one that another is at (se
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import cycle
 from multiprocessing.connection import wait
 
+from vidx.embedder.decoding.card import FellBack
 from vidx.embedder.decoding.decoder import SLOTS_EACH, WORKER_MODULE, Decoder
 from vidx.embedder.decoding.events import (
     ClipDecoded,
@@ -49,6 +52,8 @@ from vidx.embedder.workers.ring import Ring
 from vidx.errors import UsageError, VideoError, VidxError
 from vidx.records import Problem
 
+logger = logging.getLogger("vidx")
+
 POLL_SECONDS = 0.5
 IDLE_SECONDS = 0.02  # until the jobs are asked again, where there was none
 HELD_EACH = 16  # clips of a shared video that wait for earlier ones, a worker
@@ -80,6 +85,7 @@ def decode(
     geometry: FrameGeometry,
     workers: int,
     limits: Limits = Limits(),
+    cards: Sequence[int] = (),
     work: Work | None = None,
 ) -> Generator[Event | NothingToDo, None, None]:
     """Decode videos, several at a time.
@@ -94,6 +100,8 @@ def decode(
         geometry: Resize and crop.
         workers: Processes; 0 decodes in this one, without isolation.
         limits: Deadline and memory of a worker.
+        cards: CUDA devices that decode where they can, each for some of the workers; what they
+            cannot is told in the log. Without workers none does.
         work: Where the workers' time is counted.
 
     Yields:
@@ -111,7 +119,7 @@ def decode(
         for job in jobs:
             yield from _timed(_decode_here(job, sampling, geometry), work) if job else _nothing()
         return
-    pool = _Pool(jobs, sampling, geometry, workers, limits, work)
+    pool = _Pool(jobs, sampling, geometry, workers, limits, cards, work)
     try:
         yield from pool.events()
     finally:
@@ -196,6 +204,7 @@ class _Pool:
         geometry: FrameGeometry,
         size: int,
         limits: Limits,
+        cards: Sequence[int],
         work: Work,
     ) -> None:
         self.work = work
@@ -205,6 +214,8 @@ class _Pool:
         self.geometry = geometry
         self.size = size
         self.limits = limits
+        self.cards = cycle(cards or (None,))
+        self.fell_back: set[FellBack] = set()
         self.again: deque[_Errand] = deque()
         self.shared: dict[_Attempt, Shared] = {}
         self.idle: list[Decoder] = []
@@ -283,7 +294,7 @@ class _Pool:
             job = errand.job
             return Task(
                 job.path, job.state, job.plan, self.sampling, self.geometry, job.begun,
-                job.header_only, errand.given,
+                job.header_only, errand.given, on_card=errand.number == 1,
             )  # fmt: skip
         rest, clips = errand.piece.shared.rest, errand.piece.clips
         path = errand.attempt.job.path
@@ -309,7 +320,8 @@ class _Pool:
             if worker.process.poll() is None:
                 return worker
             worker.end()
-        return Decoder(self.limits.deadline_seconds, self.limits.memory_bytes, self.ring)
+        limits = self.limits
+        return Decoder(limits.deadline_seconds, limits.memory_bytes, self.ring, next(self.cards))
 
     def _listen(self) -> list[Decoder]:
         """Wait until some workers can be heard; the others' silence is counted.
@@ -349,6 +361,8 @@ class _Pool:
 
     def _understand(self, worker: Decoder, message: object) -> Iterator[Event]:
         errand = self.busy[worker]
+        if isinstance(message, FellBack):
+            self._tell(message)
         if isinstance(message, DecodedVideo | Header | StretchOver | Rest | VidxError):
             del self.busy[worker]
             self.idle.append(worker)
@@ -366,6 +380,13 @@ class _Pool:
             yield _failed(errand, message)
         elif isinstance(message, Part):
             yield _event(errand.job, errand.number, message)
+
+    def _tell(self, fell_back: FellBack) -> None:
+        """Tell once, whichever worker it is."""
+        if fell_back not in self.fell_back:
+            self.fell_back.add(fell_back)
+            told = "the card does not decode some %s, and the processor does: %s"
+            logger.warning(told, fell_back.codec, fell_back.why)
 
     def _lateness(self, worker: Decoder) -> str:
         """What was waited for too long, if anything was."""

@@ -36,6 +36,7 @@ class Survey:
 
     Attributes:
         index: The stream's index in the container.
+        codec: Name of FFmpeg's decoder.
         duration_seconds: From the first presentable packet to the end of the last; 0.0 if none.
         frame_seconds: How long a frame lasts when nothing says otherwise.
         missing: Why the file must lack a part, or None.
@@ -58,6 +59,7 @@ class Survey:
     """
 
     index: int
+    codec: str
     duration_seconds: float
     frame_seconds: float
     missing: Problem | None
@@ -114,6 +116,7 @@ def survey(media: Media, tick: Tick) -> Survey:
     held = _held_seconds(media, ending, chosen)
     return Survey(
         index=chosen.stream.index,
+        codec=chosen.stream.codec_context.name,
         duration_seconds=exact(chosen.seconds() + held),
         frame_seconds=chosen.frame_seconds,
         missing=lacks,

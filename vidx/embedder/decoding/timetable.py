@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Surprise(Exception):
-    """Decoding goes otherwise than the timetable says."""
+    """Decoding goes otherwise than the timetable says; the decoder's words, if it had any."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,7 @@ from vidx.errors import VideoError
 from vidx.records import Begun, Clip
 
 if TYPE_CHECKING:
+    from vidx.embedder.decoding.card import Card
     from vidx.embedder.decoding.geometry import FrameGeometry
 
 
@@ -70,6 +71,7 @@ def decode_clips(
     begun: Begun | None = None,
     given: Given | None = None,
     is_asked: Callable[[], bool] = lambda: False,
+    card: Card | None = None,
 ) -> Iterator[Part]:
     """Decode a video's clips.
 
@@ -84,6 +86,7 @@ def decode_clips(
         begun: What of the video is stored: only clips behind that are handed out. None: nothing.
         given: What was handed out until it went otherwise than foreseen. None: nothing.
         is_asked: Whether the rest of a long video is to be left to several, as of now.
+        card: What decodes where it can. None: the processor.
 
     Yields:
         Its good clips in time order, at least one if nothing is stored, and then one
@@ -110,7 +113,7 @@ def decode_clips(
         # What was wrong with clips that are lost is learned again by decoding all.
         divider = None if given or handout.num_lost else Divider(before, is_asked)
         for part in _decode(
-            path, found, media, sampling, plan, geometry, tick, handout, begun, divider
+            path, found, media, sampling, plan, geometry, tick, handout, begun, divider, card
         ):
             if isinstance(part, DecodedVideo):  # nothing comes after this
                 check_unchanged(path, before)
@@ -118,7 +121,7 @@ def decode_clips(
 
 
 def decode_stretch(
-    stretch: Stretch, tick: Tick, room: Room
+    stretch: Stretch, tick: Tick, room: Room, card: Card | None = None
 ) -> Iterator[DecodedClip | RepeatedClip | StretchOver]:
     """Decode some clips of a video that several decode.
 
@@ -126,6 +129,7 @@ def decode_stretch(
         stretch: Which.
         tick: Called at least once a packet, as a sign of life.
         room: Makes the array that a clip's frames are written to.
+        card: As for `decode_clips`.
 
     Yields:
         Its good clips in time order, the first with pixels, and then one `StretchOver`.
@@ -135,13 +139,14 @@ def decode_stretch(
     """
     timetable = Timetable.of(stretch.found)
     assert timetable is not None  # noqa: S101 - by it the stretch was made
-    on_time = PassByTimetable(stretch.path, timetable, stretch.geometry, tick)
     handout, info = Handout(room), None
     check_unchanged(stretch.path, stretch.state)
     with errors_told(stretch.path, stretch.state):
-        with contextlib.suppress(Surprise):
-            yield from clips_on_time(on_time, stretch.clips, stretch.sampling, handout)
-            info = on_time.info()
+        for on_time in _passes(stretch.path, timetable, stretch.geometry, tick, None, card):
+            with on_time.given_up():
+                yield from clips_on_time(on_time, stretch.clips, stretch.sampling, handout)
+                info = on_time.info()
+                break
         check_unchanged(stretch.path, stretch.state)
         yield StretchOver(frozenset(handout.seen), info)
 
@@ -179,18 +184,34 @@ def _decode(
     handout: Handout,
     begun: Begun | None,
     divider: Divider | None,
+    card: Card | None,
 ) -> Iterator[Part]:
     if divider and (timetable := Timetable.of(found)):
-        with contextlib.suppress(Surprise):
-            on_time, media = PassByTimetable(path, timetable, geometry, tick, media), None
-            clips = list(_behind(begun, clip_spans(on_time.duration_seconds, sampling, plan)))
-            handout.beyond = plan.beyond(on_time.duration_seconds)
-            divider.plan(timetable, clips, sampling)
-            yield from clips_on_time(on_time, clips, sampling, handout, divider)
-            yield DecodedVideo(on_time.info(), handout.verdict(None, ""))
-            return
+        clips = list(_behind(begun, clip_spans(timetable.end_seconds, sampling, plan)))
+        handout.beyond = plan.beyond(timetable.end_seconds)
+        divider.plan(timetable, clips, sampling)
+        for on_time in _passes(path, timetable, geometry, tick, media, card):
+            with on_time.given_up():
+                yield from clips_on_time(on_time, clips, sampling, handout, divider)
+                yield DecodedVideo(on_time.info(), handout.verdict(None, ""))
+                return
+        media = None
     first = PassByClock(path, without_holes(found), geometry, tick, media=media)
     yield from _decode_by_clock(first, sampling, plan, handout, begun)
+
+
+def _passes(
+    path: str,
+    timetable: Timetable,
+    geometry: FrameGeometry,
+    tick: Tick,
+    media: Media | None,
+    card: Card | None,
+) -> Iterator[PassByTimetable]:
+    """The passes by a timetable, each for where the one before went otherwise than foreseen."""
+    if card and card.takes(timetable.found.codec):
+        yield PassByTimetable(path, timetable, geometry, tick, card=card)
+    yield PassByTimetable(path, timetable, geometry, tick, media)
 
 
 def _behind(begun: Begun | None, clips: Iterable[Clip]) -> Iterator[Clip]:

@@ -1,7 +1,8 @@
-"""The decoding worker: `python -m vidx.embedder.decoding.worker FD MEMORY SHARED SLOTS SHAPE`.
+"""The decoding worker: `python -m vidx.embedder.decoding.worker FD MEMORY SHARED SLOTS SHAPE CARD`.
 
 Started by the pool, it decodes one video after the other, and sends what it finds through the
-socket FD; frames lie in SLOTS of the shared memory SHARED, or come along where there is none. It
+socket FD; frames lie in SLOTS of the shared memory SHARED, or come along where there is none. CARD
+is the number of the CUDA device that decodes where that can; empty: none. The worker
 never outlives its parent: the parent holds the other end of its standard input, which the kernel
 closes when the parent ends in whatever way.
 """
@@ -23,6 +24,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from vidx.embedder.decoding.card import Card
 from vidx.embedder.decoding.handout import DecodedClip, DecodedVideo, Part
 from vidx.embedder.decoding.header import read_header
 from vidx.embedder.decoding.messages import (
@@ -51,9 +53,10 @@ def main() -> None:
     """Serve the parent until it goes away."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent to act on
     end_with_parent()
-    descriptor, memory_bytes, *shared = sys.argv[1:]
+    descriptor, memory_bytes, *shared, number = sys.argv[1:]
     channel = Channel(socket.socket(fileno=int(descriptor)))
     room = _Room(channel, _slots(*shared))
+    card = Card(int(number), channel.send) if number else None  # of whose memory there is no cap
     cap_memory(int(memory_bytes))
     reuse_memory()
     channel.send(Alive())
@@ -63,7 +66,7 @@ def main() -> None:
             if isinstance(message, Grant):
                 room.grants.append(message)
             elif isinstance(message, Task | Stretch):
-                _serve(message, channel, room)
+                _serve(message, channel, room, card)
 
 
 def _slots(fd: str, slots: str, shape: str) -> Slots | None:
@@ -72,14 +75,14 @@ def _slots(fd: str, slots: str, shape: str) -> Slots | None:
     return Slots(int(fd), int(slots), tuple(map(int, shape.split(","))))
 
 
-def _serve(task: Task | Stretch, channel: Channel, room: _Room) -> None:
+def _serve(task: Task | Stretch, channel: Channel, room: _Room, card: Card | None) -> None:
     room.begin()
     pulse = Pulse(channel, lambda: room.waited_seconds)
     try:
         if isinstance(task, Task) and task.header_only:
             channel.send(read_header(task.path, pulse.beat, task.state))
         else:
-            _decode(task, channel, room, pulse)
+            _decode(task, channel, room, pulse, card)
     except (ConnectionError, EOFError):
         raise
     except Divided as divided:
@@ -93,19 +96,23 @@ def _serve(task: Task | Stretch, channel: Channel, room: _Room) -> None:
         channel.send(VideoError("decode_crashed", f"{type(error).__name__}: {error}"))
 
 
-def _decode(task: Task | Stretch, channel: Channel, room: _Room, pulse: Pulse) -> None:
-    for part in _parts(task, pulse, room):
+def _decode(
+    task: Task | Stretch, channel: Channel, room: _Room, pulse: Pulse, card: Card | None
+) -> None:
+    for part in _parts(task, pulse, room, card):
         if isinstance(part, DecodedVideo | StretchOver):
             pulse.tell()
         channel.send(room.message(part))
 
 
-def _parts(task: Task | Stretch, pulse: Pulse, room: _Room) -> Iterator[Part | StretchOver]:
+def _parts(
+    task: Task | Stretch, pulse: Pulse, room: _Room, card: Card | None
+) -> Iterator[Part | StretchOver]:
     if isinstance(task, Stretch):
-        return decode_stretch(task, pulse.beat, room)
+        return decode_stretch(task, pulse.beat, room, card)
     return decode_clips(
         task.path, task.sampling, task.plan, task.geometry, pulse.beat, task.state, room,
-        task.begun, task.given, room.is_asked_to_share,
+        task.begun, task.given, room.is_asked_to_share, card if task.on_card else None,
     )  # fmt: skip
 
 
