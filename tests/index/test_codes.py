@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -238,6 +240,60 @@ def test_damaged_codes_cost_time_and_one_warning(
         mended.search(VECTORS[:50], 10)
     assert not caplog.records
     assert mended.check().kind == "ivf"
+
+
+@pytest.mark.parametrize("num_near", [2048, 0])  # by whole lists, and by codes
+def test_codes_that_name_clips_that_there_are_not_never_end_the_process(
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    num_near: int,
+) -> None:
+    """As where bits of the disk have flipped: FAISS would read what is not there."""
+    index = make(tmp_path, 2000)
+    path = tmp_path / index.header.codes["similar"].parts[0].file
+    content = path.read_bytes()
+    for row in range(301, 2000, 2):  # smaller numbers mean other things, too
+        content = content.replace(struct.pack("<q", row), struct.pack("<q", row | 1 << 40))
+    path.write_bytes(content)
+    monkeypatch.setattr(space, "FEW_NEAR_ROWS", num_near)
+    opened = Index(tmp_path, "u", DIM)
+    with caplog.at_level(logging.WARNING, "vidx"):
+        for allowed in (None, np.arange(2000) % 3 > 0):
+            scores, _ = opened.search(VECTORS[:50], 10, allowed)
+            wanted = true_scores(opened, VECTORS[:50], 10, allowed, "similar")
+            assert np.allclose(scores, wanted, atol=1e-6)
+    assert ["names clips that there are not" in one.message for one in caplog.records] == [True]
+    assert opened.check().kind == "exact"
+
+
+@pytest.mark.parametrize("flipped", range(4))
+def test_verify_tells_of_codes_that_are_not_what_was_written(tmp_path: Path, flipped: int) -> None:
+    index = make(tmp_path, 2000)
+    assert index.disagreements([part(0, 2000)]) == []
+    path = tmp_path / index.header.codes["similar"].parts[0].file
+    content = bytearray(path.read_bytes())
+    content[(2 * flipped + 1) * len(content) // 8] ^= 1
+    path.write_bytes(content)
+    [told] = Index(tmp_path, "u", DIM).disagreements([part(0, 2000)])
+    assert told.startswith(f"index: {path.name} has other bytes than it was made with")
+    path.unlink()
+    [told] = Index(tmp_path, "u", DIM).disagreements([part(0, 2000)])
+    assert "cannot be read (No such file or directory)" in told
+
+
+def test_codes_of_an_earlier_version_have_no_digest_and_are_trusted(tmp_path: Path) -> None:
+    make(tmp_path, 2000)
+    path = tmp_path / "index.json"
+    said = json.loads(path.read_text())
+    said["format_version"] = 2
+    for one in said["codes"].values():
+        for file in one["parts"]:
+            assert len(file.pop("sha256")) == 64
+    path.write_text(json.dumps(said))
+    earlier = Index(tmp_path, "u", DIM)
+    assert earlier.disagreements([part(0, 2000)]) == []
+    assert earlier.check().kind == "ivf"
 
 
 def test_a_check_tells_what_is_found_now(made: Index) -> None:

@@ -73,7 +73,7 @@ def test_the_files_are_what_they_are_said_to_be(folder: Path) -> None:
     assert np.array_equal(stored, normalized(vectors))
     assert np.array_equal(np.fromfile(folder / "videos-1.i32", "<i4"), videos)
     assert json.loads((folder / "index.json").read_text()) == {
-        "format_version": 2,
+        "format_version": 3,
         "collection": "u",
         "dim": DIM,
         "rows": 10,
@@ -183,9 +183,9 @@ def test_an_index_that_is_not_ours_is_damage_and_is_made_anew_on_demand(
 
 
 def test_an_index_of_a_later_version_is_refused_and_left_as_it_is(folder: Path) -> None:
-    change_header(folder, format_version=3)
+    change_header(folder, format_version=4)
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
-    with pytest.raises(CollectionTooNew, match="format version 3"):
+    with pytest.raises(CollectionTooNew, match="format version 4"):
         Index(folder, "u", DIM)
     with pytest.raises(CollectionTooNew):
         indexes.reach(folder, "u")

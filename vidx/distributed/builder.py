@@ -51,7 +51,7 @@ class Part:
 
     def made(self) -> CodesFile:
         """What the header of the index is to say of it, once its file is there."""
-        return CodesFile(self.path.name, self.path.stat().st_size, len(self.vectors))
+        return CodesFile.of(self.path, len(self.vectors))
 
 
 class Builder:

@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 
 from vidx.errors import CollectionDamaged
 from vidx.index import building, files, header, tuning
-from vidx.index.codes import Codes
+from vidx.index.codes import Codes, tell_of_no_use
 from vidx.index.exact import merge, normalized, search_exact
 from vidx.index.files import Matrix, Parts
 from vidx.index.header import CodesFile, Measured
 from vidx.index.parted import Parted
-from vidx.index.parts import BuildParts, Progress, build_parts, open_part
+from vidx.index.parts import BuildParts, Progress, build_parts, is_as_written, open_part
 from vidx.index.whitening import Whitening
 from vidx.options import IndexOptions
 from vidx.records import IndexReport, Likeness
@@ -191,12 +191,7 @@ class Index:
             problem: Exception = error
         except (OSError, ValueError) as error:
             problem = error
-        logger.warning(
-            "codes of the index cannot be read, so each of their %d clips is compared: %s. "
-            "`vidx index` makes them anew.",
-            part.rows,
-            problem,
-        )
+        tell_of_no_use(part.rows, problem)
         return None
 
     @cached_property
@@ -353,11 +348,26 @@ class Index:
                 whitened = self._whitened.whitening.apply(vectors[there])
                 same &= np.all(abs(self._whitened.vectors[rows] - whitened) < ROUNDING, axis=1)
             different += ids[there][~same].tolist()
-        return [
+        found = [
             f"index: {len(wrong)} clips {what}, first {wrong[0]}"
             for wrong, what in ((missing, "are missing"), (different, "have other vectors"))
             if wrong
         ]
+        return found + self._changed_codes()
+
+    def _changed_codes(self) -> list[str]:
+        """One sentence for each file of codes that is not what was written."""
+        codes = self.header.codes.values() if self.header else ()
+        found = []
+        for part in (part for one in codes for part in one.parts):
+            try:
+                if is_as_written(self.folder, part):
+                    continue
+                problem = "has other bytes than it was made with"
+            except OSError as error:
+                problem = f"cannot be read ({error.strerror or error})"
+            found.append(f"index: {part.file} {problem}: `vidx index` makes codes anew")
+        return found
 
 
 def reach(folder: Path, collection: str) -> int:

@@ -6,6 +6,7 @@ what it finds is compared exactly afterwards.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +20,7 @@ from vidx.index.exact import search_exact
 from vidx.index.threads import threads_for
 
 faiss: Any = typed_faiss  # its own types lack what is used here
+logger = logging.getLogger("vidx")
 
 ROTATION_SEED = 1
 POINTS_A_LIST = 40  # that the lists' centres are found with
@@ -29,14 +31,24 @@ BLOCK_ROWS = 65_536  # what is held in memory at a time
 BYTES_BESIDE_BITS = 20
 
 
+class BrokenCodes(Exception):
+    """Codes name rows that there are not; it has been told in the log."""
+
+
 class Codes:
     """The codes of the first rows of a matrix.
 
     Args:
         index: FAISS's `IndexPreTransform`: a rotation and then the inverted lists.
+        file: The name of the file that it was read from; empty: it was made here.
+
+    Attributes:
+        is_broken: Whether they turned out to be of no use.
     """
 
-    def __init__(self, index: Any) -> None:
+    def __init__(self, index: Any, file: str = "") -> None:
+        self.file = file
+        self.is_broken = False
         self._index = index
         self._rotation = faiss.downcast_VectorTransform(index.chain.at(0))
         self._lists = faiss.downcast_index(index.index)
@@ -75,7 +87,7 @@ class Codes:
         path.stat()  # FAISS tells of a missing file as of any other
         try:
             index = faiss.read_index(str(path), 0 if to_grow else faiss.IO_FLAG_MMAP_IFC)
-            codes = cls(index)
+            codes = cls(index, path.name)
             sizes = sum(codes._lists.invlists.list_size(i) for i in range(codes.num_lists))
         except (RuntimeError, AttributeError, MemoryError) as error:
             raise ValueError(f"{path.name} is no file of codes, or is broken") from error
@@ -119,6 +131,9 @@ class Codes:
 
         Returns:
             Shape (m, count), -1 where there are no more in these lists.
+
+        Raises:
+            BrokenCodes: Some of them cannot be.
         """
         selector = None
         if allowed is not None:
@@ -128,8 +143,7 @@ class Codes:
         parameters = faiss.SearchParametersPreTransform(index_params=inner)
         with threads_for(len(queries)):
             _, rows = self._index.search(np.ascontiguousarray(queries), count, params=parameters)
-        found: NDArray[np.int64] = rows
-        return found
+        return self._checked(rows)
 
     def members(self, queries: NDArray[np.float32], num_probes: int) -> list[NDArray[np.int64]]:
         """All rows of the nearest lists, without a look at their codes.
@@ -140,9 +154,21 @@ class Codes:
 
         Returns:
             m arrays of rows, in any order.
+
+        Raises:
+            BrokenCodes: Some of them cannot be.
         """
         _, lists = search_exact(self._centres, queries, min(num_probes, self.num_lists))
-        return [np.concatenate([self._members[one] for one in some]) for some in lists.tolist()]
+        found = [np.concatenate([self._members[one] for one in some]) for some in lists.tolist()]
+        return [self._checked(rows) for rows in found]
+
+    def _checked(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Rows as a file tells them: what reads the vectors of others ends the process."""
+        if rows.size and not -1 <= rows.min() <= rows.max() < self.rows:
+            self.is_broken = True
+            tell_of_no_use(self.rows, f"{self.file} names clips that there are not")
+            raise BrokenCodes
+        return rows
 
     @cached_property
     def _centres(self) -> NDArray[np.float32]:
@@ -164,6 +190,16 @@ class Codes:
     def bytes_read(self, num_probes: int) -> int:
         """About how much a search reads that looks through some of the lists."""
         return round(self.rows * self.dim / 8 * num_probes / self.num_lists)
+
+
+def tell_of_no_use(num_rows: int, problem: object) -> None:
+    """Say in the log that searches take longer, why, and what to do about it."""
+    logger.warning(
+        "codes of the index cannot be read, so each of their %d clips is compared: %s. "
+        "`vidx index` makes them anew.",
+        num_rows,
+        problem,
+    )
 
 
 def lists_for(rows: int) -> int:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from vidx.durable import replacing, sync_folder
 from vidx.errors import CollectionDamaged, CollectionTooNew, UsageError, VidxError
 from vidx.options import IndexOptions
 from vidx.records import Likeness
 
-INDEX_FORMAT_VERSION = 2  # 1 had one file of codes a likeness
+# 1 had one file of codes a likeness, 2 no digests of them.
+INDEX_FORMAT_VERSION = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +56,18 @@ class CodesFile:
         file: Its name.
         num_bytes: Its size.
         rows: How many rows it has.
+        sha256: Of its bytes, in hex; empty where an earlier version wrote it.
     """
 
     file: str
     num_bytes: int
     rows: int
+    sha256: str = ""
+
+    @classmethod
+    def of(cls, path: Path, rows: int) -> Self:
+        """What to say of a file that is there."""
+        return cls(path.name, path.stat().st_size, rows, digest(path))
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +190,12 @@ class Header:
 def matrix_names(generation: int) -> tuple[str, str, str]:
     """The files of ids, vectors and numbers of videos."""
     return (f"ids-{generation}.i64", f"vectors-{generation}.f32", f"videos-{generation}.i32")
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_header(folder: Path, collection: str) -> Header | None:

@@ -59,8 +59,8 @@ class Parted:
 
     @property
     def has_codes(self) -> bool:
-        """Whether any part has codes; else every vector is compared."""
-        return any(part.codes for part in self.parts)
+        """Whether any part has codes of use; else every vector is compared."""
+        return any(part.codes and not part.codes.is_broken for part in self.parts)
 
     @property
     def num_lists(self) -> int:

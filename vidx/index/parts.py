@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from vidx.durable import sync_file
 from vidx.index.codes import BLOCK_ROWS, POINTS_A_LIST, Codes, expected_bytes, lists_for
 from vidx.index.files import Matrix, next_number, open_index
-from vidx.index.header import CodesFile, Header
+from vidx.index.header import CodesFile, Header, digest
 from vidx.records import IndexProgress, Likeness
 
 PART_BYTES = 2 << 30  # the most that one part has, where it is not said how many there are to be
@@ -132,7 +132,7 @@ def write(path: Path, codes: Codes) -> CodesFile:
     except OSError:
         path.unlink(missing_ok=True)  # a part of it would keep a full disk full
         raise
-    return CodesFile(path.name, path.stat().st_size, codes.rows)
+    return CodesFile.of(path, codes.rows)
 
 
 def open_part(folder: Path, part: CodesFile) -> Codes:
@@ -146,6 +146,15 @@ def open_part(folder: Path, part: CodesFile) -> Codes:
     if (codes.rows, path.stat().st_size) != (part.rows, part.num_bytes):
         raise ValueError(f"{path.name} is not what index.json says")
     return codes
+
+
+def is_as_written(folder: Path, part: CodesFile) -> bool:
+    """Whether the file of a part has the bytes that it was made with, as far as that is known.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    return part.sha256 in ("", digest(folder / part.file))
 
 
 def rows_of(folder: Path, header: Header, likeness: Likeness) -> tuple[Matrix, NDArray[np.float32]]:

@@ -19,7 +19,7 @@ from vidx.errors import CollectionDamaged
 from vidx.index.building import grow_codes
 from vidx.index.files import next_number, open_index, switch, whiten, writing
 from vidx.index.header import CodesOf, Header, header_of
-from vidx.index.parts import next_names, open_part
+from vidx.index.parts import is_as_written, next_names, open_part
 from vidx.options import IndexOptions
 from vidx.records import Likeness
 
@@ -185,6 +185,8 @@ def _check(folder: Path, header: Header, made: Made) -> None:
         for part in header.codes[likeness].parts:
             if (dim := open_part(folder, part).dim) != dims[likeness]:
                 raise ValueError(f"{part.file} has {dim} dimensions, not {dims[likeness]}")
+            if not is_as_written(folder, part):
+                raise ValueError(f"{part.file} has other bytes than it was made with")
 
 
 def _digest(folder: Path, header: Header, rows: int) -> str:

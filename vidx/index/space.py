@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,7 @@ import faiss as typed_faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from vidx.index.codes import Codes
+from vidx.index.codes import BrokenCodes, Codes
 from vidx.index.exact import merge, search_exact
 from vidx.index.header import Settings
 from vidx.index.threads import threads_for
@@ -69,6 +70,20 @@ class Space:
         return merge(k, self._search_coded(queries, k, masks[0], widen), (late, rows))
 
     def _search_coded(
+        self,
+        queries: NDArray[np.float32],
+        k: int,
+        allowed: NDArray[np.bool_] | None,
+        widen: bool,
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """The closest of the rows that have codes; all are compared where these are broken."""
+        assert self.codes  # noqa: S101 - asked for only then
+        if not self.codes.is_broken:
+            with suppress(BrokenCodes):
+                return self._by_codes(queries, k, allowed, widen)
+        return search_exact(self.vectors[: self.codes.rows], queries, k, allowed)
+
+    def _by_codes(
         self,
         queries: NDArray[np.float32],
         k: int,
