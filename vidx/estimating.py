@@ -29,6 +29,7 @@ def estimate(
     load_encoder: Callable[[], Encoder],
     *,
     plans: Mapping[str, Plan],
+    is_named: bool,
 ) -> EmbedEstimate:
     """Say what the files that are to be embedded would take.
 
@@ -38,6 +39,7 @@ def estimate(
         space: The collection's; None where it is yet to be made.
         load_encoder: Called where there is something to embed, and nothing to be downloaded.
         plans: How those files are cut that have spans in a manifest.
+        is_named: Whether the encoder was named, and is checked even if nothing is to be embedded.
 
     Raises:
         VidxError: As `load_encoder` does.
@@ -48,7 +50,8 @@ def estimate(
         for one in findings
         if one.status is FileStatus.EMBED
     ]
-    encoder, no_rate = _encoder(options, space, load_encoder) if files else (None, None)
+    wanted = files or is_named
+    encoder, no_rate = _encoder(options, space, load_encoder) if wanted else (None, None)
     known = encoder.space if encoder else space
     # In a worker also where decoding in this process is asked for: that is for debugging.
     probed = probe(files, _sampling(options, known), workers=max(options.num_workers, 1))

@@ -73,6 +73,26 @@ def test_a_model_that_is_not_here_is_not_fetched_and_that_is_told(vidx, videos, 
     assert "Disk" not in out
 
 
+def test_what_a_run_would_refuse_is_refused(
+    vidx, videos, embedded, tiny_checkpoint, tmp_path
+) -> None:
+    video = next(path for path in videos.iterdir() if path.suffix == ".mp4")
+    first, second = tmp_path / "first.jsonl", tmp_path / "second.jsonl"
+    first.write_text(json.dumps({"path": str(video), "take": "one"}) + "\n")
+    second.write_text(json.dumps({"path": str(video), "take": 2}) + "\n")
+    cases = (  # a column of two types, and a model that is not there, even with nothing to embed
+        ((first, second, "--model", tiny_checkpoint), tmp_path / "new"),
+        ((first, second), embedded),
+        ((videos, "--model", tmp_path / "away"), embedded),
+    )
+    for arguments, collection in cases:
+        command = ("embed", *arguments, "--collection", collection)
+        planned, done = vidx(*command, "--dry-run"), vidx(*command)
+        assert planned[0] == done[0] == 4
+        assert planned[2] == done[2]
+    assert not (tmp_path / "new").exists()
+
+
 def test_a_collection_is_left_as_it_is(vidx, videos, embedded) -> None:
     before = contents(embedded)
     code, out, _ = vidx("embed", videos, "--collection", embedded, "--dry-run")

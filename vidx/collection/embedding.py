@@ -55,10 +55,9 @@ class Embedding(Opened):
         """
         from vidx.encoder_choice import EncoderChoice, check_same_space
         from vidx.engines import begun, engine_of, see_engines
-        from vidx.video_files import video_files
 
         asked = options or EmbedOptions()
-        files = video_files(as_list(paths), asked, self._metadata_columns)
+        files = self._files(paths, asked)
         see_engines(asked)
         space = self._manifest().space if self._layout.exists() else None
         # What was named is checked even when there turns out to be nothing to embed.
@@ -121,10 +120,17 @@ class Embedding(Opened):
         Raises:
             UsageError, VidxError, FingerprintMismatch: As for `embed`.
         """
+        asked = options or EmbedOptions()
+        return self._findings(self._files(paths, asked), asked)
+
+    def _files(self, paths: Paths, asked: EmbedOptions) -> VideoFiles:
+        """What there is at some paths, and manifests that go with the collection."""
+        from vidx.store.metadata.of_manifests import each_said
         from vidx.video_files import video_files
 
-        asked = options or EmbedOptions()
-        return self._findings(video_files(as_list(paths), asked, self._metadata_columns), asked)
+        files = video_files(as_list(paths), asked, self._metadata_columns)
+        each_said(files.manifests.each, self._metadata_columns())
+        return files
 
     def _findings(self, files: VideoFiles, asked: EmbedOptions) -> list[FileFinding]:
         from vidx.embedder.decoding.sampling import Plan, Sampling
@@ -169,15 +175,20 @@ class Embedding(Opened):
         Raises:
             UsageError, VidxError, FingerprintMismatch: As for `embed`.
         """
+        from vidx.encoder_choice import EncoderChoice
         from vidx.engines import see_decoder_here
         from vidx.estimating import estimate
-        from vidx.video_files import video_files
 
         asked = options or EmbedOptions()
-        files = video_files(as_list(paths), asked, self._metadata_columns)
+        files = self._files(paths, asked)
         see_decoder_here(asked)
         findings = self._findings(files, asked)
         space = self._manifest().space if self._layout.exists() else None
         return estimate(
-            findings, asked, space, lambda: self._embedding_encoder(asked, space), plans=files.plans
+            findings,
+            asked,
+            space,
+            lambda: self._embedding_encoder(asked, space),
+            plans=files.plans,
+            is_named=EncoderChoice.of(asked).names_a_space(),
         )

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 from sqlalchemy import Connection, select
 
-from vidx.records import RefusedRow, Span
+from vidx.records import MetadataColumn, RefusedRow, Span
 from vidx.store.catalogue import Catalogue
 from vidx.store.metadata import files, sql_columns
 from vidx.store.metadata.manifest import Manifest, Row, Said, columns_with, said
@@ -58,6 +58,26 @@ class Done:
     refused: list[RefusedRow] = field(default_factory=list)
 
 
+def each_said(
+    manifests: Sequence[Manifest], known: Sequence[MetadataColumn]
+) -> list[tuple[Manifest, Said]]:
+    """What each of some manifests says, in their order.
+
+    Args:
+        manifests: The manifests.
+        known: The columns that the collection has.
+
+    Raises:
+        VidxError: A column does not go with those, or with that of a manifest before.
+    """
+    found: list[tuple[Manifest, Said]] = []
+    for manifest in manifests:
+        some = said(manifest, known)
+        known = columns_with(known, some)
+        found += ((manifest, one) for one in some)
+    return found
+
+
 class ManifestMetadata:
     """What some manifests say beside what is to be embedded.
 
@@ -71,12 +91,7 @@ class ManifestMetadata:
 
     def __init__(self, manifests: Sequence[Manifest], catalogue: Catalogue) -> None:
         self.catalogue = catalogue
-        self.said: list[tuple[Manifest, Said]] = []
-        known = catalogue.metadata_columns()
-        for manifest in manifests:
-            some = said(manifest, known)
-            known = columns_with(known, some)
-            self.said += ((manifest, one) for one in some)
+        self.said = each_said(manifests, catalogue.metadata_columns())
 
     def set(self, writer: Writer, places: Collection[str], digest_of: Callable[[str], str]) -> Done:
         """Set what is not there yet; rows about nothing in the collection are passed over.
