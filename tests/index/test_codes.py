@@ -88,6 +88,19 @@ def test_a_filter_that_leaves_out_all_that_is_near_a_query_still_finds_the_close
     assert np.mean(found) >= IVF.target_recall
 
 
+@pytest.mark.parametrize("share", [0.6, 0.3, 0.1])
+def test_among_what_is_far_from_a_query_the_closest_are_found(made: Index, share: float) -> None:
+    """All of it is about as far, and one bit a dimension does not tell it apart."""
+    queries, found = VECTORS[::300], []
+    for query in queries:
+        near = normalized(VECTORS) @ normalized(query[None])[0]
+        allowed = near <= np.quantile(near, share)
+        scores, _ = made.search(query[None], 10, allowed)
+        wanted = true_scores(made, query[None], 10, allowed, "similar")
+        found.append(np.mean(scores >= wanted[:, -1:] - 1e-6))
+    assert np.mean(found) >= 0.99
+
+
 def test_many_neighbours_of_many_queries_are_found(made: Index) -> None:
     queries = clustered(12, seed=8)
     for k in (1, 10, 500, ROWS, ROWS + 5):

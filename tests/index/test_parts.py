@@ -187,9 +187,14 @@ def test_an_index_of_format_1_is_read(tmp_path: Path) -> None:
     del values["asked"]["num_parts"]
     for codes in values["codes"].values():
         [only] = codes.pop("parts")
+        del only["sha256"]
         codes.update(only)
     path.write_text(json.dumps(values))
-    assert Index(tmp_path, "u", DIM).header == index.header
+    earlier = Index(tmp_path, "u", DIM)
+    for likeness, codes in index.header.codes.items():
+        parts = tuple(replace(part, sha256="") for part in codes.parts)
+        assert earlier.header.codes[likeness] == replace(codes, parts=parts)
+    assert replace(earlier.header, codes={}) == replace(index.header, codes={})
 
 
 def test_parts_are_searched_side_by_side(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

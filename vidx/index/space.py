@@ -118,8 +118,13 @@ class Space:
         near = np.where((near >= 0) & allowed[near], near, -1)
         scores, rows = merge(k, (products(self.vectors, queries, near), near))
         num_near = np.count_nonzero(near >= 0, axis=1)
+        # All that is allowed is far from such a query, and about as far: codes tell it not apart.
+        is_far = num_near == 0
+        if is_far.any():
+            found = search_exact(self.vectors[: codes.rows], queries[is_far], k, allowed)
+            scores[is_far], rows[is_far] = found
         # Twice as many were asked for: half of these is as good as a search among the allowed.
-        widened = 2.0 ** np.ceil(np.log2(count / np.maximum(num_near, 0.25)))
+        widened = np.where(is_far, 1, 2.0 ** np.ceil(np.log2(count / np.maximum(num_near, 1))))
         for factor in np.unique(widened[widened > 1]).astype(int).tolist():
             some = widened == factor
             num_probes = min(codes.num_lists, settings.num_probes * factor)
