@@ -98,7 +98,8 @@ class Cut:
             is_gap: Whether frames between the two may be lost.
         """
         held_until = shown.time + shown.duration if is_gap else math.inf
-        for time in self._times[len(self._samples) :]:
+        while len(self._samples) < len(self._times):
+            time = self._times[len(self._samples)]
             if until <= time + TOLERANCE_SECONDS and not self.is_over(until):
                 return
             self._samples.append(shown.sample if time < held_until - TOLERANCE_SECONDS else None)

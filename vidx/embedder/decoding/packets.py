@@ -59,7 +59,8 @@ def packets(
         while True:
             packet = _next(demuxing, hearing)
             media.source.check()
-            lines += listening.lines
+            if is_heard:
+                lines += listening.lines
             if isinstance(packet, Exception):
                 note(packet)
                 break

@@ -99,9 +99,9 @@ class Tally:
         self.is_last_corrupt = packet.is_corrupt and not self._is_joinable
         if self.is_last_corrupt:
             self._corrupt.add(number)
-        if memoryview(packet)[-len(ZEROS) :] == ZEROS:
-            self._ending_in_zeros.add(number)
         if self._has_pictures:
+            if memoryview(packet)[-len(ZEROS) :] == ZEROS:
+                self._ending_in_zeros.add(number)
             is_start, is_reference, layer = picture(cast("Packet[VideoStream]", packet))
             self._starts.append(is_start)
             self._references.append(is_reference)
@@ -121,8 +121,11 @@ class Tally:
             return
         if time >= self._last_ticks[0]:
             self._last_ticks = time, number, packet.duration or 0
-        self.first = min(self.first, time * self.time_base)
-        self.end = max(self.end, (time + (packet.duration or 0)) * self.time_base)
+        start, end = time * self.time_base, (time + (packet.duration or 0)) * self.time_base
+        if start < self.first:
+            self.first = start
+        if end > self.end:
+            self.end = end
 
     @cached_property
     def frame_seconds(self) -> float:
