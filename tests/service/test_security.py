@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -17,7 +18,7 @@ import pytest
 
 import vidx
 from vidx.service.security import same
-from vidx.service.server import bound, with_token
+from vidx.service.server import bound, url_of, with_token
 from vidx.service.settings import Limits, Settings
 
 TOKEN = "a token of some length"
@@ -144,6 +145,20 @@ def test_a_change_from_the_own_page_is_taken(service) -> None:
     assert service.ask("/v1/metadata", body, headers=headers).status == 200
 
 
+def test_a_page_behind_a_proxy_with_tls_is_the_own_one_under_a_name_that_was_given(guarded) -> None:
+    body = {"query": {"clip_id": 1}}
+    for host, origin, status in (
+        ("videos.example.org", "https://videos.example.org", 200),
+        ("Videos.example.org:8443", "https://Videos.example.org:8443", 200),
+        ("videos.example.org", "https://videos.example.org:8443", 403),
+        ("videos.example.org", "https://evil.example.com", 403),
+        ("127.0.0.1", "https://127.0.0.1", 403),
+    ):
+        headers = {"host": host, "origin": origin, "sec-fetch-site": "same-origin"}
+        headers["authorization"] = f"Bearer {TOKEN}"
+        assert guarded.ask("/v1/search", body, headers=headers).status == status
+
+
 @pytest.mark.parametrize("path", ["/", "/v1/clips", "/v1/none", "/v1/clips/1/preview"])
 def test_every_answer_has_the_headers_that_close_browsers_doors(service, path: str) -> None:
     headers = service.ask(path, headers={"origin": "http://evil.example.com"}).headers
@@ -209,6 +224,43 @@ def test_uploads_are_bounded_in_number_and_in_sum_and_deleted_at_the_end(
     assert set(place.iterdir()) == before
 
 
+def test_an_upload_that_nobody_asks_for_goes_by_itself(serving, drawn: Path) -> None:
+    place = Path(os.environ["VIDX_CACHE_DIR"]) / "uploads"
+    with serving(drawn, Settings(port=0, limits=Limits(upload_kept_seconds=0.5))) as service:
+        name = service.ask("/v1/uploads", b"x" * 1000).json["upload_id"]
+        [path] = place.rglob(name)
+        until = time.monotonic() + 10
+        while path.exists():
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        assert service.ask("/v1/search", {"query": {"upload": name}}).status == 404
+
+
+def test_an_emptied_cache_folder_costs_nothing(serving, drawn: Path) -> None:
+    with serving(drawn) as service:
+        shutil.rmtree(Path(os.environ["VIDX_CACHE_DIR"]) / "uploads")
+        assert service.ask("/v1/uploads", b"x" * 1000).status == 201
+
+
+def test_a_client_that_leaves_in_the_middle_is_no_bug(
+    bounded, caplog: pytest.LogCaptureFixture
+) -> None:
+    head = f"POST /v1/uploads HTTP/1.1\r\nHost: 127.0.0.1:{bounded.port}\r\nX-Vidx: 1\r\n"
+    with socket.create_connection(("127.0.0.1", bounded.port)) as connection:
+        connection.sendall(f"{head}Content-Length: 1000\r\n\r\nabc".encode())
+    until = time.monotonic() + 10
+    while b'route="/v1/uploads",status="499"' not in bounded.ask("/metrics").body:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    assert not [one for one in caplog.records if one.exc_info]
+
+
+def test_lists_that_are_told_may_be_longer_than_questions(bounded) -> None:
+    body = {"name": "some", "clip_ids": list(range(4000))}
+    assert bounded.ask("/v1/search", body).status == 413
+    assert bounded.ask("/v1/snapshots", body).status == 404  # it was read: no such clips
+
+
 def test_what_a_killed_server_left_of_uploads_is_removed(serving, drawn: Path) -> None:
     left = Path(os.environ["VIDX_CACHE_DIR"]) / "uploads" / "left"
     left.mkdir(parents=True)
@@ -268,6 +320,14 @@ def test_a_taken_port_is_told() -> None:
     listener.close()
     with pytest.raises(vidx.VidxError, match="cannot be listened at"):
         bound(Settings("192.0.2.1", 0))
+
+
+def test_the_link_logs_in_whatever_the_token_has(serving, drawn: Path) -> None:
+    settings = Settings(port=0, token="abcdefgh+ij&k#l%4m/")
+    with serving(drawn, settings) as service:
+        url = url_of(service.server._listener, settings)
+        got = service.ask(url.removeprefix(service.url))
+        assert (got.status, "set-cookie" in got.headers) == (303, True)
 
 
 def test_a_signal_ends_the_command_when_what_runs_is_done(drawn: Path) -> None:

@@ -138,6 +138,25 @@ def test_a_span_is_a_film_of_the_clip_and_no_more(viewed, ending: str) -> None:
     assert (part.status, part.body) == (206, b"ftyp")
 
 
+def test_a_browser_keeps_pictures_of_the_collection_that_it_names_alone(viewed) -> None:
+    """At the same address there may be another collection tomorrow, with clips of these numbers."""
+    uuid = viewed.ask("/v1/info").json["uuid"]
+    for what in ("preview", "span"):
+        path = f"/v1/clips/{clip_at(viewed, 'library/bowl.mp4')['clip_id']}/{what}"
+        for of, kept in (("", "no-store"), (f"?of={uuid}", "private, max-age=86400")):
+            assert viewed.ask(path + of).headers["cache-control"] == kept
+        assert viewed.ask(f"{path}?of={'0' * 32}").headers["cache-control"] == "no-store"
+
+
+def test_how_much_there_is_is_told_without_it(viewed) -> None:
+    clip = clip_at(viewed, "library/bowl.mp4")
+    base = f"/v1/clips/{clip['clip_id']}"
+    for path in (f"{base}/preview", f"{base}/span", f"/v1/videos/{clip['video_id']}/source"):
+        got, head = viewed.ask(path), viewed.ask(path, method="HEAD")
+        assert (head.status, head.body) == (200, b"")
+        assert head.headers["content-length"] == str(len(got.body))
+
+
 def test_a_file_that_browsers_play_is_given_in_parts(viewed, videos) -> None:
     clip = clip_at(viewed, "library/bowl.mp4")
     path = f"/v1/videos/{clip['video_id']}/source"
@@ -242,15 +261,37 @@ def test_a_job_tells_who_holds_the_lock(viewed, videos) -> None:
         ("s3://bucket/x", 403),
         ("a\0b", 403),
         ("", 422),
+        ("{root}/" + "x" * 300, 422),
+        ("{root}/list.csv", 422),  # which may name any file
     ],
 )
 def test_a_job_reads_nothing_outside_its_roots(viewed, videos, path: str, status: int) -> None:
     out = videos[0] / "out"
     if not out.is_symlink():
         out.symlink_to("/etc")
+    listed = videos[0] / "list.csv"
+    listed.write_text("path\n/etc/passwd\n")
     got = viewed.ask("/v1/jobs", {"paths": [path.format(root=videos[0])]})
     out.unlink()
+    listed.unlink()
     assert got.status == status
+
+
+def test_a_job_calls_files_as_the_command_does(
+    serving, embedded_once: Path, tmp_path: Path, make_video, tiny_checkpoint: Path
+) -> None:
+    """Also where a link leads to them: else they would be copies of themselves."""
+    (tmp_path / "real").mkdir()
+    make_video(tmp_path / "real" / "film.mp4", seed=21, seconds=2.5)
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / "real")
+    collection = tmp_path / "collection"
+    with vidx.open(collection, create=True) as opened:
+        opened.embed(link, vidx.EmbedOptions(model=tiny_checkpoint, workers=1))
+    with serving(collection, Settings(port=0, roots=(link,))) as service:
+        job_id = service.ask("/v1/jobs", {"paths": [str(link)]}).json["job_id"]
+        report = finished(service, job_id)["report"]
+    assert (report["unchanged"], report["duplicate"]) == (1, 0)
 
 
 def test_without_a_root_there_are_no_jobs(service) -> None:

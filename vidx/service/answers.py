@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import OrderedDict
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -133,9 +134,12 @@ class Answers:
         process = self._started()
         try:
             process.channel.send(answer.key[0])
+            until = time.monotonic() + self._limits.question_seconds
             while not isinstance(said := process.channel.receive(), Answered):
                 if isinstance(said, IndexProgress):
                     answer.progress = said
+                if time.monotonic() > until:
+                    raise TimeoutError
         except TimeoutError:
             self._drop()
             raise VidxError(

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from vidx.service.settings import Limits
 
 UPLOAD_PATH = "/v1/uploads"
+LIST_PATHS = frozenset({"/v1/snapshots", "/v1/proposals", "/v1/metadata"})
 _KEPT_ADDRESSES = 10_000
 
 
@@ -39,9 +40,8 @@ class Bounds:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        limits, is_upload = self._limits, scope["path"] == UPLOAD_PATH
-        most = limits.most_upload_bytes if is_upload else limits.most_body_bytes
-        body = _Body(receive, most, limits)
+        limits = self._limits
+        body = _Body(receive, _most_bytes(scope["path"], limits), limits)
 
         async def send_in_time(message: Message) -> None:
             try:
@@ -53,6 +53,13 @@ class Bounds:
             await self._app(scope, body.receive, send_in_time)
         except Stalled:  # the server closes the connection, as the answer is not whole
             return
+
+
+def _most_bytes(path: str, limits: Limits) -> int:
+    """Of the body of a request."""
+    if path == UPLOAD_PATH:
+        return limits.most_upload_bytes
+    return limits.most_list_bytes if path in LIST_PATHS else limits.most_body_bytes
 
 
 class _Body:

@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from vidx.durable import replacing
+from vidx.service.problems import Refused
 
 
 class DiskCache:
@@ -33,13 +34,23 @@ class DiskCache:
         Args:
             key: Its name; it is ours, not a client's.
             make: Gives its bytes.
+
+        Raises:
+            Refused: There is no room for it.
         """
         path = self._folder / key
         with self._lock_of(key):
             if not path.is_file():
                 content = make()
-                with replacing(path) as file:
-                    file.write(content)
+                try:
+                    self._folder.mkdir(parents=True, exist_ok=True)  # a cache may be emptied
+                    with replacing(path) as file:
+                        file.write(content)
+                except OSError as error:
+                    raise Refused(
+                        503, "no_room", f"what was made cannot be kept: {error.strerror}",
+                        "Free some space in the server's cache folder.",
+                    ) from None  # fmt: skip
                 self._add(len(content), path)
             with suppress(OSError):
                 os.utime(path)
@@ -70,6 +81,8 @@ class DiskCache:
         """Time of last use, size and path of each, the oldest first."""
         found = []
         for path in self._folder.iterdir():
+            if path.name.startswith("."):  # another thread writes it
+                continue
             with suppress(OSError):
                 status = path.stat()
                 found.append((status.st_mtime, status.st_size, path))

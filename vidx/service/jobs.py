@@ -18,6 +18,7 @@ from vidx.records import EmbedProgress, EmbedReport
 from vidx.remote.urls import is_url
 from vidx.service.job_messages import Ended, Task
 from vidx.service.problems import Refused, not_found
+from vidx.store.metadata.manifest import is_manifest
 
 MODULE = "vidx.service.embedding"
 KEPT_JOBS = 100
@@ -136,6 +137,7 @@ class Jobs:
             one.process.process.kill()
 
     def _allowed(self, path: str) -> str:
+        """A path as `vidx embed` would name it, if it may be read here; links were followed."""
         if not self._roots:
             raise Refused(
                 403, "no_jobs", "this server embeds nothing for clients", "Start it with --root."
@@ -146,9 +148,14 @@ class Jobs:
                 403, "outside", "a path outside of the folders that this server may read",
                 "Start it with another --root.",
             )  # fmt: skip
-        if not real.exists():
+        if not os.path.exists(real):  # False also where the name is too long to be one
             raise Refused(422, "no_such_path", f"{path!r} is not there", "Name another path.")
-        return str(real)
+        if is_manifest(real):
+            raise Refused(
+                422, "manifest", f"{path!r} is a manifest, which may name any file",
+                "Name files and folders, or give it to `vidx embed`.",
+            )  # fmt: skip
+        return os.path.abspath(path)
 
     def _follow(self, job_id: str) -> None:
         """Take note of what a job says, to its end."""

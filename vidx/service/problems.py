@@ -11,14 +11,16 @@ from typing import Any
 
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException as AnyHTTPException
+from starlette.requests import ClientDisconnect
 
 from vidx import errors
 
 logger = logging.getLogger("vidx")
 
+CLIENT_LEFT = 499  # for the metrics, as nobody hears it
 MEDIA_TYPE = "application/problem+json"
 _STATUSES: dict[type[errors.VidxError], int] = {
     errors.UnknownId: 404,
@@ -150,6 +152,10 @@ def _of_bug(request: Request, error: Exception) -> JSONResponse:
     return response(500, "bug", "an unexpected error", "The server's log has more.")
 
 
+def _of_leaving(_request: Request, _error: Exception) -> Response:
+    return Response(status_code=CLIENT_LEFT)
+
+
 def _sendable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
@@ -159,4 +165,5 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(errors.VidxError, _of_vidx)
     app.add_exception_handler(RequestValidationError, _of_validation)
     app.add_exception_handler(AnyHTTPException, _of_http)
+    app.add_exception_handler(ClientDisconnect, _of_leaving)
     app.add_exception_handler(Exception, _of_bug)

@@ -77,12 +77,28 @@ class Guard:
                 "Send it as 'Authorization: Bearer TOKEN', or log in.",
                 headers={"www-authenticate": "Bearer"},
             )  # fmt: skip
-        if scope["method"] not in READING and not _is_own(scope, headers):
+        if scope["method"] not in READING and not self._is_own(scope, headers):
             return problems.response(
                 403, "foreign_origin", "a request that is not from this server's own page",
                 "A program sends the header 'X-Vidx: 1'.",
             )  # fmt: skip
         return None
+
+    def _is_own(self, scope: Scope, headers: Headers) -> bool:
+        """Whether a change comes from our own page, or a program; not from another's page.
+
+        A proxy that others reach by TLS asks without, under one of the names that we were told.
+        """
+        host = headers.get("host", "")
+        own = {f"{scope['scheme']}://{host}"}
+        if _name(host).lower() in map(str.lower, self._settings.names):
+            own.add(f"https://{host}")
+        origin, site = headers.get("origin"), headers.get("sec-fetch-site")
+        if origin is not None and origin not in own:
+            return False
+        if site is not None and site not in ("same-origin", "none"):
+            return False
+        return OWN_HEADER in headers
 
     def _is_known(self, headers: Headers) -> bool:
         token = self._settings.token
@@ -124,13 +140,3 @@ def _is_page(scope: Scope) -> bool:
     return path in OPEN_PATHS or (
         scope["method"] in READING and not path.startswith(("/v1/", "/metrics"))
     )
-
-
-def _is_own(scope: Scope, headers: Headers) -> bool:
-    """Whether a change comes from our own page, or from a program; not from another's page."""
-    origin, site = headers.get("origin"), headers.get("sec-fetch-site")
-    if origin is not None and origin != f"{scope['scheme']}://{headers.get('host')}":
-        return False
-    if site is not None and site not in ("same-origin", "none"):
-        return False
-    return OWN_HEADER in headers

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from types import FrameType
+from urllib.parse import quote
 
 import uvicorn
 
@@ -75,7 +76,7 @@ def url_of(listener: socket.socket, settings: Settings) -> str:
     host, port = listener.getsockname()[:2]
     name = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - it is told
     shown = f"[{name}]" if ":" in name else name
-    login = f"login?token={settings.token}" if settings.token else ""
+    login = f"login?token={quote(settings.token, safe='')}" if settings.token else ""
     return f"http://{shown}:{port}/{login}"
 
 

@@ -14,6 +14,7 @@ class Limits:
 
     Attributes:
         most_body_bytes: Of a request that is no upload.
+        most_list_bytes: Of one that tells lists: a snapshot, a proposal, metadata.
         most_upload_bytes: Of one upload.
         most_kept_bytes: Of all uploads that are there at a time.
         uploads_a_minute: Of one address.
@@ -34,6 +35,7 @@ class Limits:
     """
 
     most_body_bytes: int = 8 << 20
+    most_list_bytes: int = 64 << 20
     most_upload_bytes: int = 1 << 30
     most_kept_bytes: int = 4 << 30
     uploads_a_minute: int = 60

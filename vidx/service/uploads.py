@@ -54,6 +54,8 @@ class Uploads:
         self._folder = place / uuid4().hex
         self._folder.mkdir(mode=0o700)
         self._open.enter_context(held(self._folder / "in-use"))
+        self._is_closed = threading.Event()
+        threading.Thread(target=self._tend, name="vidx uploads", daemon=True).start()
 
     async def store(self, parts: AsyncIterator[bytes]) -> Upload:
         """Write what comes in to a new file.
@@ -69,6 +71,7 @@ class Uploads:
         with self._lock:
             self._known[name] = upload
         try:
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # a cache may be emptied
             with upload.path.open("xb") as file:
                 async for part in parts:
                     upload.size_bytes += len(part)
@@ -90,6 +93,7 @@ class Uploads:
         Raises:
             Refused: There is none, or it is gone.
         """
+        self.expire()
         with self._lock:
             upload = self._known.get(upload_id)
             if upload is None:
@@ -108,6 +112,7 @@ class Uploads:
 
     def close(self) -> None:
         """Empty the folder."""
+        self._is_closed.set()
         self._open.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -128,6 +133,11 @@ class Uploads:
             late = [one.upload_id for one in self._known.values() if one.used < oldest]
         for name in late:
             self._drop(name)
+
+    def _tend(self) -> None:
+        """Expire what is late, also while nobody asks for anything."""
+        while not self._is_closed.wait(self._limits.upload_kept_seconds / 10):
+            self.expire()
 
     def _kept_bytes(self) -> int:
         with self._lock:

@@ -44,7 +44,14 @@ async function request(path, given) {
   return answer;
 }
 
-export const info = () => ask("/info");
+let collection = ""; // its uuid, once it is known
+
+export async function info() {
+  const told = await ask("/info");
+  collection = told.uuid;
+  return told;
+}
+
 export const labels = async () => (await ask("/labels")).labels;
 export const clip = (clipId) => ask(`/clips/${clipId}`);
 export const search = (question, signal) =>
@@ -69,8 +76,9 @@ export const forgetProposal = (id) => ask(`/proposals/${id}`, { method: "DELETE"
 export const undo = (commit) => ask(`/commits/${commit}/undo`, { method: "POST" });
 export const upload = (file) => ask("/uploads", { method: "POST", raw: file });
 
-export const preview = (clipId) => `/v1/clips/${clipId}/preview`;
-export const film = (clipId) => `/v1/clips/${clipId}/span`;
+// A browser keeps these, and clips of another collection may have the same numbers.
+export const preview = (clipId) => `/v1/clips/${clipId}/preview?of=${collection}`;
+export const film = (clipId) => `/v1/clips/${clipId}/span?of=${collection}`;
 export const source = (videoId, start, end) =>
   `/v1/videos/${videoId}/source#t=${start.toFixed(3)},${end.toFixed(3)}`;
 
