@@ -98,7 +98,9 @@ def _sampling(options: EmbedOptions, space: Space | None) -> Sampling:
 def _rate(encoder: Encoder, probed: Probed, plan: Plan, options: EmbedOptions) -> float:
     from vidx.embedder.trial import Trial
 
-    here = [path for path in probed.sound if not is_url(path)]  # of others much would be fetched
+    here = [path for path in probed.sound if not is_url(path)]
+    if probed.sound and not here:  # much would be fetched
+        raise VidxError("what lies at URLs is not measured")
     trial = Trial(
         encoder,
         spread(here, TRIAL_FILES),

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from fnmatch import fnmatchcase
+from pathlib import Path
 
 from vidx.embedder.decoding.files import VIDEO_EXTENSIONS, find_videos
 from vidx.embedder.decoding.globs import Glob
 from vidx.embedder.decoding.sampling import Plan, Sampling
-from vidx.errors import NoVideos, VideoError, VidxError
+from vidx.errors import NoVideos, UsageError, VideoError, VidxError
 from vidx.manifests import Manifests, parted, read_manifests
 from vidx.options import EmbedOptions
 from vidx.records import MetadataColumn, PassedOver, Problem
@@ -135,14 +136,27 @@ def _objects(urls: Sequence[str]) -> dict[str, RemoteFile | Problem]:
         except VideoError as error:
             found.setdefault(url, Problem(error.reason, error.message))
             continue
+        if listing.kind == "pattern" and not listing.files:
+            raise UsageError(
+                f"{url} matches nothing.", "Name an object, a prefix, or what some match."
+            )
         found |= {file.url: file for file in listing.files if _is_wanted(file, listing, url)}
     return found
 
 
 def _is_wanted(file: RemoteFile, listing: Listing, url: str) -> bool:
     """Whether an object counts: as in folders, by its ending, and if nothing of it is hidden."""
-    if listing.is_named:
+    if listing.kind == "object":
         return True
-    inner = PurePosixPath(file.url.removeprefix(url.rstrip("/")))
-    is_hidden = any(part.startswith(".") for part in inner.parts)
-    return inner.suffix.lower() in VIDEO_EXTENSIONS and not is_hidden
+    glob = Glob.of(_as_path(url)) if listing.kind == "pattern" else Glob(_as_path(url), ())
+    path = _as_path(file.url)
+    names = path.relative_to(glob.base).parts
+    hidden = [name for name in names if name.startswith(".")]
+    asked = [part for part in glob.parts if part.startswith(".")]
+    is_shown = all(any(fnmatchcase(name, part) for part in asked) for name in hidden)
+    return is_shown and path.suffix.lower() in VIDEO_EXTENSIONS and glob.covers(str(path))
+
+
+def _as_path(url: str) -> Path:
+    """What is behind the scheme, as if it were a path."""
+    return Path("/" + url.partition("://")[2])

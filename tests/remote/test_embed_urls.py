@@ -412,6 +412,47 @@ def test_a_pattern_names_objects(s3: Any, films: Path, embed: Embed) -> None:
     assert embed("s3://films/x/c.avi").num_files == 1
 
 
+@pytest.mark.parametrize(
+    ("pattern", "names"),
+    [
+        ("x/?.mp4", ["a.mp4"]),
+        ("x/[ab].m*", ["a.mp4", "b.mkv"]),
+        ("x/*", ["a.mp4", "b.mkv", "c.avi", "c[1].mp4", "deep/a.mp4", "deep/b.mkv", "deep/c.avi"]),
+        ("x/de*", ["deep/a.mp4", "deep/b.mkv", "deep/c.avi"]),
+        ("x/**/a.mp4", ["a.mp4", "deep/a.mp4"]),
+        ("x/.h*", [".hidden.mp4"]),
+        ("x/c[1].mp4", ["c[1].mp4"]),  # it is there by this very name
+    ],
+)
+def test_what_a_pattern_matches_is_taken_as_in_a_folder(
+    s3: Any, films: Path, collection: vidx.Collection, pattern: str, names: list[str]
+) -> None:
+    put(s3, films, "x/")
+    put(s3, films, "x/deep/")
+    for key in ("x/notes.txt", "x/.hidden.mp4", "x/c[1].mp4", "x/deep/.thumbs/a.mp4"):
+        s3.put_object(Bucket="films", Key=key, Body=b"")
+    found = [finding.source.path for finding in collection.survey(f"s3://films/{pattern}")]
+    assert found == [f"s3://films/x/{name}" for name in names]
+
+
+def test_a_pattern_that_matches_nothing_is_told_whatever_else_there_is(
+    s3: Any, films: Path, embed: Embed
+) -> None:
+    put(s3, films, "x/")
+    with pytest.raises(vidx.UsageError, match=r"s3://films/x/z\*\.mp4 matches nothing"):
+        embed("s3://films/x/z*.mp4", "s3://films/x/a.mp4")
+
+
+def test_a_slash_at_the_end_means_what_is_below(
+    s3: Any, films: Path, collection: vidx.Collection
+) -> None:
+    put(s3, films, "x/")
+    s3.put_object(Bucket="films", Key="x", Body=b"an object of the same name")
+    below = [f"s3://films/x/{name}" for name in ("a.mp4", "b.mkv", "c.avi")]
+    assert [one.source.path for one in collection.survey("s3://films/x/")] == below
+    assert [one.source.path for one in collection.survey("s3://films/x")] == ["s3://films/x"]
+
+
 def test_what_a_store_refuses_is_told_without_credentials(
     s3: Any, films: Path, embed: Embed, collection: vidx.Collection, tmp_path: Path
 ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from vidx.errors import UsageError, VideoError
 from vidx.remote.file_systems import file_system
@@ -36,12 +36,13 @@ class Listing:
     """What a URL means.
 
     Attributes:
-        files: The object itself, or those below a prefix or that fit a pattern, sorted.
-        is_named: Whether it is the object itself, or those that a pattern means.
+        files: The object itself, or those below a prefix, or that fit a pattern or are below
+            prefixes that do, sorted.
+        kind: `object`, `prefix` or `pattern`.
     """
 
     files: tuple[RemoteFile, ...]
-    is_named: bool
+    kind: Literal["object", "prefix", "pattern"]
 
 
 def look(url: str, tick: Tick = no_tick) -> RemoteFile:
@@ -65,14 +66,31 @@ def listed(url: str) -> Listing:
         UsageError: The libraries that it takes are not installed.
     """
     system = file_system(url)
-    if not is_web(url) and "*" in url:
+
+    def below(name: str) -> dict[str, dict[str, Any]]:
+        found: dict[str, dict[str, Any]] = retried(lambda: system.find(name, detail=True), no_tick)
+        return found
+
+    # With a slash at its end it means what is below, whatever else has the name without.
+    if not is_web(url) and url.endswith("/") and (inner := _files(url, below(url))):
+        return Listing(inner, "prefix")
+    try:
+        info = retried(lambda: system.info(url), no_tick)
+    except Absent:
+        if is_web(url) or not is_wild(url):
+            raise
         found = retried(lambda: system.glob(url, detail=True), no_tick)
-        return Listing(_files(url, found), is_named=True)
-    info = retried(lambda: system.info(url), no_tick)
+        for name in [name for name, one in found.items() if one.get("type") == "directory"]:
+            found |= below(name)
+        return Listing(_files(url, found), "pattern")
     if is_web(url) or info.get("type") != "directory":
-        return Listing((_file(url, info),), is_named=True)
-    found = retried(lambda: system.find(url, detail=True), no_tick)
-    return Listing(_files(url, found), is_named=False)
+        return Listing((_file(url, info),), "object")
+    return Listing(_files(url, below(url)), "prefix")
+
+
+def is_wild(url: str) -> bool:
+    """Whether an address has wildcards; an object of this very name is what it means, if any."""
+    return any(character in url for character in "*?[")
 
 
 def is_there(url: str) -> bool:

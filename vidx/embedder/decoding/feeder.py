@@ -41,6 +41,12 @@ class Feeder:
         self.stream.codec_context.thread_count = 1
         self.stream.codec_context.copy_opaque = True
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) of the pictures that are to be shown, as the decoder knows them."""
+        context = self.stream.codec_context
+        return context.width, context.height
+
     def feed(
         self, packet: Packet[VideoStream] | None, fed: Fed | None
     ) -> tuple[list[VideoFrame], str]:

@@ -139,6 +139,8 @@ class PassByTimetable:
             for frame in frames:
                 self.tick()
                 check_size(frame.width, frame.height)
+                if self._card and (frame.width, frame.height) != feeder.size:
+                    raise Surprise("it does not cut off the margins that are not to be shown")
                 if self._info is None:
                     found = self.timetable.found
                     first_seconds = float(found.times[self.timetable.packets[0]] * found.time_base)
