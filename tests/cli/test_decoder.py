@@ -7,19 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-from vidx.embedder.decoding.card import see_decoder
-from vidx.errors import DeviceError
+from cards import has_card
 
 Run = Callable[..., tuple[int, str, str]]
-
-
-def has_card() -> bool:
-    try:
-        see_decoder("cuda")
-    except DeviceError:
-        return False
-    return True
 
 
 @pytest.mark.skipif(has_card(), reason="there is a card that decodes")

@@ -12,28 +12,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cards import has_card
 from numpy.typing import NDArray
 
 import vidx
-from vidx.embedder.decoding.card import Card, FellBack, see_decoder
+from vidx.embedder.decoding.card import Card, FellBack
 from vidx.embedder.decoding.events import ClipDecoded, ClipRepeated, Job, VideoDone
 from vidx.embedder.decoding.geometry import FrameGeometry
 from vidx.embedder.decoding.handout import DecodedClip, DecodedVideo
 from vidx.embedder.decoding.pool import decode
 from vidx.embedder.decoding.sampling import Plan, Sampling
 from vidx.embedder.decoding.video import decode_clips
-from vidx.errors import DeviceError, UsageError
+from vidx.errors import UsageError
 
 MakeVideo = Callable[..., Path]
 GEOMETRY = FrameGeometry(resize_shortest_edge=64, crop=(64, 64))
-
-
-def has_card() -> bool:
-    try:
-        see_decoder("cuda")
-    except DeviceError:
-        return False
-    return True
 
 
 pytestmark = pytest.mark.skipif(has_card(), reason="there is a card that decodes")
