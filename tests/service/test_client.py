@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from decimal import Decimal
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 import vidx
 from vidx import SearchOptions
+from vidx.service.settings import Limits, Settings
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +47,8 @@ CALLS = {
     "no file": lambda one, videos: one.search(videos / "none.mp4"),
     "a clip": lambda one, _: one.search_by_id(2, 4, SearchOptions(by="video")),
     "no clip": lambda one, _: one.search_by_id(999),
+    "a clip below all": lambda one, _: one.search_by_id(-1),
+    "a clip above all": lambda one, _: one.search_like([0, 1 << 63]),
     "an expression": lambda one, _: one.search_by_id(
         np.int64(0), 4, SearchOptions(where="start_seconds > 0", exclude_self=True)
     ),
@@ -131,6 +141,9 @@ CALLS = {
     "no snapshot to forget": lambda one, _: one.delete_snapshot("none"),
     "metadata of nothing": lambda one, _: one.set_metadata(
         {"clip_id": [999], "split": ["a"]}, on="clip_id"
+    ),
+    "metadata that are no columns": lambda one, _: one.set_metadata(
+        {"clip_id": 1, "b": 2}, on="clip_id"
     ),
 }
 
@@ -253,7 +266,11 @@ def test_what_cannot_be_sent_is_refused(both) -> None:
         client.clips(-1)
 
 
-@pytest.mark.parametrize("url", ["", "localhost:8000", "file:///etc/passwd", "ftp://x"])
+NO_URLS = ["", "localhost:8000", "file:///etc/passwd", "ftp://x"]
+NO_ADDRESSES = ["http://[::1", "http://x:port", "http://x:99999", "http://x/a b", "http://x..y"]
+
+
+@pytest.mark.parametrize("url", [*NO_URLS, *NO_ADDRESSES, "http://x/\u4e00"])
 def test_a_client_takes_the_url_of_a_service_alone(url: str) -> None:
     with pytest.raises(vidx.UsageError, match="no URL of a service"):
         vidx.Client(url)
@@ -262,3 +279,185 @@ def test_a_client_takes_the_url_of_a_service_alone(url: str) -> None:
 def test_where_nobody_answers_it_is_told() -> None:
     with pytest.raises(vidx.VidxError, match="no service answers"):
         vidx.Client("http://127.0.0.1:9").info()
+
+
+@pytest.mark.parametrize("token", ["a\nb", "\u4e00", "a\0"])
+def test_a_token_that_cannot_be_sent_is_refused_and_not_told(token: str) -> None:
+    with pytest.raises(vidx.UsageError, match="cannot be sent") as refused:
+        vidx.Client("http://127.0.0.1:9", token=token)
+    assert token not in str(refused.value)
+
+
+def test_white_space_around_a_token_is_left_out(
+    serving: Callable, drawn: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VIDX_TOKEN", " t\u00e9st\n")
+    with serving(drawn, Settings(port=0, token="t\u00e9st")) as service:
+        assert vidx.Client(service.url).info().num_videos == 10
+
+
+@pytest.fixture
+def large(tmp_path: Path) -> Path:
+    """A file that is still being sent when the service has made up its mind."""
+    file = tmp_path / "large.mp4"
+    with file.open("wb") as content:
+        content.truncate(40_000_000)
+    return file
+
+
+def test_a_wrong_token_is_told_of_a_file_too(serving: Callable, drawn: Path, large: Path) -> None:
+    with serving(drawn, Settings(port=0, token="right")) as service:
+        for token in ("wrong", ""):
+            with pytest.raises(vidx.VidxError, match="this server takes a token"):
+                vidx.Client(service.url, token).search(large)
+
+
+def test_more_than_a_service_takes_is_told_as_that(
+    serving: Callable, drawn: Path, narrow: Limits, large: Path
+) -> None:
+    with serving(drawn, Settings(port=0, limits=narrow)) as service:
+        client = vidx.Client(service.url)
+        with pytest.raises(vidx.VidxError, match=r"while 40000000 bytes were sent|is over 50000"):
+            client.search(large)
+        with pytest.raises(vidx.VidxError, match=r"while 200000\d\d bytes were sent|is over 10000"):
+            client.set_metadata({"path": ["x"], "n": ["n" * 20_000_000]})
+
+
+def test_an_empty_file_is_told_before_it_is_sent(tmp_path: Path) -> None:
+    (tmp_path / "empty.mp4").touch()
+    with pytest.raises(vidx.VideoError, match="0 bytes") as told:
+        vidx.Client("http://127.0.0.1:9").search(tmp_path / "empty.mp4")
+    assert told.value.reason == "empty_file"
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda client: client.where("path = '\udce9'").clips(),
+        lambda client: client.where("path = '\udce9'").split({"a": 0.5, "b": 0.5}),
+        lambda client: client.search_by_id(0, options=SearchOptions(where="path = '\udce9'")),
+        lambda client: client.set_metadata({"path": ["\udce9"], "b": [2]}),
+        lambda client: client.set_metadata({"clip_id": [1], "b": [datetime.now()]}, on="clip_id"),
+        lambda client: client.set_metadata(
+            pa.Table.from_arrays([pa.array([0])] * 3, ["clip_id", "b", "b"]), on="clip_id"
+        ),
+    ],
+)
+def test_what_cannot_go_into_a_request_is_a_wrong_argument(ask: Callable) -> None:
+    with pytest.raises(vidx.UsageError):
+        ask(vidx.Client("http://127.0.0.1:9"))
+
+
+@pytest.mark.parametrize("ids", [np.arange(3), pa.chunked_array([[0], [1, 2]])])
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.array([1.5, np.nan, 2.0], np.float32),
+        pa.array(["a", None, "a"]).dictionary_encode(),
+        [Decimal("0.25"), None, Decimal("2.50")],
+    ],
+    ids=["numbers", "words", "decimals"],
+)
+def test_the_client_takes_the_columns_that_the_collection_takes(
+    both, request: pytest.FixtureRequest, ids: object, values: object
+) -> None:
+    client, collection, _ = both
+    name = request.node.callspec.id
+    sent, own = f"sent {name}", f"own {name}"
+    theirs = client.set_metadata({"clip_id": ids, sent: values}, on="clip_id")
+    ours = collection.set_metadata(pa.table({"clip_id": ids, own: values}), on="clip_id")
+    assert theirs.num_values == ours.num_values == 2
+    assert theirs.new_columns[0].type == ours.new_columns[0].type
+    rows = collection.clips(3)
+    assert rows[sent].equals(rows[own])
+
+
+@contextmanager
+def answering(
+    answers: dict[str, tuple[int, bytes]],
+    missing_bytes: int = 0,
+    silent: threading.Event | None = None,
+) -> Iterator[str]:
+    """The URL of what gives answers by method and path, or `*`; not whole, where bytes miss."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def log_message(self, *args: object) -> None:
+            pass
+
+        def do_GET(self) -> None:
+            self.answer()
+
+        def do_POST(self) -> None:
+            self.answer()
+
+        def do_DELETE(self) -> None:
+            self.answer()
+
+        def answer(self) -> None:
+            self.rfile.read(int(self.headers.get("content-length") or 0))
+            status, body = answers.get(f"{self.command} {self.path}") or answers["*"]
+            self.send_response(status)
+            self.send_header("content-length", str(len(body) + missing_bytes))
+            self.end_headers()
+            self.wfile.write(body)
+            if silent:
+                silent.wait(10)
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            if silent:
+                silent.set()
+            server.shutdown()
+            thread.join()
+
+
+@pytest.mark.parametrize("status", [200, 404])
+def test_an_answer_that_breaks_off_is_told(status: int) -> None:
+    with answering({"*": (status, b'{"hi')}, missing_bytes=9) as url:
+        told = "breaks off: IncompleteRead" if status == 200 else "answers 404"
+        with pytest.raises(vidx.VidxError, match=told):
+            vidx.Client(url).info()
+
+
+def test_an_answer_that_stalls_is_told() -> None:
+    silent = threading.Event()
+    with (
+        answering({"*": (200, b"{")}, missing_bytes=9, silent=silent) as url,
+        pytest.raises(vidx.VidxError, match="breaks off: timed out"),
+    ):
+        vidx.Client(url, timeout_seconds=0.1).info()
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"{}", b"[1]", b"null", b"\xff", b""])
+def test_what_is_no_service_of_vidx_is_told_as_that(body: bytes, tmp_path: Path) -> None:
+    (tmp_path / "video.mp4").write_bytes(b"video")
+    with answering({"*": (200, body)}) as url:
+        client = vidx.Client(url)
+        for ask in (
+            client.info,
+            client.clips,
+            lambda: client.search_by_id(0),
+            lambda: client.search(tmp_path / "video.mp4"),
+            lambda: client.set_metadata({"clip_id": [0], "a": [1]}, on="clip_id"),
+        ):
+            with pytest.raises(vidx.VidxError, match="is no vidx service"):
+                ask()
+
+
+def test_an_upload_that_stays_changes_nothing_of_the_answer(tmp_path: Path) -> None:
+    (tmp_path / "video.mp4").write_bytes(b"video")
+    answers = {
+        "POST /v1/uploads": (201, b'{"upload_id": "a"}'),
+        "POST /v1/search": (200, b'{"hits": []}'),
+        "*": (500, b""),
+    }
+    with answering(answers) as url:
+        assert vidx.Client(url).search(tmp_path / "video.mp4") == []
+        told = {"type": "urn:vidx:UsageError", "detail": "a wrong k"}
+        answers["POST /v1/search"] = (422, json.dumps(told).encode())
+        with pytest.raises(vidx.UsageError, match="a wrong k"):
+            vidx.Client(url).search(tmp_path / "video.mp4")
