@@ -280,6 +280,7 @@ MALFORMED = [
     ("x.csv", b"path\n", "has no rows"),
     ("x.csv", b"path,split\na.mp4,x\nb.mp4,x,y\n", "cannot be read as .csv"),
     ("x.csv", b"path,split\na.mp4,x\n\xff.mp4,y\n", "line 3 is not UTF-8"),
+    ("x.csv", b'path,split\na.mp4,x\nb.mp4,"y\na.mp4,z\n', "quotes of line 3 are not closed"),
     ("x.csv", b"file,split\na.mp4,x\n", "no column 'path'.*'file', 'split'"),
     ("x.csv", b"path,label,given_label\na.mp4,x,y\n", "'given_label' is there twice"),
     ("x.jsonl", b'{"path": "a.mp4"}\n{"path"\n', "line 2 is no JSON"),

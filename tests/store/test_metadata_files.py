@@ -57,6 +57,21 @@ def test_csv_tells_types_by_how_all_values_look(
     assert report.num_values == 10
 
 
+@pytest.mark.parametrize(
+    ("written", "value"), [('5" screen', '5" screen'), ('"two\nlines, ""so"""', 'two\nlines, "so"')]
+)
+def test_quotes_that_are_closed_and_those_within_a_word_are_no_fault(
+    collection: vidx.Collection, tmp_path: Path, written: str, value: str
+) -> None:
+    table = tmp_path / "table.csv"
+    table.write_text(f"path,note\n{path_of('a')},{written}\n")
+    collection.set_metadata(table)
+    assert told(collection) == {"note": ("text", value)}
+    table.write_text(f'path,note\n{path_of("a")},x\n{path_of("b")},"y\n{path_of("a")},z\n')
+    with pytest.raises(VidxError, match="the quotes of line 3 are not closed"):
+        collection.set_metadata(table)
+
+
 def test_text_stays_text_whatever_a_later_file_holds(
     collection: vidx.Collection, tmp_path: Path
 ) -> None:

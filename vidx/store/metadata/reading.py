@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import re
 from collections.abc import Callable, Collection
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -60,18 +62,33 @@ def _csv(path: Path, text: Collection[str], as_written: Collection[str]) -> pa.T
 
 
 def _parse_csv(path: Path, text: Collection[str]) -> pa.Table:
-    csv = pyarrow.csv
-    return csv.read_csv(
+    _check_quotes(path)
+    return pyarrow.csv.read_csv(
         path,
-        read_options=csv.ReadOptions(block_size=_BLOCK_BYTES),
-        parse_options=csv.ParseOptions(newlines_in_values=True),
-        convert_options=csv.ConvertOptions(
+        read_options=pyarrow.csv.ReadOptions(block_size=_BLOCK_BYTES),
+        parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
+        convert_options=pyarrow.csv.ConvertOptions(
             column_types=dict.fromkeys(text, pa.string()),
             null_values=[""],  # such as "NA" is a word, and a country
             strings_can_be_null=True,
             quoted_strings_can_be_null=False,
         ),
     )
+
+
+def _check_quotes(path: Path) -> None:
+    """Refuse a file that ends within quotes: pyarrow takes all rows from there for one value."""
+    with path.open("rb") as content:
+        blocks = iter(partial(content.read, _BLOCK_BYTES), b"")
+        if sum(block.count(b'"') for block in blocks) % 2 == 0:
+            return
+    with path.open(encoding="utf-8", errors="replace", newline="") as lines:
+        rows, line = csv.reader(lines, strict=True), 1
+        try:
+            for _ in rows:
+                line = rows.line_num + 1
+        except csv.Error as error:
+            raise ValueError(f"the quotes of line {line} are not closed ({error})") from error
 
 
 def _parquet(path: Path, _text: Collection[str], _as_written: Collection[str]) -> pa.Table:
