@@ -69,6 +69,24 @@ def test_the_picture_on_the_screen_at_the_start_is_the_first(tmp_path: Path, mak
     assert list(pictures(clip.data))[-1][1] == pytest.approx(0.9, abs=1e-3)
 
 
+@pytest.mark.parametrize("is_even", [True, False])
+def test_the_file_of_an_encoded_clip_lasts_as_long_as_the_clip(
+    tmp_path: Path, make_video, is_even: bool
+) -> None:
+    """Whatever one asks: the last picture, the stream or the container."""
+    steps = np.full(40, 0.1) if is_even else np.random.default_rng(1).uniform(0.02, 0.2, 40)
+    video = make_video(tmp_path / "v.mkv", times=[0, *np.cumsum(steps).round(3)])
+    for clip, (start, end) in zip(
+        cut(video, *(spans := [(0.467, 2.6), (0.51, 2.13), (1.0, 2.57)])), spans, strict=True
+    ):
+        assert not clip.is_copy
+        *_, (_, shown_until, _) = pictures(clip.data)
+        with av.open(io.BytesIO(clip.data)) as container:
+            [stream] = container.streams
+            told = [float(stream.duration * stream.time_base), container.duration / av.time_base]
+        assert [shown_until, *told] == pytest.approx([end - start] * 3, abs=2e-3)
+
+
 @pytest.mark.parametrize("name", ["v.mp4", "v.mkv"])
 def test_a_whole_group_is_copied_and_not_encoded_anew(tmp_path: Path, make_video, name) -> None:
     video = make_video(tmp_path / name, gop=10)

@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from vidx.records import Clip
 
 TICKS = 90_000  # a second: divides all usual frame rates, and is MPEG's own
-# Close to what the eye cannot tell from the source, at a tenth of the slower presets' time.
-X264 = {"crf": "18", "preset": "veryfast"}
+# Close to what the eye cannot tell from the source, at a tenth of the slower presets' time. Without
+# B frames: MP4 holds how long a picture is shown as the gap to the one coded next, and of the last
+# one coded the length itself, so the picture shown last must be coded last.
+X264 = {"crf": "18", "preset": "veryfast", "bf": "0"}
 
 
 @dataclass(frozen=True, slots=True)
