@@ -233,6 +233,17 @@ def test_a_file_that_cannot_be_is_told_before_anything_is_asked(
     assert not steps
 
 
+def test_a_page_takes_the_place_of_no_file_of_another_kind(drawn, tmp_path: Path) -> None:
+    steps: list[vidx.ReportProgress] = []
+    (tmp_path / "a.mp4").write_text("a video")
+    (tmp_path / "page.HTM").write_text("to be replaced")
+    with pytest.raises(UsageError, match="by its name no HTML file\nChoose another name"):
+        drawn.report(tmp_path / "a.mp4", progress=steps.append)
+    assert (steps, (tmp_path / "a.mp4").read_text()) == ([], "a video")
+    drawn.report(tmp_path / "page.HTM")
+    assert Read(tmp_path / "page.HTM").chapters
+
+
 def test_a_folder_that_takes_no_file_is_an_error_with_a_next_step(drawn) -> None:
     with pytest.raises(VidxError, match=r"cannot be written[^\n]*\nChoose another place"):
         drawn.report("/proc/page.html")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -73,16 +74,15 @@ def test_an_empty_collection_exports_an_empty_table(
         assert table(open_catalogue()).num_rows == 0
 
 
-@pytest.mark.parametrize("place", ["missing/out.parquet", "file/out.parquet", "folder", "n" * 300])
+@pytest.mark.parametrize("place", ["missing/out.parquet", "file/out.parquet", "n" * 300])
 def test_an_export_that_cannot_be_written_is_told(
     lived_in: Layout, open_catalogue: Open, tmp_path: Path, place: str
 ) -> None:
     (tmp_path / "file").touch()
-    (tmp_path / "folder").mkdir()
     with pytest.raises(VidxError, match="cannot be written"):
         export(open_catalogue(), DIM, tmp_path / place)
     left = {path.name for path in tmp_path.iterdir()}
-    assert left == {"file", "folder", lived_in.root.name}
+    assert left == {"file", lived_in.root.name}
 
 
 def test_videos_are_told_by_path(lived_in: Layout, open_catalogue: Open) -> None:
@@ -130,3 +130,36 @@ def test_an_export_takes_the_place_of_no_file_of_another_kind(
         assert video.read_bytes() == b"a video"
         assert collection.export(tmp_path / "a.out") == collection.export(tmp_path / "a.parquet")
         assert collection.export(tmp_path / "a.parquet") > 0
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_an_export_takes_the_place_of_nothing_that_is_no_regular_file(
+    filled: Layout, open_catalogue: Open, tmp_path: Path, make: Callable[[Path], None]
+) -> None:
+    make(tmp_path / "a.parquet")
+    (tmp_path / "b.parquet").symlink_to("a.parquet")
+    before = (tmp_path / "a.parquet").lstat()
+    for name in ("a.parquet", "b.parquet"):
+        with pytest.raises(UsageError, match="is there, and no regular file\nChoose another name"):
+            export(open_catalogue(), DIM, tmp_path / name)
+    after = (tmp_path / "a.parquet").lstat()
+    assert (after.st_ino, after.st_mode) == (before.st_ino, before.st_mode)
+    assert (tmp_path / "b.parquet").is_symlink()
+
+
+def test_an_export_is_written_where_a_link_points_to(
+    filled: Layout, open_catalogue: Open, tmp_path: Path
+) -> None:
+    (tmp_path / "far").mkdir()
+    (tmp_path / "far/old.parquet").write_text("to be replaced")
+    (tmp_path / "far/a.mp4").write_text("a video")
+    links = {"old": "far/old.parquet", "new": "far/new.parquet", "bad.parquet": "far/a.mp4"}
+    for name, target in links.items():
+        (tmp_path / name).symlink_to(target)
+    for name in ("old", "new"):
+        rows = export(open_catalogue(), DIM, tmp_path / name)
+        assert pq.read_table(tmp_path / links[name]).num_rows == rows
+    with pytest.raises(UsageError, match=r"a\.mp4' is there, and by its name no Parquet file"):
+        export(open_catalogue(), DIM, tmp_path / "bad.parquet")
+    assert (tmp_path / "far/a.mp4").read_text() == "a video"
+    assert {name: str((tmp_path / name).readlink()) for name in links} == links

@@ -25,6 +25,7 @@ from vidx.store.staging import now
 if TYPE_CHECKING:
     from vidx.curating.part import Part
 
+ENDINGS = (".html", ".htm")
 MOST_BYTES = 10_000_000  # of a page: what most mail takes
 
 Progress = Callable[[ReportProgress], None]
@@ -77,7 +78,8 @@ def report(
         progress: Called with each step.
 
     Raises:
-        UsageError: The file is a folder or in none, or there is no such column.
+        UsageError: The file is a folder or in none, a file of another kind is there, or there is no
+            such column.
         VidxError: It cannot be written.
     """
     _check_place(asked.path)
@@ -138,6 +140,11 @@ def _check_place(path: Path) -> None:
     folder = path.absolute().parent
     if path.is_dir():
         raise UsageError(f"{path} is a folder", "Name a file, such as report.html.")
+    if path.suffix.lower() not in ENDINGS and path.exists():
+        raise UsageError(
+            f"{str(path)!r} is there, and by its name no HTML file",
+            "Choose another name, such as one that ends in .html.",
+        )
     if not folder.is_dir():
         raise UsageError(f"there is no folder {folder}", "Make it, or name a file elsewhere.")
     if not os.access(folder, os.W_OK):

@@ -268,7 +268,8 @@ def export(catalogue: Catalogue, dim: int, path: Path, ids: Ids | None = None) -
     Args:
         catalogue: The collection's.
         dim: Length of a vector.
-        path: The file to write; one that is there is replaced, if its name ends in `.parquet`.
+        path: The file to write; one that is there is replaced, if its name ends in `.parquet`. A
+            link stays, and what it points to is written.
         ids: As for `clip_tables`.
 
     Returns:
@@ -278,11 +279,7 @@ def export(catalogue: Catalogue, dim: int, path: Path, ids: Ids | None = None) -
         UsageError: A file of another kind is there.
         VidxError: The file cannot be written.
     """
-    if path.suffix != ".parquet" and os.path.isfile(path):
-        raise UsageError(
-            f"{str(path)!r} is there, and by its name no Parquet file",
-            "Choose another name, such as one that ends in .parquet.",
-        )
+    path = _checked(path)
     embedding = pa.field("embedding", pa.list_(pa.field("element", pa.float32()), dim))
     rows = 0
     try:
@@ -297,6 +294,19 @@ def export(catalogue: Catalogue, dim: int, path: Path, ids: Ids | None = None) -
     except OSError as error:
         raise VidxError(f"{path} cannot be written: {error}", "Choose another place.") from error
     return rows
+
+
+def _checked(path: Path) -> Path:
+    """The file that is to be written or replaced: not a link, but what it points to."""
+    target = Path(os.path.realpath(path)) if os.path.islink(path) else path
+    is_file = os.path.isfile(path)
+    if os.path.exists(path) and not (is_file and target.suffix == ".parquet"):
+        what = "by its name no Parquet file" if is_file else "no regular file"
+        raise UsageError(
+            f"{str(target)!r} is there, and {what}",
+            "Choose another name, such as one that ends in .parquet.",
+        )
+    return target
 
 
 def _export_writer(file: BinaryIO, clips: pa.Schema, embedding: pa.Field) -> pq.ParquetWriter:
