@@ -15,6 +15,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import av
+import pyarrow.csv
 import pytest
 from click.testing import CliRunner
 
@@ -74,15 +75,18 @@ def assert_is_clip(video: object, row: dict) -> None:
 
 
 def test_a_column_of_metadata_hides_no_file_s_name(films: Path, tmp_path: Path) -> None:
+    own = {"vidx_file_name": ["mine"], "file_name": ["original.mp4"], "vidx_file_name_": ["too"]}
     shutil.copytree(films, tmp_path / "films", symlinks=True)
     with vidx.open(tmp_path / "films/.vidx") as collection:
-        path = str(films / "bowl.mp4")
-        collection.set_metadata({"path": [path], "file_name": ["original.mp4"]})
+        collection.set_metadata({"path": [str(films / "bowl.mp4")], **own})
         collection.where("file_name = 'original.mp4'").export_folder(tmp_path / "out")
     lines = [json.loads(line) for line in (tmp_path / "out/metadata.jsonl").open()]
     assert len(lines) == 2
     assert all((tmp_path / "out" / line["file_name"]).is_file() for line in lines)
-    assert {line["vidx_file_name"] for line in lines} == {"original.mp4"}
+    names = [f"vidx_file_name{end}" for end in ("", "_", "__")]
+    assert [{line[name] for line in lines} for name in names] == [
+        {"mine"}, {"too"}, {"original.mp4"},
+    ]  # fmt: skip
 
 
 def test_files_are_a_video_folder_with_a_line_about_each_clip(exported, rows) -> None:
@@ -134,6 +138,23 @@ def test_a_cut_list_says_where_clips_lie(exported, rows, films) -> None:
         assert (one["path"], float(one["start_seconds"])) == (row["path"], row["start_seconds"])
         assert float(one["end_seconds"]) == row["end_seconds"]
         assert json.loads(one["labels"]) == row["labels"]
+
+
+def test_a_cut_list_is_read_back_by_all_whatever_is_in_its_values(films, tmp_path: Path) -> None:
+    odd = {"bowl.mp4": "x\ry", DIRECT: '\r\n",\n', "turned.mp4": "\r"}
+    texts = {str(films / name): text for name, text in odd.items()}
+    with vidx.open(shutil.copytree(films / ".vidx", tmp_path / ".vidx")) as collection:
+        collection.set_metadata({"path": list(texts), "odd": list(texts.values())})
+        collection.where("true").export_folder(tmp_path / "out", "cuts")
+        wanted = [(path, texts[path]) for path in collection.clips()["path"].to_pylist()]
+    file = tmp_path / "out/cuts.csv"
+    with file.open(newline="", encoding="utf-8") as lines:
+        by_csv = list(csv.DictReader(lines))
+    newlines = pyarrow.csv.ParseOptions(newlines_in_values=True)
+    by_arrow = pyarrow.csv.read_csv(file, parse_options=newlines).to_pylist()
+    for found in (by_csv, by_arrow):
+        assert [(row["path"], row["odd"]) for row in found] == wanted
+    assert file.read_bytes().count(b"\r\n") == 1, "the value's own"
 
 
 def test_its_script_asks_ffmpeg_for_each_clip_whatever_its_video_is_called(

@@ -45,9 +45,10 @@ def _cell(name: str, row: Row, whole: Whole) -> object:
 
 
 def _line(cells: list[object] | list[str]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow(cells)
-    return text.getvalue().encode()
+    """A row that ends in a newline; values with either half of the ending used here are quoted."""
+    text, ending = io.StringIO(), "\r\n"
+    csv.writer(text, lineterminator=ending).writerow(cells)
+    return text.getvalue().removesuffix(ending).encode() + b"\n"
 
 
 def _command(whole: Whole, row: Row, offset: float) -> bytes:

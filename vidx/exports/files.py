@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from vidx.durable import replacing, sync_file, sync_folder
-from vidx.exports.material import Material, file_name
+from vidx.exports.material import Material, Row, file_name
 
 FOLDER = "clips"
 METADATA = "metadata.jsonl"
@@ -30,7 +30,14 @@ def write_files(folder: Path, material: Material) -> None:
             path = clips / f"{file_name(row)}.mp4"
             path.write_bytes(data)
             sync_file(path)
-            known = {f"vidx_{name}" if name == NAME else name: row[name] for name in row}
-            about = {NAME: f"{FOLDER}/{path.name}", **known}
+            about = {NAME: f"{FOLDER}/{path.name}", **_known(row)}
             lines.write(json.dumps(about, ensure_ascii=False).encode() + b"\n")
     sync_folder(clips)
+
+
+def _known(row: Row) -> Row:
+    """What is known of a clip; a column of the name by which a row finds its file has another."""
+    other = f"vidx_{NAME}"
+    while other in row:
+        other = f"{other}_"
+    return {other if name == NAME else name: value for name, value in row.items()}
