@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import os
 import resource
@@ -22,7 +23,7 @@ from click.testing import CliRunner
 import vidx
 from vidx.cli import cli
 from vidx.errors import UsageError, VidxError
-from vidx.exports import webdataset
+from vidx.exports import folder, webdataset
 from vidx.exports.cuts import quoted
 from vidx.exports.fiftyone import _fields
 from vidx.exports.material import file_name
@@ -290,6 +291,86 @@ def test_what_cannot_be_is_refused_before_anything_is_written(films, tmp_path: P
         assert [path.name for path in tmp_path.rglob("*")] == ["full", "mine"]
         (tmp_path / "empty").mkdir()
         assert part.export_folder(tmp_path / "empty", "cuts").num_clips == part.count()
+
+
+def test_a_folder_that_is_there_stays_itself_and_so_does_a_link_to_it(
+    films, tmp_path: Path, monkeypatch
+) -> None:
+    (tmp_path / "real").mkdir(mode=0o710)
+    (tmp_path / "link").symlink_to("real")
+    before = (tmp_path / "real").stat()
+    with vidx.open(films / ".vidx") as collection:
+        part = collection.where("true")
+        part.export_folder(tmp_path / "link", "files")
+        after = (tmp_path / "real").stat()
+        assert (after.st_ino, after.st_mode) == (before.st_ino, before.st_mode)
+        assert (tmp_path / "link").readlink() == Path("real")
+        assert {one.name for one in (tmp_path / "real").iterdir()} == {"clips", "metadata.jsonl"}
+        with pytest.raises(UsageError, match="is not empty"):
+            part.export_folder(tmp_path / "link", "files")
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    done = CliRunner().invoke(cli, ["export", ".", "--format", "cuts", "--collection",
+                                    str(films / ".vidx")])  # fmt: skip
+    assert done.exit_code == 0
+    assert sorted(os.listdir()) == ["cuts.csv", "cuts.sh"]
+
+
+def test_a_mount_point_is_a_folder_like_any_other(films, tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    mount = ["mount", "-t", "tmpfs", "none", str(tmp_path / "disk")]
+    if not shutil.which("mount") or subprocess.call(mount):
+        pytest.skip("mounting takes root")
+    try:
+        with vidx.open(films / ".vidx") as collection:
+            collection.where("true").export_folder(tmp_path / "disk", "files")
+        assert sorted(os.listdir(tmp_path / "disk")) == ["clips", "metadata.jsonl"]
+    finally:
+        subprocess.run(["umount", "-l", str(tmp_path / "disk")], check=True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "last", "num_moved"),
+    [
+        ("files", "metadata.jsonl", 2),
+        ("webdataset", "000000.tar", 4),
+        ("fiftyone", "metadata.json", 3),
+        ("cuts", "cuts.csv", 2),
+    ],
+)
+def test_a_kill_while_a_folder_is_filled_leaves_nothing_that_looks_whole(
+    films, tmp_path: Path, monkeypatch, kind: str, last: str, num_moved: int
+) -> None:
+    """After each move all that was there is what a kill would have left."""
+    left: list[set[str]] = []
+    monkeypatch.setattr(folder, "sync_folder", lambda path: left.append(set(os.listdir(path))))
+    monkeypatch.setattr(webdataset, "TAR_BYTES", 1)
+    with vidx.open(films / ".vidx") as collection:
+        collection.where("true").export_folder(tmp_path, kind)
+    assert len(left) == num_moved
+    assert all(any(name.endswith(".partial") for name in names) for names in left)
+    assert [last in names for names in left] == [False] * (num_moved - 1) + [True]
+    assert last in os.listdir(tmp_path)
+
+
+def test_an_error_while_a_folder_is_filled_leaves_it_empty(
+    films, tmp_path: Path, monkeypatch
+) -> None:
+    def fail(path: Path) -> None:
+        assert "clips" in os.listdir(path)
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(folder, "sync_folder", fail)
+    with vidx.open(films / ".vidx") as collection, pytest.raises(VidxError, match="output error"):
+        collection.where("true").export_folder(tmp_path, "files")
+    assert os.listdir(tmp_path) == []
+
+
+def test_what_others_put_into_a_folder_meanwhile_stays(tmp_path: Path) -> None:
+    with pytest.raises(VidxError, match="not empty"), folder.new_folder(tmp_path) as partial:
+        (partial / "mine").write_text("new")
+        (tmp_path / "mine").write_text("kept")
+    assert os.listdir(tmp_path) == ["mine"] and (tmp_path / "mine").read_text() == "kept"
 
 
 def test_the_command_line_says_what_python_does(films, exported, tmp_path: Path) -> None:
