@@ -366,6 +366,13 @@ def test_an_error_while_a_folder_is_filled_leaves_it_empty(
     assert os.listdir(tmp_path) == []
 
 
+def test_what_a_killed_export_left_in_a_folder_is_in_nobodys_way(tmp_path: Path) -> None:
+    (tmp_path / f".{tmp_path.name}.0123.partial").mkdir()
+    with folder.new_folder(tmp_path) as partial:
+        (partial / "mine").write_text("new")
+    assert (tmp_path / "mine").read_text() == "new"
+
+
 def test_what_others_put_into_a_folder_meanwhile_stays(tmp_path: Path) -> None:
     with pytest.raises(VidxError, match="not empty"), folder.new_folder(tmp_path) as partial:
         (partial / "mine").write_text("new")

@@ -119,6 +119,7 @@ def narrow() -> Limits:
     """Limits that a test reaches quickly."""
     return Limits(
         most_body_bytes=10_000,
+        most_list_bytes=100_000,
         most_upload_bytes=50_000,
         most_kept_bytes=80_000,
         uploads_a_minute=4,

@@ -60,7 +60,7 @@ def _move_all(partial: Path, path: Path) -> None:
     Other tools begin with `metadata.jsonl`, `metadata.json`, `cuts.csv` or the first of the tars,
     and each comes last here: folders are moved first, then files from the last name to the first.
     """
-    if list(path.iterdir()) != [partial]:
+    if _contents(path):
         raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY))
     order = sorted(partial.iterdir(), key=lambda one: (one.is_dir(), one.name), reverse=True)
     try:
@@ -74,8 +74,13 @@ def _move_all(partial: Path, path: Path) -> None:
         raise
 
 
+def _contents(path: Path) -> list[Path]:
+    """What is in a folder, but for what exports that were killed have left there, hidden."""
+    return [one for one in path.iterdir() if not one.name.endswith(PARTIAL)]
+
+
 def _check_free(path: Path) -> None:
-    if path.is_dir() and not any(path.iterdir()):
+    if path.is_dir() and not _contents(path):
         return
     if os.path.lexists(path):
         what = "is not empty" if path.is_dir() else "is there already, and no folder"
