@@ -158,6 +158,52 @@ def test_a_folder_that_holds_something_else_is_not_written_to(tmp_path: Path) ->
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"model/model.safetensors": "mine", "log.jsonl": '{"step":3}'},
+        {"model/model.safetensors": "mine", "log.jsonl": '{"step":3}', "lock": "mine"},
+        {"model/model.safetensors": "mine"},
+        {"model.partial/model.safetensors": "mine"},
+        {"log.jsonl": ""},
+        {"log.jsonl/part": "mine", "lock": ""},
+        {"state.pt/part": "mine"},
+        {"model": "mine", "lock": ""},
+    ],
+)
+def test_what_bears_the_names_of_a_run_and_is_none_is_left_as_it_is(
+    tmp_path: Path, files: dict[str, str]
+) -> None:
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    with pytest.raises(UsageError, match="is none of a training run"):
+        run_through(BRIEF, tmp_path)
+    after = {path for path in tmp_path.rglob("*") if path.is_file()}
+    assert {str(path.relative_to(tmp_path)): path.read_text() for path in after} == files
+
+
+def test_a_run_that_was_killed_before_its_first_state_goes_on(tmp_path: Path) -> None:
+    run = run_of(BRIEF, tmp_path / "run")
+    with run.held():
+        run.begin_log(0)
+        run.log({"stage": "pretraining", "step": 0, "loss": 1.0})
+        run.save_model(lambda folder: folder.mkdir())
+    with run.held():
+        assert run.load() is None
+
+
+def test_a_run_without_its_lock_goes_on_from_its_state(tmp_path: Path) -> None:
+    run = run_of(BRIEF, tmp_path / "run")
+    with run.held():
+        stage = _pretraining(BRIEF, CPU, Course(BRIEF.pretraining_steps))
+        save(stage, run, 1)
+    (tmp_path / "run/lock").unlink()
+    state = run.load()
+    assert state is not None
+    assert state["step"] == 1
+
+
 @pytest.mark.parametrize("damage", [b"", b"no state" * 100])
 def test_a_damaged_state_is_an_error_and_stays(tmp_path: Path, damage: bytes) -> None:
     (tmp_path / STATE_FILE).write_bytes(damage)

@@ -4,7 +4,9 @@ run/
   state.pt       weights, running mean, optimisers, step and time; replaced whole
   log.jsonl      one line of losses a step, in order, and lines of how good the encoder is
   model/         the encoder so far, a checkpoint in the hub's layout
-  lock           held while a process trains; names ending in .partial or .tmp are being written
+  lock           held while a process trains; made before all else, so that it marks a begun run
+
+Names ending in .partial or .tmp are being written.
 """
 
 from __future__ import annotations
@@ -160,19 +162,23 @@ class Run:
         """Make the folder, and refuse one that holds something else."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            entries = [
-                entry
-                for entry in self.folder.iterdir()
-                if entry.suffix not in (PARTIAL, UNFINISHED)
-            ]
+            is_begun = self._is_begun()
+            others = sorted(
+                entry.name for entry in self.folder.iterdir() if not (is_begun and _is_own(entry))
+            )
         except OSError as error:
             raise self._unwritable(error) from error
-        others = sorted(entry.name for entry in entries if entry.name not in OWN_NAMES)
         if others:
             raise UsageError(
                 f"{self.folder} holds {others[0]!r}, which is none of a training run's",
                 "Name a new folder, or that of a run that was begun.",
             )
+
+    def _is_begun(self) -> bool:
+        """Whether a run was begun here: what is no run may have a log and a model, too."""
+        lock = self.folder / LOCK_FILE
+        is_ours = lock.is_file() and lock.stat().st_size == 0
+        return is_ours or (self.folder / STATE_FILE).is_file()
 
     def _check_same(self, begun: Mapping[str, Any]) -> None:
         differing = [
@@ -193,6 +199,13 @@ class Run:
             f"{self.folder} cannot be written to: {problem}",
             "Make room or name another folder; the same command goes on from the last state.",
         )
+
+
+def _is_own(entry: Path) -> bool:
+    """Whether it is what a run has under this name."""
+    if entry.suffix in (PARTIAL, UNFINISHED):
+        return True
+    return entry.name in OWN_NAMES and entry.is_dir() == (entry.name == MODEL_FOLDER)
 
 
 def _step_of(line: str) -> float:
