@@ -107,6 +107,8 @@ def test_a_finished_run_is_told_again_and_another_seed_is_refused(vidx, trained)
         (["train"], 2, "Missing argument"),
         (["train", "run", "--recipe", "hour"], 2, "'minute', 'cpu', 'gpu'"),
         (["train", "run", "--minutes", "0"], 2, "minutes=0: a run takes from 0.5 to 10000"),
+        (["train", "run", "--seed", str(2**63)], 2, "it is from 0 to 9223372036854775807"),
+        (["train", "run", "--seed", str(2**64)], 2, "it is from 0 to 9223372036854775807"),
         (["train", "run", "--device", "cuda:99"], 4, "cuda:99"),
         (["train", "run", "--device", "abacus"], 2, "unknown"),
         (["train", "full"], 2, "none of a training run's"),

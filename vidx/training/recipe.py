@@ -159,6 +159,7 @@ ON_A_CPU: Mapping[str, int] = MappingProxyType(
     {"pretraining_clips": 12, "motions": 4, "ahead": 4, "measured": 24}
 )
 MINUTES = (0.5, 10_000.0)  # of a run, at least and at most
+MOST_SEED = 2**63 - 1  # torch takes little more
 
 
 def chosen_recipe(
@@ -176,7 +177,7 @@ def chosen_recipe(
         The recipe.
 
     Raises:
-        UsageError: There is no such recipe, or the minutes are out of range.
+        UsageError: There is no such recipe, or the minutes or the seed are out of range.
     """
     if name not in RECIPES:
         raise UsageError(f"no recipe {name!r}", f"There are {', '.join(RECIPES)}.")
@@ -186,6 +187,8 @@ def chosen_recipe(
             f"minutes={minutes:g}: a run takes from {least:g} to {most:g}",
             "Name a time in this range, or none for the recipe's own.",
         )
+    if seed is not None and not 0 <= seed <= MOST_SEED:
+        raise UsageError(f"seed={seed}: it is from 0 to {MOST_SEED}", "Name one in this range.")
     asked = {"minutes": minutes, "seed": seed}
     changes: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
     if name == "gpu" and device_type == "cpu":
