@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from made_servers import WebServer
 
 import vidx as package
 from vidx.cli.train import RECIPES
@@ -181,15 +182,15 @@ def test_adapt_gives_a_model_that_a_new_collection_takes(vidx, films, tmp_path) 
     assert code == 0
 
 
-def test_adapt_names_the_videos_that_are_gone_or_broken(vidx, films, tmp_path, monkeypatch) -> None:
+def test_adapt_names_the_videos_that_are_gone_or_others(vidx, films, tmp_path, monkeypatch) -> None:
     folder = shutil.copytree(films / "videos", tmp_path / "videos")
     shutil.copytree(films / "collection", tmp_path / "collection")
     with package.open(tmp_path / "collection") as collection:
         collection.embed(folder)  # now each has two locations, and those here come later
         collection.remove(films / "videos")
     (folder / "0.mp4").unlink()
-    broken = folder / "1.mp4"
-    broken.write_bytes(b"?" * broken.stat().st_size)
+    other = folder / "1.mp4"
+    other.write_bytes(b"?" * other.stat().st_size)
     code, out, _ = vidx(
         "adapt", tmp_path / "run", "--collection", tmp_path / "collection", "--steps", 1, "--json"
     )
@@ -197,13 +198,28 @@ def test_adapt_names_the_videos_that_are_gone_or_broken(vidx, films, tmp_path, m
     assert code == 0
     assert report["videos"] == 4
     assert {one["path"]: one["reason"] for one in report["left_out"]} == {
-        str(folder / "0.mp4"): "missing",
-        str(broken): "not_a_video",
+        str(folder / "0.mp4"): "unreadable",
+        str(other): "changed_while_reading",
     }
     monkeypatch.chdir(tmp_path)
     code, out, _ = vidx("adapt", "run", "--collection", tmp_path / "collection", "--steps", 1)
     assert "Left out: 2 videos." in out
     assert "videos/0.mp4" in out
+
+
+def test_adapt_learns_from_videos_at_urls_that_are_what_they_were(
+    films: Path, web: WebServer, tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    files = sorted((films / "videos").iterdir())
+    web.content |= {f"/{file.name}": file.read_bytes() for file in files}
+    urls = [f"{web.url}/{file.name}" for file in files]
+    with package.open(tmp_path / "collection", create=True) as collection:
+        collection.embed(urls, package.EmbedOptions(model=tiny_checkpoint, workers=0))
+        web.content["/0.mp4"] = b"?" * len(web.content["/0.mp4"])
+        report = package.adapt(collection, tmp_path / "run", steps=1, device="cpu")
+    assert report.videos == 5
+    [left] = report.left_out
+    assert (left.path, left.reason) == (urls[0], "changed_while_reading")
 
 
 def test_adapt_refuses_a_collection_that_is_too_small(vidx, embedded, tmp_path) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from vidx.embedder.decoding.container import FileState
 from vidx.embedder.decoding.events import (
     ClipDecoded,
     ClipRepeated,
@@ -45,11 +46,13 @@ class Video:
         video_id: SHA-256 (hex) of its bytes.
         path: Where it lies.
         duration_seconds: Its duration.
+        state: What the file must be like; None: as it is found.
     """
 
     video_id: str
     path: str
     duration_seconds: float
+    state: FileState | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +103,7 @@ def read_footage(
     # Ids are hashes: the first ones are as good as any.
     chosen = sorted(videos, key=lambda video: video.video_id)[:room]
     share = fair_share([windows(video, sampling) for video in chosen], room)
-    jobs = (Job(one.video_id, one.path, plan_of(one, share, sampling)) for one in chosen)
+    jobs = (Job(one.video_id, one.path, plan_of(one, share, sampling), one.state) for one in chosen)
     reader = _Reader(share)
     for event in decode(jobs, sampling=sampling, geometry=encoder.geometry, workers=workers):
         reader.hear(event)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vidx.collection import Collection
-from vidx.errors import UsageError
+from vidx.errors import UsageError, VideoError
 from vidx.options import EmbedOptions
+from vidx.records import Source
 from vidx.training.telling import Teller, TrainingStep
 
 if TYPE_CHECKING:
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from vidx.training.footage import Video
 
 DEFAULT_RECIPE = "cpu"
-NOWHERE = "no file with its content lies where it was seen"
+REQUESTS = 8  # at a time, of servers
 WAY_OUT = "Train on another device, or a smaller model."
 
 
@@ -180,7 +182,7 @@ def adapt(
     if adaptation.steps < 1:
         raise UsageError(f"steps={steps}: it takes 1 or more.")
     place, where = training_device(device), _absolute(folder)
-    videos, missing = _present(collection.videos().to_pylist())
+    videos, missing = _present(collection)
     encoder = _encoder(collection, model, str(place))
     run = run_of(where, encoder, videos, adaptation)
     with run.held():
@@ -210,26 +212,29 @@ def adapt(
     )
 
 
-def _present(rows: Iterable[Mapping[str, Any]]) -> tuple[list[Video], list[LeftOut]]:
+def _present(collection: Collection) -> tuple[list[Video], list[LeftOut]]:
     """Where each video lies now, and those that lie nowhere any more."""
+    from vidx.store.places import places_of
+
+    rows = collection.videos().to_pylist()
+    places = places_of(collection._catalogue(), [row["video_id"] for row in rows])
+    sources = [places.get(row["video_id"], []) for row in rows]
+    with ThreadPoolExecutor(REQUESTS, thread_name_prefix="vidx-look") as pool:
+        found = list(pool.map(_look, rows, sources))
+    missing = [one for one in found if isinstance(one, LeftOut)]
+    return [one for one in found if not isinstance(one, LeftOut)], missing
+
+
+def _look(row: Mapping[str, Any], places: Sequence[Source]) -> Video | LeftOut:
+    """The first place of a video that holds what was embedded."""
+    from vidx.embedder.decoding.places import unchanged
     from vidx.training.footage import Video
 
-    videos, missing = [], []
-    for row in rows:
-        path = next((one for one in row["locations"] if _holds(one, row["size_bytes"])), None)
-        if path is None:
-            missing.append(LeftOut(row["path"] or "", "missing", NOWHERE))
-        else:
-            videos.append(Video(row["video_id"], path, row["duration_seconds"]))
-    return videos, missing
-
-
-def _holds(path: str, size_bytes: int) -> bool:
-    """Whether a file seems to hold what it did."""
     try:
-        return os.stat(path).st_size == size_bytes
-    except OSError:
-        return False
+        path, state = unchanged(places)
+    except VideoError as error:
+        return LeftOut(row["path"] or "", error.reason, error.message)
+    return Video(row["video_id"], path, row["duration_seconds"], state)
 
 
 def _encoder(collection: Collection, model: str | os.PathLike[str] | None, device: str) -> Encoder:
