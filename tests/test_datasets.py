@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import pickle
 import shutil
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from made_collections import commit, draw_video, path_of
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Subset
 
 import vidx
+from vidx.embedder.datasets import FrameDataset
 from vidx.embedder.decoding.events import ClipDecoded, Job
+from vidx.embedder.decoding.handout import DecodedVideo
+from vidx.embedder.decoding.messages import Grant, Task
 from vidx.embedder.decoding.pool import decode
-from vidx.embedder.decoding.sampling import Sampling
+from vidx.embedder.decoding.sampling import Plan, Sampling
 from vidx.embedder.encoder import load
 from vidx.errors import UsageError, VideoError, VidxError
 from vidx.store.layout import Layout
@@ -56,6 +61,41 @@ def test_a_loader_with_workers_gives_the_same_as_one_without(collection) -> None
         assert one["path"] == other["path"]
 
 
+def test_threads_read_from_one_data_set(collection) -> None:
+    found = collection.where("true").dataset()
+    alone = [found[number]["pixel_values"] for number in range(len(found))]
+    same: list[bool] = []
+
+    def read() -> None:
+        same.extend(torch.equal(found[number]["pixel_values"], alone[number]) for number in order)
+
+    order = [*range(len(found))] * 3
+    threads = [threading.Thread(target=read, daemon=True) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert same == [True] * 4 * len(order)
+
+
+def test_a_process_forked_while_another_thread_reads_reads_too(collection) -> None:
+    found = collection.where("true").dataset()
+    found[0]
+    reading = found.reader.decoder.ask(Grant(None), task_of(found), last=DecodedVideo)
+    next(reading)
+    [item] = DataLoader(Subset(found, [0]), num_workers=1, timeout=20, batch_size=None)
+    assert item["clip_id"] == found.rows.clip_ids[0]
+    reading.close()
+    assert torch.equal(found[0]["pixel_values"], item["pixel_values"])  # the lock is free again
+
+
+def task_of(found: FrameDataset) -> Task:
+    """The first clip, as its reader is asked for it."""
+    reader, span = found.reader, found.spans[0]
+    plan = Plan(start_seconds=span.start_seconds, end_seconds=span.end_seconds)
+    return Task(found.places[0][0].path, None, plan, reader.sampling, reader.geometry, None)
+
+
 def test_vectors_come_raw_with_what_is_asked_for(tmp_path: Path) -> None:
     layout = Layout(tmp_path / "collection")
     commit(layout, draw_video("a"), draw_video("b"))
@@ -68,8 +108,12 @@ def test_vectors_come_raw_with_what_is_asked_for(tmp_path: Path) -> None:
         assert np.array_equal(batch["vector"].numpy(), vectors)
         assert batch["split"] == ["train"] * 3
         assert batch["start_seconds"].tolist() == [0, 2, 4]
-        with pytest.raises(UsageError, match="split is not null"):
-            collection.where("true").dataset("vectors", ["split"])
+        for name in ("split", "taken on", "select", "'a' \"b\""):
+            collection.set_metadata({"path": [path_of("a")], name: ["train"]})
+            with pytest.raises(UsageError, match="is not null") as caught:
+                collection.where("true").dataset("vectors", [name])
+            advice = caught.value.next_step.partition("where(")[2].removesuffix(").")
+            assert collection.where(ast.literal_eval(advice)).count() == 3
         with pytest.raises(UsageError, match=r"There are: .*split"):
             part.dataset("vectors", ["splits"])
         with pytest.raises(UsageError, match="frames, vectors"):

@@ -63,10 +63,12 @@ def _values(table: pa.Table, name: str) -> list[object]:
         raise UsageError(f"there is no column {name!r}", f"There are: {there}.")
     column = table.column(name)
     if column.null_count:
+        quoted = name.replace('"', '""')
+        there = f'"{quoted}" is not null'
         raise UsageError(
             f"{column.null_count} of {len(column)} clips have no {name!r}, and a batch takes one "
             "of each",
-            f'Leave them out: where("{name} is not null").',
+            f"Leave them out: where({there!r}).",
         )
     values: list[object] = column.to_pylist()
     return values

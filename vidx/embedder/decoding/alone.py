@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from vidx.embedder.decoding.pool import Limits
 from vidx.embedder.workers.process import WorkerProcess
@@ -16,7 +17,8 @@ LIMITS = Limits()
 class Alone:
     """Starts the process with the first task, and anew after it has died.
 
-    It can be pickled, and used in a process that was forked: each has a child of its own.
+    It can be pickled, and used in a process that was forked: each has a child of its own. Threads
+    wait for one another.
 
     Args:
         module: What the process runs: `python -m MODULE FD MEMORY ARGUMENTS...`.
@@ -28,6 +30,8 @@ class Alone:
         self.arguments = arguments
         self._worker: WorkerProcess | None = None
         self._owner = 0
+        # Of each process: what is forked meanwhile has the lock of its parent as it was, for ever.
+        self._locks: dict[int, threading.Lock] = {}
 
     def __getstate__(self) -> tuple[object, ...]:
         return (self.module, *self.arguments)
@@ -36,7 +40,7 @@ class Alone:
         self.__init__(*state)  # type: ignore[misc]
 
     def ask(self, *messages: object, last: type) -> Iterator[object]:
-        """Give it a task.
+        """Give it a task, once the answer to the one before is heard or given up.
 
         Args:
             messages: What to send.
@@ -49,6 +53,10 @@ class Alone:
             VideoError: It died or fell silent.
             VidxError: What it sent as an error.
         """
+        with self._locks.setdefault(os.getpid(), threading.Lock()):
+            yield from self._answer(messages, last)
+
+    def _answer(self, messages: Sequence[object], last: type) -> Iterator[object]:
         worker, is_over = self._started(), False
         try:
             for message in messages:
