@@ -209,6 +209,16 @@ def test_all_kinds_of_files_say_the_same(
     assert (column.name, column.of, column.type) == ("camera", "clip", "integer")
 
 
+def test_paths_may_be_views_of_text(
+    folder: Path, collection: vidx.Collection, embed: Embed
+) -> None:
+    text = {"path": ["a.mp4", "c.mp4"], "camera": ["left", None]}
+    views = {name: pa.array(values, pa.string_view()) for name, values in text.items()}
+    pq.write_table(pa.table(views), folder / "clips.parquet")
+    assert embed(folder / "clips.parquet").refused == ()
+    assert {one[::3] for one in clips(collection, "camera")} == {("a", "left"), ("c", None)}
+
+
 def test_rows_without_spans_are_about_videos(
     folder: Path, collection: vidx.Collection, embed: Embed
 ) -> None:

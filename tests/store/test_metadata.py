@@ -132,6 +132,26 @@ def test_the_places_that_pandas_keeps_of_rows_are_no_metadata(
     assert collection.set_metadata(tmp_path / "table.parquet").columns == ("kind",)
 
 
+@pytest.mark.parametrize("kind", [pa.string_view(), pa.large_string()])
+@pytest.mark.parametrize("is_file", [False, True])
+def test_text_may_be_of_any_type_of_arrow(
+    collection: vidx.Collection, tmp_path: Path, kind: pa.DataType, is_file: bool
+) -> None:
+    ids = pa.array([A, B, "none", A], kind)
+    table = pa.table({"video_id": ids, "kind": pa.array(["cat", None, "dog", "cat"], kind)})
+    pq.write_table(table, tmp_path / "t.parquet")
+    given = tmp_path / "t.parquet" if is_file else table
+    assert collection.set_metadata(given, on="video_id").unknown == ("none",)
+    assert of_videos(collection, "kind") == {A: "cat", B: None, C: None}
+
+
+def test_categories_may_be_views_of_text(collection: vidx.Collection) -> None:
+    views = pa.array(["cat", "dog"], pa.string_view())
+    kinds = pa.DictionaryArray.from_arrays(pa.array([1, None, 0], pa.uint32()), views)
+    collection.set_metadata(pa.table({"video_id": [A, B, C], "kind": kinds}), on="video_id")
+    assert of_videos(collection, "kind") == {A: "dog", B: None, C: "cat"}
+
+
 def test_unknown_keys_are_counted_and_told(collection: vidx.Collection) -> None:
     keys = [A, *(f"none {n}" for n in range(20)), None, "none 0"]
     report = collection.set_metadata({"video_id": keys, "n": list(range(23))}, on="video_id")

@@ -165,6 +165,30 @@ def test_a_broken_file_is_told_and_changes_nothing(
     assert collection.info().metadata == ()
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("12345678901234567890", "12345678901234567891"),
+        ("1", " -9223372036854775809"),
+        ("0.5", "9007199254740993"),
+        ("", "1" + 400 * "0"),
+    ],
+)
+def test_whole_numbers_of_csv_are_never_rounded(
+    collection: vidx.Collection, tmp_path: Path, one: str, other: str
+) -> None:
+    rows = (
+        f"path,share,n\n{path_of('a')},2e30,{one}\n{path_of('b')},12345678901234567890.0,{other}\n"
+    )
+    (tmp_path / "t.csv").write_text(rows)
+    with pytest.raises(VidxError, match=r"(?s)t\.csv: the column 'n' is real.* would be rounded"):
+        collection.set_metadata(tmp_path / "t.csv")
+    assert collection.info().metadata == ()
+    (tmp_path / "t.csv").write_text(rows.replace(f",{one}\n", ",x1\n"))
+    collection.set_metadata(tmp_path / "t.csv")
+    assert told(collection) == {"share": ("real", 2e30), "n": ("text", "x1")}
+
+
 @pytest.mark.parametrize("name", ["none.csv", "folder.csv", "t.txt", "t", "t.csv.gz"])
 def test_what_is_no_file_of_these_kinds_is_wrong_use(
     collection: vidx.Collection, tmp_path: Path, name: str

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
@@ -20,6 +21,10 @@ from vidx.errors import UsageError, VidxError
 
 _PLACES = re.compile(r"__index_level_\d+__")
 _BLOCK_BYTES = 1 << 26  # the longest row of a CSV file, and how much is parsed at once
+_EXACT = 2**53  # below it each whole number is a real number of its own
+_WHOLE = r"^\s*[+-]?[0-9]+\s*$"
+# Few functions of pyarrow take views, which polars gives.
+_PLAIN = {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}
 
 
 def read(path: Path, text: Collection[str], as_written: Collection[str] = ()) -> pa.Table:
@@ -53,12 +58,36 @@ def read(path: Path, text: Collection[str], as_written: Collection[str] = ()) ->
 def _csv(path: Path, text: Collection[str], as_written: Collection[str]) -> pa.Table:
     text = {*text, *as_written}
     table = _parse_csv(path, text)
+    _check_whole(path, table)
     types = {field.name: field.type for field in table.schema}
     if broken := [name for name, kind in types.items() if pa.types.is_binary(kind)]:
         raise ValueError(f"the column {broken[0]!r} is not UTF-8")
     # Times of day are none of the types of metadata: they are kept as they are written.
     times = [name for name, kind in types.items() if pa.types.is_time(kind)]
     return _parse_csv(path, {*text, *times}) if times else table
+
+
+def _check_whole(path: Path, table: pa.Table) -> None:
+    """Refuse whole numbers that became others as reals, as those of JSON are refused."""
+    large = {
+        place: pc.greater_equal(pc.abs(column), _EXACT)
+        for place, column in enumerate(table.columns)
+        if pa.types.is_floating(column.type)
+    }
+    large = {place: where for place, where in large.items() if pc.any(where).as_py()}
+    if not large:
+        return
+    written = _parse_csv(path, [table.column_names[place] for place in large])
+    for place, where in large.items():
+        column = written.column(place)
+        row = pc.index(pc.and_(where, pc.match_substring_regex(column, _WHOLE)), True).as_py()
+        if row >= 0:
+            raise VidxError(
+                f"{path}: the column {table.column_names[place]!r} is real, and its whole number "
+                f"{column[row].as_py().strip()[:50]} in row {row + 1} would be rounded",
+                "Write ids with a letter before them, so that they are text, and real numbers "
+                "with a decimal point.",
+            )
 
 
 def _parse_csv(path: Path, text: Collection[str]) -> pa.Table:
@@ -92,12 +121,25 @@ def _check_quotes(path: Path) -> None:
 
 
 def _parquet(path: Path, _text: Collection[str], _as_written: Collection[str]) -> pa.Table:
-    return without_places(pq.read_table(path, partitioning=None))
+    return plain(pq.read_table(path, partitioning=None))
 
 
-def without_places(table: pa.Table) -> pa.Table:
-    """A table without the numbers of rows that pandas keeps of a part of another table."""
-    return table.drop_columns([name for name in table.column_names if _PLACES.fullmatch(name)])
+def plain(table: pa.Table) -> pa.Table:
+    """A table without views, and the numbers of rows that pandas keeps of a part of another one."""
+    kept = [place for place, name in enumerate(table.column_names) if not _PLACES.fullmatch(name)]
+    names = [table.column_names[place] for place in kept]
+    return pa.table([_without_views(table.column(place)) for place in kept], names=names)
+
+
+def _without_views(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The same text or bytes in a type that all of pyarrow takes."""
+    if not pa.types.is_dictionary(column.type):
+        return column.cast(_PLAIN[column.type]) if column.type in _PLAIN else column
+    kind = _PLAIN.get(column.type.value_type)
+    if kind is None:
+        return column
+    chunks = [one.dictionary.cast(kind).take(one.indices) for one in column.chunks]
+    return pa.chunked_array(chunks, kind)
 
 
 def _json_lines(path: Path, text: Collection[str], as_written: Collection[str]) -> pa.Table:

@@ -15,7 +15,7 @@ from vidx.records import MetadataReport
 from vidx.store.catalogue import Catalogue
 from vidx.store.metadata import files
 from vidx.store.metadata.given import given, merged
-from vidx.store.metadata.reading import read, without_places
+from vidx.store.metadata.reading import plain, read
 from vidx.store.sql import SOME, among
 from vidx.store.survey import escaped
 from vidx.store.tables import clips, locations, videos
@@ -52,7 +52,7 @@ def table_of(source: object, catalogue: Catalogue) -> tuple[pa.Table, list[Path]
         table = source if isinstance(source, pa.Table) else pa.table(source)
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
         raise UsageError(f"this is no table: {error}", "Give what pyarrow.table takes.") from error
-    return without_places(table), [Path.cwd()]
+    return plain(table), [Path.cwd()]
 
 
 def set_metadata(
