@@ -362,3 +362,13 @@ def test_notes_are_of_whole_blocks_and_a_torn_one_says_nothing(tmp_path: Path) -
     (tmp_path / "notes" / "a.blocks").write_bytes(content)
     assert record.read(1) is None
     assert not record.there(ids).any()
+
+
+def test_a_column_that_milvus_takes_not_is_left_out_and_told(
+    small: vidx.Collection, address: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    small.set_metadata({"path": [path_of("v0")], "$meta": ["x"], "side": ["left"]})
+    small.push_index(address)
+    assert "no column named $meta: it is left out" in caplog.text
+    assert stored(address) == living(small)
+    assert stored(address, "side == 'left'") == living(small, "side = 'left'")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,6 +22,10 @@ from vidx.store.catalogue import Catalogue
 from vidx.store.export import clips_table
 from vidx.store.lock import held
 from vidx.views import Look, View
+
+# Where Milvus keeps what it has no field for; it takes none of that name.
+_OWN_FIELD = "$meta"
+logger = logging.getLogger("vidx")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,8 @@ def push(look: Look, text: str, progress: Callable[[PushProgress], None]) -> Pus
     with connected(address) as database:
         with look() as (catalogue, _):
             layout, manifest = catalogue.layout, catalogue.manifest
+            if any(column.name == _OWN_FIELD for column in catalogue.metadata_columns()):
+                logger.warning("Milvus takes no column named %s: it is left out", _OWN_FIELD)
         copy = database.copy(manifest.uuid, manifest.space.dim)
         copy = copy or database.create(manifest.uuid, manifest.space.dim)
         database.make_ready()
@@ -132,6 +139,7 @@ def _told(row: dict[str, Any]) -> dict[str, Any]:
     """A clip as a database takes it: no empty values, labels by name, times as text."""
     names = [label["name"] for label in row["labels"]]
     values = {name: _plain(value) for name, value in row.items()} | {"labels": names}
+    values.pop(_OWN_FIELD, None)
     return {name: value for name, value in values.items() if value is not None}
 
 
