@@ -72,6 +72,15 @@ def test_quotes_that_are_closed_and_those_within_a_word_are_no_fault(
         collection.set_metadata(table)
 
 
+def test_the_numbers_of_rows_that_pandas_writes_are_no_column(
+    collection: vidx.Collection, tmp_path: Path
+) -> None:
+    table = tmp_path / "table.csv"
+    table.write_text(f",path,split\n0,{path_of('a')},train\n1,{path_of('b')},test\n")
+    collection.set_metadata(table)
+    assert told(collection) == {"split": ("text", "train")}
+
+
 def test_text_stays_text_whatever_a_later_file_holds(
     collection: vidx.Collection, tmp_path: Path
 ) -> None:

@@ -56,6 +56,7 @@ def read(path: Path, text: Collection[str], as_written: Collection[str] = ()) ->
 
 
 def _csv(path: Path, text: Collection[str], as_written: Collection[str]) -> pa.Table:
+    _check_quotes(path)
     text = {*text, *as_written}
     table = _parse_csv(path, text)
     _check_whole(path, table)
@@ -91,8 +92,7 @@ def _check_whole(path: Path, table: pa.Table) -> None:
 
 
 def _parse_csv(path: Path, text: Collection[str]) -> pa.Table:
-    _check_quotes(path)
-    return pyarrow.csv.read_csv(
+    table = pyarrow.csv.read_csv(
         path,
         read_options=pyarrow.csv.ReadOptions(block_size=_BLOCK_BYTES),
         parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
@@ -103,6 +103,9 @@ def _parse_csv(path: Path, text: Collection[str]) -> pa.Table:
             quoted_strings_can_be_null=False,
         ),
     )
+    # So pandas writes the numbers of rows, unless it is told not to.
+    is_numbered = table.column_names[0] == "" and pa.types.is_integer(table.schema.types[0])
+    return table.remove_column(0) if is_numbered else table
 
 
 def _check_quotes(path: Path) -> None:
