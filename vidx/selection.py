@@ -280,7 +280,8 @@ class Selection(Questions):
     ) -> ExportReport:
         """Write its clips to a folder that other tools read; videos are left as they are.
 
-        The folder has its name only when all is in it. A video that is gone, or has changed since
+        A new folder has its name only when all is in it; into one that is there all is moved at
+        the end. A video that is gone, or has changed since
         it was embedded, is passed over and told.
 
         Args:

@@ -71,7 +71,7 @@ class Showing:
         kept, or come from the videos.
 
         Args:
-            path: The HTML file; one that is there is replaced.
+            path: The HTML file; one that is there, and is called so, is replaced.
             split: The column of metadata that says which split a video or clip is in. None:
                 `split`, if there is one.
             progress: Called with a `ReportProgress` at each step.

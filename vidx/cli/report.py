@@ -20,7 +20,7 @@ from vidx.words import count
     metavar="FILE",
     required=True,
     type=click.Path(),
-    help="The page to write; one that is there is replaced.",
+    help="The page to write; an .html file that is there is replaced.",
 )
 @click.option(
     "--split",
