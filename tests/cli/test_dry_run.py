@@ -93,6 +93,18 @@ def test_what_a_run_would_refuse_is_refused(
     assert not (tmp_path / "new").exists()
 
 
+def test_rows_that_a_run_would_refuse_are_told(vidx, videos, tiny_checkpoint, tmp_path) -> None:
+    video = next(path for path in videos.glob("*.mp4") if path.name != "odd.mp4")
+    manifest = tmp_path / "torn.csv"
+    manifest.write_text(f"path,split\n{video},a\n{video},\n{video},b\n")
+    command = ("embed", manifest, "--collection", tmp_path / "new", "--model", tiny_checkpoint)
+    planned, done = vidx(*command, "--json", "--dry-run"), vidx(*command, "--json")
+    assert planned[0] == done[0] == 3
+    rows = json.loads(planned[1])["refused_rows"]
+    assert rows == json.loads(done[1])["refused_rows"]
+    assert [row["row"] for row in rows] == [3]
+
+
 def test_a_collection_is_left_as_it_is(vidx, videos, embedded) -> None:
     before = contents(embedded)
     code, out, _ = vidx("embed", videos, "--collection", embedded, "--dry-run")

@@ -135,10 +135,13 @@ class Embedding(Opened):
     def _findings(self, files: VideoFiles, asked: EmbedOptions) -> list[FileFinding]:
         from vidx.embedder.decoding.sampling import Plan, Sampling
         from vidx.remote.copies import Copies
+        from vidx.store.metadata.of_manifests import each_said, torn_rows
         from vidx.store.survey import left_out, no_longer_there, refused, survey
         from vidx.video_files import gone_files
 
-        others = [*left_out(files.passed_over), *refused(files.manifests.refused)]
+        torn = torn_rows(each_said(files.manifests.each, self._metadata_columns()))
+        rows = sorted({*files.manifests.refused, *torn})
+        others = [*left_out(files.passed_over), *refused(rows)]
         if not self._layout.exists():
             plans, copies = files.digests(Sampling()), Copies(files.objects)
             return [*survey(files.paths, None, "", copies=copies, plans=plans), *others]

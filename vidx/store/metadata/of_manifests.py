@@ -78,6 +78,23 @@ def each_said(
     return found
 
 
+def torn_rows(each: Iterable[tuple[Manifest, Said]]) -> list[RefusedRow]:
+    """Rows that contradict earlier ones of the same place, and span if they tell of clips.
+
+    Where files at two places are the same, only who has read them knows.
+    """
+    found: defaultdict[tuple[str, str, Span | None], Values] = defaultdict(dict)
+    refused = []
+    for manifest, one in each:
+        for row, values in zip(manifest.rows, _rows(one.rows), strict=True):
+            before = found[one.of, row.place, row.span if one.of == "clip" else None]
+            if torn := _torn(before, values):
+                refused.append(RefusedRow(str(manifest.table.file), row.number + 1, torn))
+            else:
+                before.update(values)
+    return refused
+
+
 class ManifestMetadata:
     """What some manifests say beside what is to be embedded.
 
