@@ -77,6 +77,7 @@ def check_all(collection: vidx.Collection, exported: Path) -> None:
     assert collection.export(exported) == len(drawn)
 
 
+@pytest.mark.long
 def test_every_question_is_answered_within_the_bound(
     on: On, room_for: Callable[[float], int], tmp_path: Path
 ) -> None:
@@ -100,6 +101,7 @@ def test_every_question_is_answered_within_the_bound(
             assert taken(layout) <= most
 
 
+@pytest.mark.long
 def test_a_first_look_goes_in_pieces_and_fetches_each_shard_once(
     on: On,
     room_for: Callable[[float], int],
@@ -161,6 +163,7 @@ def test_a_bound_that_was_lowered_holds_from_the_next_look_on(
         assert taken(on("one")) <= most
 
 
+@pytest.mark.long
 def test_less_room_than_one_shard_takes_still_does(
     on: On, room_for: Callable[[float], int], tmp_path: Path
 ) -> None:
@@ -283,6 +286,7 @@ def test_a_shard_that_cannot_be_fetched_is_told(
     assert taken(on("one")) == 0  # nothing that is half fetched stays
 
 
+@pytest.mark.long
 def test_a_server_that_goes_away_is_told_by_who_needs_a_shard(
     on: On, room_for: Callable[[float], int], bound: Bound, s3_way: FaultyWay
 ) -> None:
@@ -296,9 +300,8 @@ def test_a_server_that_goes_away_is_told_by_who_needs_a_shard(
         assert told.value.exit_code == 4
 
 
-@pytest.mark.parametrize(
-    "fault", ["fails_every", pytest.param("loses_every", marks=pytest.mark.long)]
-)
+@pytest.mark.long
+@pytest.mark.parametrize("fault", ["fails_every", "loses_every"])
 def test_one_request_in_ten_that_fails_costs_nothing(
     on: On,
     room_for: Callable[[float], int],
@@ -385,10 +388,8 @@ def ended_well(children: list[subprocess.Popen[str]]) -> list[str]:
     return [out for out, _ in told]
 
 
-@pytest.mark.parametrize(
-    "shards",
-    [0, pytest.param(2.5, marks=pytest.mark.long), pytest.param(5, marks=pytest.mark.long)],
-)
+@pytest.mark.long
+@pytest.mark.parametrize("shards", [0, 2.5, 5])
 def test_one_process_reads_what_another_puts_out(
     on: On, room_for: Callable[[float], int], shards: float
 ) -> None:
@@ -402,6 +403,7 @@ def test_one_process_reads_what_another_puts_out(
         assert collection.verify() == []
 
 
+@pytest.mark.long
 def test_threads_read_while_others_put_out(
     on: On, room_for: Callable[[float], int], bound: Bound
 ) -> None:

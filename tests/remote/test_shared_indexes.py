@@ -404,6 +404,7 @@ def once(way: FaultyWay, method: str, part: str, do: Callable[[], object]) -> No
     way.before = look
 
 
+@pytest.mark.long
 def test_of_two_who_make_an_index_at_once_neither_overwrites_the_other(
     on: On, s3: Any, s3_way: FaultyWay, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -428,6 +429,7 @@ def test_of_two_who_make_an_index_at_once_neither_overwrites_the_other(
     assert warnings(caplog) == []
 
 
+@pytest.mark.long
 def test_an_index_that_goes_while_it_is_fetched_gives_way_to_the_newer_one(
     on: On, s3: Any, s3_way: FaultyWay, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -463,6 +465,7 @@ def test_a_bucket_that_takes_nothing_leaves_an_index_here_and_one_warning(
     assert objects(s3) == {}
 
 
+@pytest.mark.long
 def test_an_index_of_its_own_is_never_taken_for_the_one_that_was_fetched(
     on: On, s3_way: FaultyWay
 ) -> None:
@@ -478,6 +481,7 @@ def test_an_index_of_its_own_is_never_taken_for_the_one_that_was_fetched(
     assert "num_parts" not in make().parameters
 
 
+@pytest.mark.long
 def test_a_bucket_that_deletes_nothing_keeps_older_indexes_and_tells(
     on: On, s3: Any, s3_way: FaultyWay, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -495,6 +499,7 @@ def test_a_bucket_that_deletes_nothing_keeps_older_indexes_and_tells(
         assert collection.verify() == []
 
 
+@pytest.mark.long
 def test_a_disk_that_is_full_while_an_index_is_fetched_costs_a_warning(
     on: On, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -668,6 +673,7 @@ def test_machines_that_embed_and_index_at_once_share_one_index_in_the_end(
             assert all("belongs to no commit" in one for one in collection.verify())
 
 
+@pytest.mark.long
 def test_the_command_tells_that_an_index_is_not_shared(on: On, s3_way: FaultyWay) -> None:
     fill(on("one"))
     kind()

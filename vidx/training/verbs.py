@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 from vidx.collection import Collection
 from vidx.errors import UsageError, VideoError
 from vidx.options import EmbedOptions
-from vidx.records import Source
 from vidx.training.telling import Teller, TrainingStep
 
 if TYPE_CHECKING:
     from vidx.embedder.encoder import Encoder
+    from vidx.records import Source
     from vidx.training.footage import Video
 
 DEFAULT_RECIPE = "cpu"
@@ -214,6 +213,8 @@ def adapt(
 
 def _present(collection: Collection) -> tuple[list[Video], list[LeftOut]]:
     """Where each video lies now, and those that lie nowhere any more."""
+    from concurrent.futures import ThreadPoolExecutor
+
     from vidx.store.places import places_of
 
     rows = collection.videos().to_pylist()
