@@ -13,6 +13,8 @@ import pytest
 
 av = pytest.importorskip("av")
 
+from av.bitstream import BitStreamFilterContext  # noqa: E402
+
 from vidx.embedder.decoding.card import see_decoder  # noqa: E402
 from vidx.embedder.decoding.events import ClipDecoded, Event, Job, VideoDone  # noqa: E402
 from vidx.embedder.decoding.geometry import FrameGeometry  # noqa: E402
@@ -72,6 +74,27 @@ def test_a_card_gives_the_processors_pictures_to_the_bit(tmp_path, caplog, codec
     assert caplog.messages == []  # it did not fall back
     assert len(by_card) == len(by_processor) == 2
     assert np.array_equal(by_card, by_processor)
+
+
+def without_its_top(path: Path, cut: Path) -> Path:
+    """The same H.264, whose first lines are not to be shown."""
+    with av.open(str(path)) as source, av.open(str(cut), "w") as target:
+        [old] = source.streams
+        new = target.add_stream_from_template(old)
+        rewriting = BitStreamFilterContext("h264_metadata=crop_top=16", old, new)
+        for packet in source.demux(old):
+            for one in rewriting.filter(packet if packet.size else None):
+                one.stream = new
+                target.mux(one)
+    return cut
+
+
+def test_lines_that_are_not_to_be_shown_are_not_shown(tmp_path) -> None:
+    """Cards cut off what is at the right and at the bottom alone."""
+    path = without_its_top(video(tmp_path / "a.mp4", "libx264"), tmp_path / "cut.mp4")
+    with av.open(str(path)) as container:
+        assert next(container.decode(video=0)).height == 464
+    assert np.array_equal(clips(events(path, (0,))), clips(events(path, ())))
 
 
 def test_what_a_card_decodes_otherwise_is_left_to_the_processor(tmp_path, caplog) -> None:
