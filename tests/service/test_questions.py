@@ -18,7 +18,8 @@ from curated_collections import collection_of, kinds
 from made_collections import commit, draw_video
 
 import vidx
-from vidx.service import questions
+from vidx.service import answers, questions
+from vidx.service.question_messages import Asked
 from vidx.service.settings import Limits, Settings
 from vidx.store.layout import Layout
 
@@ -123,6 +124,23 @@ def test_a_process_that_dies_is_told_and_followed_by_another(asked: Any) -> None
     assert "ended by SIGKILL" in str(lost.content.exception(60))
     assert patiently(asked, "/v1/labels/counts?where=clip_id%20%3E%203").status == 200
     assert process_of(asked).pid != first.pid
+
+
+def test_a_question_that_gets_on_for_too_long_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it would keep all others waiting."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
+    monkeypatch.setattr(answers, "MODULE", "made_endless")
+    asked = answers.Answers(tmp_path, Limits(question_seconds=1.0))
+    try:
+        answer = asked.to(Asked("clusters", ()), "a state")
+        with pytest.raises(vidx.VidxError, match="no answer within 1 s"):
+            answer.content.result(timeout=20)
+        assert answer.progress
+        assert answer.progress.done > 2
+    finally:
+        asked.close()
 
 
 def test_too_many_questions_are_refused_and_the_oldest_answers_give_way(
