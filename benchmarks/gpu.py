@@ -208,7 +208,9 @@ def decoder(options: argparse.Namespace, path: Path) -> list[list[str]]:
     decoders = ["cpu", "cuda"] if options.device.startswith("cuda") else ["cpu"]
     command = ["benchmarks/end_to_end.py", str(options.videos), "--device", options.device]
     command += ["--model", "builtin:tiny" if options.tiny else "base", "--decoder", *decoders]
-    return [[*command, "--workers", "4", "--seconds", "12", "--rounds", "1", "--out", str(path)]]
+    seconds = "1" if options.tiny else "12"
+    more = ["--workers", "4", "--seconds", seconds, "--rounds", "1", "--out", str(path)]
+    return [[*command, *more]]
 
 
 def profile(options: argparse.Namespace, path: Path) -> list[list[str]]:

@@ -73,7 +73,7 @@ def test_all_that_is_measured_on_a_gpu_runs_on_a_cpu(checkout: Path, make_video,
     assert done.returncode == 0, done.stdout + done.stderr
     found = {path.stem: json.loads(path.read_text()) for path in tmp_path.glob("*.json")}
     assert {name: one["step"]["problem"] for name, one in found.items()} == dict.fromkeys(
-        ("tests", "encoder", "reference", "shapes", "fidelity", "embed", "profile"), ""
+        ("tests", "encoder", "reference", "shapes", "fidelity", "embed", "decoder", "profile"), ""
     )
     assert set(found["tests"]["tests"]) > {"test_batches_under_way_do_not_mix"}
     ways = [way for cell in found["encoder"]["cells"] for way in cell["ways"]]
@@ -82,6 +82,7 @@ def test_all_that_is_measured_on_a_gpu_runs_on_a_cpu(checkout: Path, make_video,
     assert {cell["shape"] for cell in found["shapes"]["cells"]} == {"small", "large"}
     assert found["fidelity"]["cosine_with_float32"]["float16"]["least"] >= 0.9999
     assert found["embed"]["sides"]["vidx, workers: 1"]["over_recipe"] > 0
+    assert [one["decoder"] for one in found["decoder"]["end_to_end"]] == ["cpu"]
     assert found["profile"]["kernels"][0]["microseconds"] > 0
 
 
