@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from vidx.estimates import EmbedEstimate
     from vidx.ingest import Embedder
     from vidx.records import EmbedProgress, EmbedReport, FileFinding, Space
+    from vidx.store.metadata.manifest import Manifest, Said
     from vidx.store.writer import Writer
     from vidx.video_files import VideoFiles
 
@@ -58,6 +59,7 @@ class Embedding(Opened):
 
         asked = options or EmbedOptions()
         files = self._files(paths, asked)
+        self._said(files)  # what is refused leaves no collection behind
         see_engines(asked)
         space = self._manifest().space if self._layout.exists() else None
         # What was named is checked even when there turns out to be nothing to embed.
@@ -124,23 +126,24 @@ class Embedding(Opened):
         return self._findings(self._files(paths, asked), asked)
 
     def _files(self, paths: Paths, asked: EmbedOptions) -> VideoFiles:
-        """What there is at some paths, and manifests that go with the collection."""
-        from vidx.store.metadata.of_manifests import each_said
         from vidx.video_files import video_files
 
-        files = video_files(as_list(paths), asked, self._metadata_columns)
-        each_said(files.manifests.each, self._metadata_columns())
-        return files
+        return video_files(as_list(paths), asked, self._metadata_columns)
+
+    def _said(self, files: VideoFiles) -> list[tuple[Manifest, Said]]:
+        """What manifests say beside; one that does not go with the collection is refused."""
+        from vidx.store.metadata.of_manifests import each_said
+
+        return each_said(files.manifests.each, self._metadata_columns())
 
     def _findings(self, files: VideoFiles, asked: EmbedOptions) -> list[FileFinding]:
         from vidx.embedder.decoding.sampling import Plan, Sampling
         from vidx.remote.copies import Copies
-        from vidx.store.metadata.of_manifests import each_said, torn_rows
+        from vidx.store.metadata.of_manifests import torn_rows
         from vidx.store.survey import left_out, no_longer_there, refused, survey
         from vidx.video_files import gone_files
 
-        torn = torn_rows(each_said(files.manifests.each, self._metadata_columns()))
-        rows = sorted({*files.manifests.refused, *torn})
+        rows = sorted({*files.manifests.refused, *torn_rows(self._said(files))})
         others = [*left_out(files.passed_over), *refused(rows)]
         if not self._layout.exists():
             plans, copies = files.digests(Sampling()), Copies(files.objects)

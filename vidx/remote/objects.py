@@ -77,7 +77,7 @@ def listed(url: str) -> Listing:
     try:
         info = retried(lambda: system.info(url), no_tick)
     except Absent:
-        if is_web(url) or not is_wild(url):
+        if is_web(url) or not _is_wild(url):
             raise
         found = retried(lambda: system.glob(url, detail=True), no_tick)
         for name in [name for name, one in found.items() if one.get("type") == "directory"]:
@@ -88,7 +88,7 @@ def listed(url: str) -> Listing:
     return Listing(_files(url, below(url)), "prefix")
 
 
-def is_wild(url: str) -> bool:
+def _is_wild(url: str) -> bool:
     """Whether an address has wildcards; an object of this very name is what it means, if any."""
     return any(character in url for character in "*?[")
 
