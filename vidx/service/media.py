@@ -19,7 +19,7 @@ router = APIRouter(prefix="/v1", tags=["media"])
 KEPT = {"cache-control": "private, max-age=86400"}
 PASSING = {"cache-control": "no-store"}
 # Whose clip it is: at this address there may be another collection tomorrow.
-Of = Annotated[str, Query(alias="of", description="The collection's uuid, for it to be kept.")]
+Of = Annotated[str, Query(description="The collection's uuid, for it to be kept.")]
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 ClipPath = Annotated[int, Path(ge=0, le=MOST_ID)]
 

@@ -79,9 +79,8 @@ class PassByTimetable:
         """
         timetable = self.timetable
         needed = timetable.needed(clips, sampling)
-        due = np.flatnonzero(
-            needed[timetable.packets]
-        ).tolist()  # places of the frames that are to come
+        # Places of the frames that are to come.
+        due = np.flatnonzero(needed[timetable.packets]).tolist()
         cutter, scaler = Cutter(clips, sampling), Scaler(self.geometry)
         num_shown = 0
         with nullcontext(self._media) if self._media else self._opened() as media:

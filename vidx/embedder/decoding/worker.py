@@ -2,9 +2,9 @@
 
 Started by the pool, it decodes one video after the other, and sends what it finds through the
 socket FD; frames lie in SLOTS of the shared memory SHARED, or come along where there is none. CARD
-is the number of the CUDA device that decodes where that can; empty: none. The worker
-never outlives its parent: the parent holds the other end of its standard input, which the kernel
-closes when the parent ends in whatever way.
+is the number of the CUDA device that decodes where that can; empty: none. The worker never outlives
+its parent: the parent holds the other end of its standard input, which the kernel closes when the
+parent ends in whatever way.
 """
 
 from __future__ import annotations
